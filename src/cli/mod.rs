@@ -1,0 +1,1 @@
+//! The face: commands, views, prompts, errors, exit codes.

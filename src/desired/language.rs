@@ -1,0 +1,1 @@
+//! The emoji language: from a playlist's name to MyTags, folder and display name.

@@ -1,0 +1,1 @@
+//! Where a track belongs: safe, stable, distinct names.

@@ -1,0 +1,1 @@
+//! Which file *is* this track: link, TIDAL id, ISRC, likeness.

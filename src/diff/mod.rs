@@ -1,0 +1,3 @@
+//! What differs: the desired state beside the observation.
+
+pub mod identity;

@@ -1,0 +1,179 @@
+//! What Rekordbox holds: a reading of `master.db`, and nothing of its rows' shape.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ContentId, Isrc, MyTagId, NodeId};
+
+/// A whole, consistent reading of a Rekordbox library. Deleted rows (`rb_local_deleted`) are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collection {
+    /// Whether it is a version 6 or 7 schema.
+    pub schema: RekordboxSchema,
+    /// The application's version as `masterPlaylists6.xml` names it.
+    pub app_version: Option<String>,
+    /// The counter of local changes: the larger of the registry's and of every row's.
+    pub local_usn: i64,
+    /// Whether rows are synchronised with the Cloud Library.
+    pub cloud_sync: bool,
+    /// Tracks.
+    pub contents: BTreeMap<ContentId, Content>,
+    /// Playlists, folders and smart playlists.
+    pub nodes: BTreeMap<NodeId, CollectionPlaylist>,
+    /// MyTags and their groups.
+    pub my_tags: BTreeMap<MyTagId, MyTag>,
+}
+
+/// Which tables there are; told by the presence of `djmdCloudFilterPlaylist`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RekordboxSchema {
+    /// Rekordbox 6.
+    V6,
+    /// Rekordbox 7.
+    #[default]
+    V7,
+}
+
+/// One track of the collection (`djmdContent`), with the DJ's work on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// Empty only in [`Content::default`].
+    pub id: Option<ContentId>,
+    /// The absolute path as Rekordbox stores it (`/` also on Windows), or `tidal:tracks:ID`.
+    pub folder_path: String,
+    /// Title.
+    pub title: String,
+    /// Artist's name.
+    pub artist: Option<String>,
+    /// Album's name.
+    pub album: Option<String>,
+    /// Genre's name.
+    pub genre: Option<String>,
+    /// ISRC column, where it holds one.
+    pub isrc: Option<Isrc>,
+    /// Whole seconds.
+    pub length_s: Option<u32>,
+    /// Release year; 0 is `None`.
+    pub year: Option<u16>,
+    /// 0–5.
+    pub rating: u8,
+    /// `DJPlayCount`.
+    pub play_count: u32,
+    /// Hot cues (`djmdCue.Kind` ≥ 1).
+    pub hot_cues: u32,
+    /// Memory cues and loops (`djmdCue.Kind` 0).
+    pub memory_cues: u32,
+    /// Whether Rekordbox has analysed it (beat grid, waveform).
+    pub analysed: bool,
+    /// `djmdContent.FileType`.
+    pub file_type: i64,
+    /// Bytes.
+    pub file_size: u64,
+    /// Kilobits a second; 0 where unknown.
+    pub bitrate_kbps: u32,
+    /// The date added, `YYYY-MM-DD`.
+    pub stock_date: Option<String>,
+    /// The MyTags on it.
+    pub my_tags: BTreeSet<MyTagId>,
+}
+
+impl Content {
+    /// Whether the path is a streaming reference (`tidal:…`, `spotify:…`) and no file.
+    #[must_use]
+    pub fn is_streaming(&self) -> bool {
+        self.folder_path
+            .split_once(':')
+            .is_some_and(|(scheme, rest)| {
+                scheme.len() > 1
+                    && scheme
+                        .chars()
+                        .all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c))
+                    && !rest.starts_with(['/', '\\'])
+            })
+    }
+}
+
+/// A playlist, folder or smart playlist (`djmdPlaylist`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionPlaylist {
+    /// The row's id.
+    pub id: NodeId,
+    /// Display name; need not be unique.
+    pub name: String,
+    /// The containing folder; `None` at the top.
+    pub parent: Option<NodeId>,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Position among its siblings; gaps are legal.
+    pub seq: i64,
+    /// In order; empty for folders and smart playlists.
+    pub entries: Vec<CollectionEntry>,
+    /// The smart playlist's XML.
+    pub smart: Option<String>,
+}
+
+/// What a node of the playlist tree is (`djmdPlaylist.Attribute`).
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeKind {
+    /// 0: an ordinary playlist.
+    List,
+    /// 1: a folder.
+    Folder,
+    /// 4: a smart playlist.
+    Smart,
+    /// Anything else, such as −128: Rekordbox's own, left alone.
+    Special,
+}
+
+/// One entry of a playlist (`djmdSongPlaylist`), in `TrackNo` order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionEntry {
+    /// The membership row's id.
+    pub id: String,
+    /// The track.
+    pub content: ContentId,
+}
+
+/// A MyTag or a MyTag group (`djmdMyTag`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MyTag {
+    /// The row's id; groups are `1` to `4`.
+    pub id: MyTagId,
+    /// Display name.
+    pub name: String,
+    /// The group of a tag; `None` for a group.
+    pub group: Option<MyTagId>,
+    /// Position.
+    pub seq: i64,
+}
+
+impl Collection {
+    /// The child of `parent` with that name and kind; of several the first by position.
+    #[must_use]
+    pub fn child(
+        &self,
+        parent: Option<&NodeId>,
+        name: &str,
+        kind: NodeKind,
+    ) -> Option<&CollectionPlaylist> {
+        self.nodes
+            .values()
+            .filter(|node| node.parent.as_ref() == parent && node.kind == kind && node.name == name)
+            .min_by_key(|node| (node.seq, &node.id))
+    }
+
+    /// The tag of that name in the group of that name.
+    #[must_use]
+    pub fn tag(&self, group: &str, name: &str) -> Option<&MyTag> {
+        self.my_tags.values().find(|tag| {
+            tag.name == name
+                && tag
+                    .group
+                    .as_ref()
+                    .and_then(|id| self.my_tags.get(id))
+                    .is_some_and(|g| g.name == group)
+        })
+    }
+}

@@ -1,0 +1,247 @@
+//! Identities: one newtype for each kind of id, so that none can stand in for another.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes the text as it is.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text of the id.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({:?})", stringify!($name), self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// A TIDAL catalogue track id, such as `70016063`. TIDAL re-delivers recordings under new ids,
+    /// so it names a catalogue item and not a recording.
+    TrackId
+}
+text_id! {
+    /// A TIDAL playlist's UUID, such as `36ea71a8-445e-41a4-82ab-6628c581535d`.
+    PlaylistId
+}
+text_id! {
+    /// TIDAL's id of one entry in one playlist (`meta.itemId`).
+    ItemId
+}
+text_id! {
+    /// `djmdContent.ID`: a decimal number below 2^28, kept as the text that Rekordbox stores.
+    ContentId
+}
+text_id! {
+    /// `djmdPlaylist.ID`: a Rekordbox playlist, folder or smart playlist; decimal text.
+    NodeId
+}
+text_id! {
+    /// `djmdMyTag.ID`: a MyTag or one of the four MyTag groups; decimal text.
+    MyTagId
+}
+text_id! {
+    /// The UUID in `<library root>/.tidal-cleanup/library.toml`, the mount canary.
+    LibraryId
+}
+text_id! {
+    /// `a_` and 16 hex digits: a hash of an action's kind, subject, before and after; the same in
+    /// every plan that contains the same action.
+    ActionId
+}
+
+/// The number of a run in `applies`, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ApplyId(pub i64);
+
+impl fmt::Display for ApplyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A normalised ISRC: twelve upper-case letters and digits, no hyphens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Isrc(String);
+
+/// The text is no ISRC (`[A-Z]{2}[A-Z0-9]{3}[0-9]{7}` after clean-up).
+#[derive(Debug, thiserror::Error)]
+#[error("not an ISRC: {0:?}")]
+pub struct NotAnIsrc(String);
+
+impl Isrc {
+    /// Cleans `text` (case, hyphens, blanks, NULs) and checks its shape; `None` for anything else,
+    /// such as `N/A`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let clean: String = text
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|c| c.to_ascii_uppercase())
+            .collect();
+        let bytes = clean.as_bytes();
+        let shaped = bytes.len() == 12
+            && bytes[..2].iter().all(u8::is_ascii_uppercase)
+            && bytes[5..].iter().all(u8::is_ascii_digit);
+        shaped.then_some(Self(clean))
+    }
+
+    /// The twelve characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Isrc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Isrc {
+    type Error = NotAnIsrc;
+
+    fn try_from(text: String) -> Result<Self, NotAnIsrc> {
+        Self::parse(&text).ok_or(NotAnIsrc(text))
+    }
+}
+
+impl From<Isrc> for String {
+    fn from(isrc: Isrc) -> Self {
+        isrc.0
+    }
+}
+
+/// A SHA-256, written as 64 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ContentHash([u8; 32]);
+
+/// The text is not 64 hex digits.
+#[derive(Debug, thiserror::Error)]
+#[error("not a SHA-256: {0:?}")]
+pub struct NotAHash(String);
+
+impl ContentHash {
+    /// Wraps a digest.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The hash of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::Digest as _;
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// The digest.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContentHash({self})")
+    }
+}
+
+impl FromStr for ContentHash {
+    type Err = NotAHash;
+
+    fn from_str(text: &str) -> Result<Self, NotAHash> {
+        let bad = || NotAHash(text.to_owned());
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(bad());
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| bad())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| bad())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for ContentHash {
+    type Error = NotAHash;
+
+    fn try_from(text: String) -> Result<Self, NotAHash> {
+        text.parse()
+    }
+}
+
+impl From<ContentHash> for String {
+    fn from(hash: ContentHash) -> Self {
+        hash.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_isrc_is_cleaned_or_refused() {
+        assert_eq!(
+            Isrc::parse("us-4xk-88-00106\0").unwrap().as_str(),
+            "US4XK8800106"
+        );
+        assert_eq!(Isrc::parse("N/A"), None);
+        assert_eq!(Isrc::parse("US4XK880010X"), None);
+    }
+
+    #[test]
+    fn a_hash_survives_its_text() {
+        let hash = ContentHash::of(b"abc");
+        assert_eq!(hash.to_string().parse::<ContentHash>().unwrap(), hash);
+        assert!("zz".parse::<ContentHash>().is_err());
+    }
+}

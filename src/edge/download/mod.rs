@@ -1,0 +1,88 @@
+//! Fetching through the user's own command, and converting with ffmpeg.
+
+use std::path::{Path, PathBuf};
+
+use crate::domain::{AudioFormat, Track};
+
+/// Fetches and converts single tracks.
+pub trait Downloader: Sync {
+    /// Runs the download command for `track` with an empty folder of its own inside `workspace` (on the
+    /// library's volume), and returns the one verified audio file that it left there.
+    ///
+    /// # Errors
+    /// See [`FetchError`]; the workspace folder is removed again on failure.
+    fn fetch(
+        &self,
+        track: &Track,
+        workspace: &Path,
+    ) -> impl Future<Output = Result<Fetched, FetchError>> + Send;
+
+    /// Converts `source` to `format` at `target` (a fresh path on the library's volume, which the
+    /// caller renames): verified, tags and cover carried over, the TIDAL id written, synced.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    fn convert(
+        &self,
+        track: &Track,
+        source: &Path,
+        target: &Path,
+        format: AudioFormat,
+        quality: &str,
+    ) -> impl Future<Output = Result<(), FetchError>> + Send;
+}
+
+/// A verified download.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The file, inside the workspace.
+    pub path: PathBuf,
+    /// What it is.
+    pub format: AudioFormat,
+    /// Its folder, to be removed once the file has been taken out.
+    pub workspace: PathBuf,
+}
+
+/// Why a track could not be fetched or converted.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The policy names no command.
+    #[error("no download command is configured")]
+    NoCommand,
+    /// The program is not there.
+    #[error("could not start {program:?}: {reason}")]
+    NotStarted { program: String, reason: String },
+    /// It took too long and was killed with its children.
+    #[error("{program:?} did not finish within {seconds} s and was stopped")]
+    TimedOut { program: String, seconds: u64 },
+    /// It said that it failed.
+    #[error("{program:?} failed ({status}): {tail}")]
+    Failed {
+        program: String,
+        status: String,
+        tail: String,
+    },
+    /// It said that all went well, and the result says otherwise: no file, two files, a truncated or
+    /// wrong one.
+    #[error("{program:?} did not deliver the track: {reason}")]
+    NotDelivered { program: String, reason: String },
+    /// The operating system says no (a full disk).
+    #[error("could not {doing} {path}")]
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl FetchError {
+    /// Whether another try may help.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } | Self::Failed { .. } | Self::NotDelivered { .. } => true,
+            Self::NoCommand | Self::NotStarted { .. } | Self::Io { .. } => false,
+        }
+    }
+}

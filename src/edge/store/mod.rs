@@ -1,0 +1,332 @@
+//! The state database: what we remember, and the journal.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    ActionId, ApplyId, LibraryId, State, TidalReading,
+    state::{Meta, RowChange},
+};
+
+/// Reads the state.
+pub trait StateReader {
+    /// The `meta` table.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn meta(&self) -> impl Future<Output = Result<Meta, StoreError>> + Send;
+
+    /// Everything remembered, read by set.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn state(&self) -> impl Future<Output = Result<State, StoreError>> + Send;
+
+    /// All runs, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn applies(&self) -> impl Future<Output = Result<Vec<ApplyRow>, StoreError>> + Send;
+
+    /// The operations of a run, in order.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn operations(
+        &self,
+        apply: ApplyId,
+    ) -> impl Future<Output = Result<Vec<OperationRow>, StoreError>> + Send;
+
+    /// The plan of a run, as it was applied (canonical JSON).
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn applied_plan(
+        &self,
+        apply: ApplyId,
+    ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
+
+    /// The last complete TIDAL reading that was saved.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn last_reading(&self)
+    -> impl Future<Output = Result<Option<TidalReading>, StoreError>> + Send;
+}
+
+/// Changes the state.
+pub trait StateStore: StateReader {
+    /// Remembers the library's id; once.
+    ///
+    /// # Errors
+    /// When it has another one, or the database cannot be written.
+    fn set_library(
+        &mut self,
+        id: &LibraryId,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Saves a reading in `sync_snapshots` (compressed), keeping the newest of each kind and those of
+    /// applies.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    fn save_snapshot(
+        &mut self,
+        snapshot: NewSnapshot<'_>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// One transaction: the run, its plan, and one row `pending` for each action, in order. Raises the
+    /// fencing number; every later write of another run with an older number fails.
+    ///
+    /// # Errors
+    /// [`StoreError::Unfinished`] when a run is unfinished.
+    fn begin_apply(
+        &mut self,
+        apply: NewApply,
+        operations: &[NewOperation],
+        at: Timestamp,
+    ) -> impl Future<Output = Result<ApplyId, StoreError>> + Send;
+
+    /// Takes over an unfinished run (`--resume`, `undo`): raises the fencing number.
+    ///
+    /// # Errors
+    /// When there is no such run.
+    fn resume_apply(
+        &mut self,
+        apply: ApplyId,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Makes intents durable (`synchronous=FULL`): the rows become `running` with their pre-images.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when another run took over.
+    fn intend(
+        &mut self,
+        apply: ApplyId,
+        intents: &[Intent],
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// One transaction: rows become `completed`, `failed` or `skipped` with their post-images, and the
+    /// state rows change with them.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when another run took over.
+    fn settle(
+        &mut self,
+        apply: ApplyId,
+        settlements: &[Settlement],
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Closes the run and raises the serial.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when another run took over.
+    fn finish_apply(
+        &mut self,
+        apply: ApplyId,
+        status: ApplyStatus,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplyStatus {
+    /// Begun and not closed: in progress, or killed.
+    Running,
+    /// Every action done.
+    Completed,
+    /// Closed with failures; every intent settled. `apply --resume` tries the rest again.
+    Partial,
+    /// Taken back by a later run.
+    Undone,
+}
+
+/// A row of `applies`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyRow {
+    pub id: ApplyId,
+    /// `normal`, `undo`, `reconcile`, `download`, `purge`.
+    pub mode: String,
+    pub status: ApplyStatus,
+    /// Of the plan.
+    pub digest: String,
+    /// SHA-256 of the policy file.
+    pub policy_sha256: String,
+    /// Who ran it: the system's user name.
+    pub who: String,
+    /// The run that this one takes back, for an undo.
+    pub undoes: Option<ApplyId>,
+    pub started_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+    /// Counts by operation status.
+    pub pending: i64,
+    pub running: i64,
+    pub completed: i64,
+    pub failed: i64,
+    pub skipped: i64,
+}
+
+/// A run to begin.
+#[derive(Clone, Debug)]
+pub struct NewApply {
+    pub mode: String,
+    pub digest: String,
+    pub policy_sha256: String,
+    pub who: String,
+    pub undoes: Option<ApplyId>,
+    /// The whole plan document, canonical JSON.
+    pub plan: String,
+}
+
+/// A journal row to write before anything happens.
+#[derive(Clone, Debug)]
+pub struct NewOperation {
+    /// Position in the run, from 0.
+    pub seq: i64,
+    pub action_id: ActionId,
+    /// The action's kind, such as `file.fetch`.
+    pub kind: String,
+    /// The design's columns: `download`, `sync_rekordbox`, `cleanup`, `sync_local`, `snapshot`.
+    pub operation_type: &'static str,
+    /// `add`, `remove`, `update`, `move`.
+    pub action: &'static str,
+    /// `tidal`, `local`, `rekordbox`.
+    pub source: &'static str,
+    pub target: &'static str,
+    /// TIDAL ids, for history by playlist and track.
+    pub playlist: Option<String>,
+    pub track: Option<String>,
+    /// The change that it answers, such as `TRACK_ADDED_TO_PLAYLIST`.
+    pub change_type: Option<String>,
+    /// The rule.
+    pub rule: String,
+    /// What a person reads in the history.
+    pub label: String,
+}
+
+/// A journal row read back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OperationRow {
+    pub seq: i64,
+    pub action_id: ActionId,
+    pub kind: String,
+    pub operation_type: String,
+    pub status: OperationStatus,
+    pub action: String,
+    pub playlist: Option<String>,
+    pub track: Option<String>,
+    pub change_type: Option<String>,
+    pub rule: String,
+    pub label: String,
+    /// JSON; see `record`.
+    pub pre_image: Option<serde_json::Value>,
+    /// JSON; see `record`.
+    pub post_image: Option<serde_json::Value>,
+    pub trash_path: Option<String>,
+    pub error_message: Option<String>,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
+}
+
+/// How an operation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OperationStatus {
+    /// Not begun.
+    Pending,
+    /// Its intent is durable; the effect may or may not have happened.
+    Running,
+    /// Done.
+    Completed,
+    /// Tried, and nothing changed.
+    Failed,
+    /// Not tried, because something before it failed.
+    Skipped,
+}
+
+/// An intent: what is about to be done, durable before it is done.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    pub seq: i64,
+    /// What stands there, and everything that was chosen for the effect (new ids).
+    pub pre_image: serde_json::Value,
+}
+
+/// The outcome of one operation.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    pub seq: i64,
+    pub status: OperationStatus,
+    pub post_image: Option<serde_json::Value>,
+    pub trash_path: Option<String>,
+    pub error_message: Option<String>,
+    /// State rows that change with it.
+    pub rows: Vec<RowChange>,
+}
+
+/// A reading to keep.
+#[derive(Clone, Debug)]
+pub struct NewSnapshot<'a> {
+    /// `tidal`, `local`, `rekordbox`.
+    pub kind: &'static str,
+    /// JSON.
+    pub data: &'a str,
+    pub playlist_count: i64,
+    pub track_count: i64,
+    /// Whether absence in it proves anything; only complete ones count as the last reading.
+    pub complete: bool,
+    pub at: Timestamp,
+}
+
+/// Why the state could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Written by a newer version of this program.
+    #[error(
+        "the state database {path} is of a newer version ({found}) than this program ({known})"
+    )]
+    Newer {
+        path: String,
+        found: i64,
+        known: i64,
+    },
+    /// It belongs to another library.
+    #[error("the state database belongs to library {expected}, not {found}")]
+    OtherLibrary {
+        expected: LibraryId,
+        found: LibraryId,
+    },
+    /// A run is neither finished nor undone.
+    #[error("apply {0} was interrupted")]
+    Unfinished(ApplyId),
+    /// Another run took over.
+    #[error("another run took over the state database")]
+    Fenced,
+    /// No such run.
+    #[error("there is no apply {0}")]
+    NoSuchApply(ApplyId),
+    /// Damaged, or not a database.
+    #[error("the state database {path} is damaged: {reason}")]
+    Damaged { path: String, reason: String },
+    /// The database says no.
+    #[error("state database: {doing}")]
+    Database {
+        doing: &'static str,
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The operating system says no.
+    #[error("could not {doing} {path}")]
+    Io {
+        doing: &'static str,
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+}

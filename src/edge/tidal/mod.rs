@@ -1,0 +1,30 @@
+//! TIDAL: the user's playlists, read only.
+
+use crate::domain::{Observed, TidalReading};
+
+/// Reads the user's playlists.
+pub trait TidalApi {
+    /// Everything that the policy may speak of. A list that could not be read to its end is marked
+    /// incomplete in the value and has a problem beside it.
+    ///
+    /// # Errors
+    /// Only when nothing can be read at all: not logged in, no network.
+    fn read(&self) -> impl Future<Output = Result<Observed<TidalReading>, TidalError>> + Send;
+}
+
+/// Why TIDAL could not be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum TidalError {
+    /// No log-in, or it was revoked.
+    #[error("not logged in to TIDAL{0}")]
+    NotLoggedIn(String),
+    /// The snapshot file is missing, torn or of another format.
+    #[error("could not read the TIDAL snapshot {path}: {reason}")]
+    Snapshot { path: String, reason: String },
+    /// The service does not answer, or answers nonsense.
+    #[error("TIDAL does not answer: {0}")]
+    Unavailable(String),
+    /// The service refuses.
+    #[error("TIDAL refused: {0}")]
+    Refused(String),
+}

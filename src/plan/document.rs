@@ -1,0 +1,929 @@
+//! `plan.json`: what a plan is made of. Canonical, versioned, byte-stable.
+//!
+//! The `body` is everything that is reviewed; its SHA-256 over the canonical form (sorted keys, no
+//! floats, UTF-8, no blanks) is the `digest`. What varies between two runs over the same inputs (time,
+//! version, estimates) stands in `meta`. `review` is what a person may edit.
+//!
+//! Tracks and playlists that actions speak of stand once, in `body.tracks` and `body.playlists`;
+//! actions name them by id. `apply` needs nothing but the plan, the policy's tool settings and the
+//! worlds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    ActionId, ApplyId, AudioFormat, ContentHash, ContentId, LibraryId, MediaPath, NodeId, NodeKind,
+    PlaylistId, Provenance, Track, TrackId,
+};
+
+/// The format that this program writes.
+pub const FORMAT_VERSION: &str = "1.0";
+/// The document's kind.
+pub const KIND: &str = "tidal-cleanup/plan";
+
+/// A whole plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// `1.0`; a reader takes any `1.x`.
+    pub format_version: String,
+    /// [`KIND`].
+    pub kind: String,
+    /// `sha256:` and the hash of the canonical body.
+    pub digest: String,
+    /// What is reviewed.
+    pub body: Body,
+    /// What varies from run to run.
+    #[serde(default)]
+    pub meta: PlanMeta,
+    /// What a person decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
+}
+
+/// The reviewed part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    /// What made the plan.
+    pub mode: Mode,
+    /// Whether `apply` may run it: no gate failed.
+    pub applyable: bool,
+    /// Whether every source was read completely.
+    pub complete: bool,
+    /// The state that it starts from.
+    pub base: Base,
+    /// What it was made from.
+    pub inputs: Inputs,
+    /// The playlists that changes and actions speak of, as they shall be.
+    pub playlists: BTreeMap<PlaylistId, PlannedPlaylist>,
+    /// The tracks that changes and actions speak of.
+    pub tracks: BTreeMap<TrackId, Track>,
+    /// What differs, in a stable order.
+    pub changes: Vec<PlannedChange>,
+    /// What `apply` will do, in the order in which it will be done.
+    pub actions: Vec<Action>,
+    /// What a person may decide.
+    pub decisions: Vec<DecisionRequest>,
+    /// What would be done but for a protection or a gate.
+    pub held: Vec<Held>,
+    /// Every gate, with its numbers.
+    pub checks: Vec<Check>,
+    /// Counts.
+    pub summary: Summary,
+}
+
+/// What made the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// `plan`.
+    Normal,
+    /// `undo`.
+    Undo,
+    /// `db reconcile`.
+    Reconcile,
+    /// `download`: fetches and what belongs to them only.
+    Download,
+    /// `trash purge`.
+    Purge,
+}
+
+/// The state that a plan starts from; `apply` refuses another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Base {
+    /// From the canary.
+    pub library_id: Option<LibraryId>,
+    /// Of the state database.
+    pub lineage: String,
+    /// Of the state database.
+    pub serial: i64,
+    /// Of the state database.
+    pub schema_version: i64,
+}
+
+/// What the plan was made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inputs {
+    /// The date that ages are counted to, `YYYY-MM-DD`.
+    pub as_of: String,
+    /// The policy file.
+    pub policy: PolicyInput,
+    /// The TIDAL reading.
+    pub tidal: TidalInput,
+    /// The scan.
+    pub files: FilesInput,
+    /// The Rekordbox reading; `None` when the policy has no Rekordbox.
+    pub rekordbox: Option<RekordboxInput>,
+}
+
+/// The policy that a plan was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyInput {
+    /// The file's name without its folder.
+    pub path: String,
+    /// Of the file's bytes.
+    pub sha256: ContentHash,
+}
+
+/// The TIDAL reading that a plan was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TidalInput {
+    /// Hash of the reading's content, independent of the order of playlists and of `taken_at`.
+    pub snapshot: ContentHash,
+    /// How many playlists it has.
+    pub playlists: usize,
+    /// The playlists that were not read to the end.
+    pub incomplete: Vec<PlaylistId>,
+    /// Tracks that TIDAL lists but withholds or no longer streams.
+    pub unavailable_tracks: usize,
+}
+
+/// The scan that a plan was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilesInput {
+    /// Hash over paths, sizes and modification times.
+    pub scan: ContentHash,
+    /// Audio files.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// The Rekordbox reading that a plan was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RekordboxInput {
+    /// The application's version, where known.
+    pub version: Option<String>,
+    /// The counter of local changes.
+    pub local_usn: i64,
+    /// Tracks in the collection.
+    pub tracks: usize,
+}
+
+/// A playlist as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedPlaylist {
+    /// The raw TIDAL name.
+    pub name: String,
+    /// TIDAL's description.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Its folder below the library root.
+    pub folder: MediaPath,
+    /// Its display name in Rekordbox.
+    pub rekordbox_name: String,
+    /// Its Rekordbox folders from the top, `[rekordbox] folder` included.
+    pub rekordbox_folder: Vec<String>,
+    /// Its tracks in order, duplicates kept; those without a file too.
+    pub entries: Vec<TrackId>,
+}
+
+/// A fact about two states, and the actions that answer it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedChange {
+    /// `c_` and 16 hex digits.
+    pub id: String,
+    /// One of the seven.
+    #[serde(rename = "type")]
+    pub kind: ChangeKind,
+    /// The playlist it is about.
+    pub playlist: PlaylistId,
+    /// The track it is about, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub track: Option<TrackId>,
+    /// The playlist that the track came from, for a move between playlists; the old name of a
+    /// renamed one is in `note`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PlaylistId>,
+    /// What a person reads behind the label: `download, about 38 MB`, `file already here`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    /// The actions that carry it out; empty when it needs nothing but the record.
+    pub actions: Vec<ActionId>,
+}
+
+/// The design's seven kinds of change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ChangeKind {
+    /// A playlist is new in TIDAL.
+    PlaylistAdded,
+    /// A playlist is gone from a complete reading of TIDAL.
+    PlaylistRemoved,
+    /// The same playlist has another name.
+    PlaylistRenamed,
+    /// A track is new in a playlist.
+    TrackAddedToPlaylist,
+    /// A track is gone from a completely read playlist.
+    TrackRemovedFromPlaylist,
+    /// A track stands elsewhere in its playlist, or left one playlist for another.
+    TrackMoved,
+    /// TIDAL says something else of the track.
+    TrackMetadataChanged,
+}
+
+/// A decision to act, complete in itself: one effect, one journal row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Action {
+    /// A hash of effect and subject: the same action has the same id in every plan.
+    pub id: ActionId,
+    /// How dangerous it is.
+    pub class: Class,
+    /// What is done: `kind`, `before` and `after`.
+    #[serde(flatten)]
+    pub effect: Effect,
+    /// Whom it is about, for people.
+    pub subject: Subject,
+    /// The playlist under which it is shown; `None`: under “Files”.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playlist: Option<PlaylistId>,
+    /// What must be true of the worlds, or nothing is written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pre: Vec<Precondition>,
+    /// Why.
+    pub why: Why,
+    /// The DJ's work that hangs on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Risk>,
+    /// What undo gives back.
+    pub undo: Undo,
+    /// Actions that must be done first; if one fails, this one is skipped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<ActionId>,
+    /// Bytes that it moves.
+    #[serde(default, skip_serializing_if = "Estimate::is_empty")]
+    pub estimate: Estimate,
+}
+
+/// How dangerous an action is; `--yes` covers `Additive` only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Something new; nothing that was there is touched.
+    Additive,
+    /// Something of ours gets another place or name.
+    Move,
+    /// Something of ours gets another value.
+    Change,
+    /// Something leaves a list; no file is concerned.
+    Remove,
+    /// A file goes to the trash, or a playlist of ours goes away.
+    Destructive,
+}
+
+/// What an action does. One variant, one effect; the payload is what `apply` needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+pub enum Effect {
+    /// Download a track. With `format` the verified download waits in the library's own
+    /// `.tidal-cleanup/incoming/` for its [`Effect::FileConvert`]; without, it gets its final name,
+    /// `stem` and the extension that the downloader delivered.
+    #[serde(rename = "file.fetch")]
+    FileFetch { after: Fetch },
+    /// Bring a fetched download to the policy's format, under its final name.
+    #[serde(rename = "file.convert")]
+    FileConvert { after: Convert },
+    /// Move or rename a file of ours. The old name goes away only after Rekordbox knows the new one.
+    #[serde(rename = "file.place")]
+    FilePlace { before: At, after: At },
+    /// Write an `.m3u8`, or a hard link or copy for a further playlist.
+    #[serde(rename = "file.link")]
+    FileLink {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Hashed>,
+        after: Link,
+    },
+    /// Move a file of ours to the trash.
+    #[serde(rename = "file.trash")]
+    FileTrash { before: Trashed },
+    /// Bring a file back from the trash (undo). An occupied target is restored beside.
+    #[serde(rename = "file.restore")]
+    FileRestore { before: FromTrash, after: At },
+    /// Add a file to the Rekordbox collection.
+    #[serde(rename = "rb.content.add")]
+    ContentAdd { after: NewContent },
+    /// Point a Rekordbox row at the file's new place; everything that hangs on the row stays.
+    #[serde(rename = "rb.content.relocate")]
+    ContentRelocate { before: ContentAt, after: At },
+    /// Set the fields that TIDAL owns.
+    #[serde(rename = "rb.content.update")]
+    ContentUpdate {
+        before: ContentFields,
+        after: ContentFields,
+    },
+    /// Make a playlist, folder or smart playlist.
+    #[serde(rename = "rb.playlist.create")]
+    NodeCreate { after: NewNode },
+    /// Rename or move a playlist or folder of ours, under its id.
+    #[serde(rename = "rb.playlist.update")]
+    NodeUpdate { before: NodeAt, after: NodeAt },
+    /// Remove a playlist or folder of ours.
+    #[serde(rename = "rb.playlist.remove")]
+    NodeRemove { before: NodeAt },
+    /// Make the playlist's entries what `body.playlists[playlist].entries` says, leaving out tracks
+    /// that have no file.
+    #[serde(rename = "rb.entries.set")]
+    EntriesSet { before: Entries, after: Entries },
+    /// Make a MyTag.
+    #[serde(rename = "rb.mytag.create")]
+    MyTagCreate { after: TagName },
+    /// Add and remove MyTags of a track. Only links that we made are removed.
+    #[serde(rename = "rb.mytag.set")]
+    MyTagSet { before: TagSet, after: TagSet },
+    /// Put the rows that an earlier action changed back to its pre-image (undo).
+    #[serde(rename = "rb.restore")]
+    RowsRestore { before: Reversal },
+    /// Record a file as this track's: `foreign` links it, `adopted` makes it ours to manage.
+    #[serde(rename = "state.adopt")]
+    StateAdopt { after: Adoption },
+    /// Record a playlist's name, folder and entries as they are in `body.playlists`.
+    #[serde(rename = "state.record")]
+    StateRecord { after: Recorded },
+    /// Soft-delete a playlist, or let go of a file.
+    #[serde(rename = "state.forget")]
+    StateForget { before: Forgotten },
+    /// Put the state rows of an earlier action back to its pre-image (undo).
+    #[serde(rename = "state.restore")]
+    StateRestore { before: Reversal },
+}
+
+/// Payload of [`Effect::FileFetch`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetch {
+    /// The track to fetch.
+    pub track: TrackId,
+    /// The final path without its extension.
+    pub stem: MediaPath,
+    /// The format of the conversion that follows; `None`: kept as delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convert_to: Option<AudioFormat>,
+    /// The playlist whose folder holds it.
+    pub home: PlaylistId,
+}
+
+/// Payload of [`Effect::FileConvert`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Convert {
+    /// The track.
+    pub track: TrackId,
+    /// The final path.
+    pub path: MediaPath,
+    /// Its format.
+    pub format: AudioFormat,
+    /// `320k`, `V0`, `lossless`.
+    pub quality: String,
+    /// The playlist whose folder holds it.
+    pub home: PlaylistId,
+}
+
+/// A path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct At {
+    /// Where.
+    pub path: MediaPath,
+    /// For a placed track: the playlist whose folder holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<PlaylistId>,
+}
+
+/// A file's content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hashed {
+    /// SHA-256.
+    pub sha256: ContentHash,
+}
+
+/// Payload of [`Effect::FileLink`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// What is written.
+    #[serde(rename = "as")]
+    pub form: LinkForm,
+    /// Where; for `hardlink` and `copy` without its extension when `of` is yet to be fetched.
+    pub path: MediaPath,
+    /// The playlist it is for.
+    pub playlist: PlaylistId,
+    /// The track, for `hardlink` and `copy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<TrackId>,
+}
+
+/// What [`Effect::FileLink`] writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkForm {
+    /// A playlist file with relative paths.
+    M3u8,
+    /// A hard link.
+    Hardlink,
+    /// A copy.
+    Copy,
+}
+
+/// Payload of [`Effect::FileTrash`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trashed {
+    /// Where.
+    pub path: MediaPath,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256.
+    pub sha256: ContentHash,
+}
+
+/// A file in the trash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FromTrash {
+    /// Below the library root.
+    pub trash_path: MediaPath,
+    /// SHA-256.
+    pub sha256: ContentHash,
+}
+
+/// Payload of [`Effect::ContentAdd`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewContent {
+    /// The track; its metadata is in `body.tracks`.
+    pub track: TrackId,
+    /// The file; `None`: the one that this plan fetches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<MediaPath>,
+}
+
+/// A Rekordbox row and its file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContentAt {
+    /// The row.
+    pub content: ContentId,
+    /// The file it points at.
+    pub path: MediaPath,
+    /// The track.
+    pub track: TrackId,
+}
+
+/// The fields of a Rekordbox row that TIDAL may own; absent ones are left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContentFields {
+    /// The row.
+    pub content: ContentId,
+    /// The track.
+    pub track: TrackId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artist: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub album: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub year: Option<u16>,
+}
+
+/// Payload of [`Effect::NodeCreate`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewNode {
+    /// What it is.
+    pub node: NodeKind,
+    /// Display name.
+    pub name: String,
+    /// The containing folders from the top; they exist or are created by an earlier action.
+    pub folder: Vec<String>,
+    /// The TIDAL playlist, for a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playlist: Option<PlaylistId>,
+    /// The tags that a smart playlist selects (group, name), all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<TagName>,
+}
+
+/// A node of the Rekordbox tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeAt {
+    /// The row.
+    pub id: NodeId,
+    /// Display name.
+    pub name: String,
+    /// The containing folders from the top.
+    pub folder: Vec<String>,
+    /// The TIDAL playlist, for a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playlist: Option<PlaylistId>,
+}
+
+/// A list of entries, by number and hash of its track or content ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entries {
+    /// The playlist.
+    pub playlist: PlaylistId,
+    /// How many.
+    pub count: usize,
+    /// Over the ids in order, each followed by a line feed: content ids before, track ids after.
+    pub sha256: ContentHash,
+}
+
+/// A MyTag by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TagName {
+    /// The group's name, such as `Genre`.
+    pub group: String,
+    /// The tag's name.
+    pub tag: String,
+}
+
+/// MyTags of a track, as `Group: Tag` in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TagSet {
+    /// The track.
+    pub track: TrackId,
+    /// Before: links of ours that go. After: links that come.
+    pub tags: Vec<TagName>,
+}
+
+/// Which earlier action is taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reversal {
+    /// The run.
+    pub apply: ApplyId,
+    /// The action in it.
+    pub action: ActionId,
+    /// Hash of the recorded pre- and post-image, so that the digest binds what is restored.
+    pub image: ContentHash,
+}
+
+/// Payload of [`Effect::StateAdopt`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adoption {
+    /// The track.
+    pub track: TrackId,
+    /// Its file.
+    pub path: MediaPath,
+    /// `foreign` or `adopted`.
+    pub provenance: Provenance,
+    /// The Rekordbox row that already points at the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentId>,
+    /// The playlist that counts as its home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<PlaylistId>,
+}
+
+/// Payload of [`Effect::StateRecord`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recorded {
+    /// The playlist; its new values are in `body.playlists`.
+    pub playlist: PlaylistId,
+    /// How many entries.
+    pub count: usize,
+    /// Over the track ids in order, each followed by a line feed.
+    pub sha256: ContentHash,
+}
+
+/// Payload of [`Effect::StateForget`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+pub enum Forgotten {
+    /// Soft-delete it.
+    Playlist(PlaylistId),
+    /// Let go of its row; the file is not touched.
+    File(MediaPath),
+}
+
+/// Whom an action is about, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// The track, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub track: Option<TrackId>,
+    /// `Kiasmos – Looped`, a path, a playlist's name.
+    pub label: String,
+}
+
+/// Something that must be true of the worlds before anything is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Precondition {
+    /// The file is there and unchanged. The hash is compared where it is given.
+    File {
+        path: MediaPath,
+        size: u64,
+        mtime: (i64, u32),
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<ContentHash>,
+    },
+    /// Nothing is there.
+    Vacant { path: MediaPath },
+    /// No audio file of that name is there, whatever its extension.
+    VacantStem { stem: MediaPath },
+    /// The track is still in no managed playlist of TIDAL.
+    DesiredAbsent {
+        track: TrackId,
+        playlists_checked: usize,
+    },
+    /// The playlist is still gone from TIDAL.
+    PlaylistAbsent { playlist: PlaylistId },
+    /// The Rekordbox row points at this file.
+    Content { id: ContentId, path: MediaPath },
+    /// The Rekordbox row has these values.
+    ContentFields { fields: ContentFields },
+    /// No Rekordbox row points at this file.
+    NoContent { path: MediaPath },
+    /// The node has this name and place.
+    Node { node: NodeAt },
+    /// The list has these entries (content ids).
+    Entries {
+        id: NodeId,
+        count: usize,
+        sha256: ContentHash,
+    },
+    /// The rows and files are still as that action left them (undo).
+    AsLeft { reversal: Reversal },
+}
+
+/// Why an action is proposed: which rule, where it stands, in words, with evidence.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Why {
+    /// The rule's name, or the default's key.
+    pub rule: String,
+    /// `tidal-cleanup.toml:61`; empty for a built-in default.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub at: String,
+    /// One sentence.
+    pub text: String,
+    /// Facts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+}
+
+/// The DJ's work that hangs on a track.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Risk {
+    pub hot_cues: u32,
+    pub memory_cues: u32,
+    pub rating: u8,
+    pub mytags: u32,
+    pub plays: u32,
+}
+
+impl Risk {
+    /// Whether there is work that a person would miss (hand-set or earned; MyTags of ours not counted).
+    #[must_use]
+    pub const fn is_work(&self) -> bool {
+        self.hot_cues > 0 || self.memory_cues > 0 || self.rating > 0 || self.plays > 0
+    }
+}
+
+/// What undo gives back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undo {
+    /// The same bytes, mode, time and path.
+    ByteIdentical,
+    /// The same rows, but for counters and timestamps.
+    RowIdentical,
+    /// It can be fetched again.
+    Refetch,
+    /// Nothing.
+    None,
+}
+
+/// Bytes that an action moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Estimate {
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bytes_down: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bytes_trashed: u64,
+}
+
+impl Estimate {
+    /// Whether it moves none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.bytes_down == 0 && self.bytes_trashed == 0
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A question to a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionRequest {
+    /// `d_` and 16 hex digits.
+    pub id: String,
+    /// `match`.
+    #[serde(rename = "type")]
+    pub kind: DecisionKind,
+    /// In words.
+    pub question: String,
+    /// The track it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub track: Option<TrackId>,
+    /// What happens unanswered: `defer`.
+    pub default: String,
+    /// What can be chosen.
+    pub options: Vec<DecisionOption>,
+}
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DecisionKind {
+    /// Which file is this track?
+    Match,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionOption {
+    /// What to type.
+    pub key: String,
+    /// In words.
+    pub label: String,
+    /// The candidate file, for a match; absent: none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<MediaPath>,
+    /// 0–100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<u8>,
+    /// What speaks against it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub veto: Vec<String>,
+    /// What is done when it is chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Action>,
+}
+
+/// An action that is not proposed, and what holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// The id that the action would have.
+    pub id: ActionId,
+    /// Whom it is about.
+    pub label: String,
+    /// The playlist under which it is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playlist: Option<PlaylistId>,
+    /// What it would do: `would trash`, `would download`.
+    pub would: String,
+    /// `protect`, `work_at_risk`, `probation`, or a gate's code.
+    pub gate: String,
+    /// The rule, setting or gate by name.
+    pub rule: String,
+    /// Where it stands in the policy.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub at: String,
+    /// In words: `7 hot cues`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+/// A gate's finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// `TC201`.
+    pub code: String,
+    /// `max_remove`.
+    pub name: String,
+    /// What was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<i64>,
+    /// What is allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+    /// The verdict.
+    pub status: CheckStatus,
+    /// In words, where it did not pass: what, why, and what to type.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+/// A gate's verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckStatus {
+    /// As it should be.
+    Pass,
+    /// Removals are held back; the rest goes on.
+    Hold,
+    /// Nothing may be applied.
+    Refuse,
+    /// Let through by `--allow`.
+    Allowed,
+}
+
+/// Counts for the closing line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    pub add: usize,
+    pub change: usize,
+    #[serde(rename = "move")]
+    pub moves: usize,
+    pub remove: usize,
+    pub trash: usize,
+    pub adopt: usize,
+    pub decide: usize,
+    pub held: usize,
+}
+
+/// What varies from run to run; never in the digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanMeta {
+    /// RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated_at: Option<jiff::Timestamp>,
+    /// When the TIDAL reading was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tidal_taken_at: Option<jiff::Timestamp>,
+    /// `tidal-cleanup 0.1.0`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tool: String,
+    /// Bytes, requests, seconds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub estimates: BTreeMap<String, u64>,
+}
+
+/// What a person decided about a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Review {
+    /// The digest it is for.
+    #[serde(rename = "for", default)]
+    pub for_digest: String,
+    /// Answers by decision id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub decisions: BTreeMap<String, String>,
+    /// Actions left out; what depends on them is left out too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<ActionId>,
+}
+
+impl Effect {
+    /// The contract's name of the effect.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::FileFetch { .. } => "file.fetch",
+            Self::FileConvert { .. } => "file.convert",
+            Self::FilePlace { .. } => "file.place",
+            Self::FileLink { .. } => "file.link",
+            Self::FileTrash { .. } => "file.trash",
+            Self::FileRestore { .. } => "file.restore",
+            Self::ContentAdd { .. } => "rb.content.add",
+            Self::ContentRelocate { .. } => "rb.content.relocate",
+            Self::ContentUpdate { .. } => "rb.content.update",
+            Self::NodeCreate { .. } => "rb.playlist.create",
+            Self::NodeUpdate { .. } => "rb.playlist.update",
+            Self::NodeRemove { .. } => "rb.playlist.remove",
+            Self::EntriesSet { .. } => "rb.entries.set",
+            Self::MyTagCreate { .. } => "rb.mytag.create",
+            Self::MyTagSet { .. } => "rb.mytag.set",
+            Self::RowsRestore { .. } => "rb.restore",
+            Self::StateAdopt { .. } => "state.adopt",
+            Self::StateRecord { .. } => "state.record",
+            Self::StateForget { .. } => "state.forget",
+            Self::StateRestore { .. } => "state.restore",
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Changes become decisions, decisions become a plan.
+
+pub mod document;
+
+pub use document::Plan;

@@ -1,0 +1,1 @@
+//! `tidal-cleanup.toml` as written.

@@ -1,0 +1,1 @@
+//! Emoji in playlist names.
