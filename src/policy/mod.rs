@@ -12,10 +12,7 @@ use std::path::PathBuf;
 
 pub use condition::{Condition, Facts};
 
-use crate::{
-    domain::{AudioFormat, ContentHash, PlaylistId, Provenance},
-    plan::document::LinkForm,
-};
+use crate::domain::{AudioFormat, Class, ContentHash, LinkForm, PlaylistId, Provenance};
 
 /// A checked policy.
 #[derive(Clone, Debug)]
@@ -283,7 +280,7 @@ pub struct Freeze {
     /// An IANA name; `None`: the machine's.
     pub timezone: Option<String>,
     /// Classes that are allowed inside the window.
-    pub allow: Vec<crate::plan::document::Class>,
+    pub allow: Vec<Class>,
     pub at: Place,
 }
 

@@ -1,0 +1,419 @@
+//! Puts a plan together: order, changes with their actions, tables, gates, counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    diff::Change,
+    domain::{
+        ActionId, ChangeKind, Class, ContentHash, PlaylistId, Provenance, Track, TrackId,
+    },
+    plan::{
+        canonical,
+        document::{
+            Action, Base, Body, Check, CheckStatus, Effect, FilesInput, Held, Inputs,
+            PlannedChange, PlannedPlaylist, PolicyInput, RekordboxInput, Summary, TidalInput,
+        },
+        draft::{Draft, Hold, held},
+        guard,
+    },
+    policy::SyncMode,
+};
+
+/// The reviewed part of a plan.
+pub(super) fn body(mut draft: Draft<'_>) -> Body {
+    draft.actions.sort_by_key(|action| rank(&action.effect));
+    let checks = guard::check(&guard_input(&draft));
+    if checks.iter().any(|check| check.status == CheckStatus::Hold) {
+        hold_removals(&mut draft, &checks);
+    }
+    hold_observed(&mut draft);
+    let changes = changes(&draft);
+    let playlists = playlists(&draft);
+    let tracks = tracks(&draft, &playlists);
+    let summary = summary(&draft, &changes);
+    let mut held = std::mem::take(&mut draft.held);
+    held.sort_by(|a, b| (&a.playlist, &a.label, &a.id).cmp(&(&b.playlist, &b.label, &b.id)));
+    let observation = draft.input.observation;
+    let complete = observation.library.is_complete()
+        && observation.tidal.value.complete
+        && observation.tidal.value.playlists.iter().all(|playlist| playlist.complete)
+        && observation.rekordbox.as_ref().is_none_or(|rekordbox| rekordbox.is_complete());
+    Body {
+        mode: draft.input.mode,
+        applyable: !checks.iter().any(|check| check.status == CheckStatus::Refuse),
+        complete,
+        base: base(&draft),
+        inputs: inputs(&draft),
+        playlists,
+        tracks,
+        changes,
+        actions: draft.actions,
+        decisions: draft.decisions,
+        held,
+        checks,
+        summary,
+    }
+}
+
+/// For `download`: fetches, and what makes the fetched files known.
+pub(super) fn keep_downloads(draft: &mut Draft<'_>) {
+    let wanted: BTreeSet<TrackId> = draft
+        .actions
+        .iter()
+        .filter(|action| matches!(action.effect, Effect::FileFetch { .. }))
+        .filter_map(|action| action.subject.track.clone())
+        .collect();
+    let keeps = |action: &Action| match &action.effect {
+        Effect::FileFetch { .. } => true,
+        Effect::FileConvert { after } => wanted.contains(&after.track),
+        _ => false,
+    };
+    draft.actions.retain(keeps);
+}
+
+/// The phase in which an action is carried out.
+const fn rank(effect: &Effect) -> u8 {
+    match effect {
+        Effect::FileFetch { .. } => 0,
+        Effect::FileConvert { .. } => 1,
+        Effect::FileRestore { .. } => 2,
+        Effect::FilePlace { .. } => 3,
+        Effect::StateAdopt { .. } => 4,
+        Effect::FileLink { .. } => 5,
+        Effect::MyTagCreate { .. } => 6,
+        Effect::NodeCreate { .. } => 7,
+        Effect::NodeUpdate { .. } => 8,
+        Effect::ContentAdd { .. } => 9,
+        Effect::ContentRelocate { .. } => 10,
+        Effect::ContentUpdate { .. } => 11,
+        Effect::EntriesSet { .. } => 12,
+        Effect::MyTagSet { .. } => 13,
+        Effect::NodeRemove { .. } => 14,
+        Effect::RowsRestore { .. } => 15,
+        Effect::StateRecord { .. } => 16,
+        Effect::StateForget { .. } => 17,
+        Effect::StateRestore { .. } => 18,
+        Effect::FileTrash { .. } => 19,
+    }
+}
+
+GUARDINPUT
+
+/// Moves every removal, and what depends on one, to the held actions.
+fn hold_removals(draft: &mut Draft<'_>, checks: &[Check]) {
+    let Some(check) = checks.iter().find(|check| check.status == CheckStatus::Hold) else { return };
+    let mut gone: BTreeSet<ActionId> = BTreeSet::new();
+    let actions = std::mem::take(&mut draft.actions);
+    for action in actions {
+        let removal = matches!(action.class, Class::Remove | Class::Destructive);
+        if removal || action.depends_on.iter().any(|id| gone.contains(id)) {
+            gone.insert(action.id.clone());
+            let gate = if check.code == "TC102" { "TC102" } else { "TC103" };
+            let hold = Hold {
+                gate,
+                rule: check.name.clone(),
+                at: String::new(),
+                text: check.text.clone(),
+            };
+            draft.held.push(held(&action, hold));
+        } else {
+            draft.actions.push(action);
+        }
+    }
+}
+
+/// Playlists that the policy only observes: what would change is shown, nothing is done.
+fn hold_observed(draft: &mut Draft<'_>) {
+    let desired = draft.input.desired;
+    let observed = |change: &&Change| {
+        desired.playlists.get(&change.playlist).is_some_and(|p| p.mode == SyncMode::Observe)
+    };
+    for change in draft.input.changes.iter().filter(observed) {
+        let Some(playlist) = desired.playlists.get(&change.playlist) else { continue };
+        let label = change.track.as_ref().and_then(|id| desired.tracks.get(id)).map_or_else(
+            || playlist.name.clone(),
+            |track| track.track.label(),
+        );
+        draft.held.push(Held {
+            id: ActionId::new(change_id(change).replacen('c', "a", 1)),
+            label,
+            playlist: Some(change.playlist.clone()),
+            would: would(change.kind).to_owned(),
+            gate: "mode".into(),
+            rule: "observe".into(),
+            at: playlist.at.to_string(),
+            text: "the policy only observes this playlist".into(),
+        });
+    }
+}
+
+const fn would(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::PlaylistAdded => "would add the playlist",
+        ChangeKind::PlaylistRemoved => "would remove the playlist",
+        ChangeKind::PlaylistRenamed => "would rename the playlist",
+        ChangeKind::TrackAddedToPlaylist => "would add",
+        ChangeKind::TrackRemovedFromPlaylist => "would take out of the playlist",
+        ChangeKind::TrackMoved => "would move",
+        ChangeKind::TrackMetadataChanged => "would update",
+    }
+}
+
+fn change_id(change: &Change) -> String {
+    canonical::change_id(
+        change.kind,
+        &change.playlist,
+        change.track.as_ref(),
+        change.from.as_ref(),
+    )
+}
+
+/// The changes in scope, each with its actions: an action belongs to the change of its track and
+/// playlist, else to one of its track, else to one of its playlist.
+fn changes(draft: &Draft<'_>) -> Vec<PlannedChange> {
+    let relevant: Vec<&Change> = draft
+        .input
+        .changes
+        .iter()
+        .filter(|change| draft.in_scope(&change.playlist))
+        .filter(|change| {
+            let playlist = draft.input.desired.playlists.get(&change.playlist);
+            playlist.is_none_or(|playlist| playlist.mode != SyncMode::Observe)
+        })
+        .collect();
+    let mut by_both: BTreeMap<(&PlaylistId, &TrackId), usize> = BTreeMap::new();
+    let mut by_track: BTreeMap<&TrackId, usize> = BTreeMap::new();
+    let mut by_playlist: BTreeMap<&PlaylistId, usize> = BTreeMap::new();
+    for (at, change) in relevant.iter().enumerate() {
+        if let Some(track) = &change.track {
+            by_both.entry((&change.playlist, track)).or_insert(at);
+            by_track.entry(track).or_insert(at);
+        }
+        by_playlist.entry(&change.playlist).or_insert(at);
+    }
+    let mut actions: Vec<Vec<ActionId>> = vec![Vec::new(); relevant.len()];
+    for action in &draft.actions {
+        let (playlist, track) = (action.playlist.as_ref(), action.subject.track.as_ref());
+        let both = playlist.zip(track).and_then(|key| by_both.get(&key));
+        let at = both
+            .or_else(|| by_track.get(track?))
+            .or_else(|| by_playlist.get(playlist?));
+        if let Some(list) = at.and_then(|at| actions.get_mut(*at)) {
+            list.push(action.id.clone());
+        }
+    }
+    relevant
+        .into_iter()
+        .zip(actions)
+        .map(|(change, actions)| PlannedChange {
+            id: change_id(change),
+            kind: change.kind,
+            playlist: change.playlist.clone(),
+            track: change.track.clone(),
+            from: change.from.clone(),
+            note: note(draft, change),
+            actions,
+        })
+        .collect()
+}
+
+/// What a person reads behind the label.
+fn note(draft: &Draft<'_>, change: &Change) -> String {
+    match change.kind {
+        ChangeKind::PlaylistAdded => String::new(),
+        ChangeKind::PlaylistRemoved => "gone from TIDAL".into(),
+        ChangeKind::PlaylistRenamed => {
+            format!("was “{}”", change.was.as_deref().unwrap_or_default())
+        }
+        ChangeKind::TrackRemovedFromPlaylist => "file kept".into(),
+        ChangeKind::TrackMetadataChanged => {
+            format!("{} changed in TIDAL", change.was.as_deref().unwrap_or_default())
+        }
+        ChangeKind::TrackMoved => moved_note(draft, change),
+        ChangeKind::TrackAddedToPlaylist => added_note(draft, change),
+    }
+}
+
+fn moved_note(draft: &Draft<'_>, change: &Change) -> String {
+    let state = &draft.input.observation.state;
+    let from = change.from.as_ref().and_then(|id| state.playlists.get(id));
+    let mut note = from.map_or_else(
+        || "another position".to_owned(),
+        |row| format!("from “{}”", row.name),
+    );
+    let content = change.track.as_ref().and_then(|id| draft.index.content_of(id, None));
+    if let Some(risk) = content.and_then(|id| draft.index.risk(id)).filter(|r| r.hot_cues > 0) {
+        let plural = if risk.hot_cues == 1 { "" } else { "s" };
+        note.push_str(&format!(", {} hot cue{plural} kept", risk.hot_cues));
+    }
+    note
+}
+
+fn added_note(draft: &Draft<'_>, change: &Change) -> String {
+    let Some(track) = &change.track else { return String::new() };
+    let about = |action: &&Action| action.subject.track.as_ref() == Some(track);
+    let fetch = draft
+        .actions
+        .iter()
+        .filter(about)
+        .find(|action| matches!(action.effect, Effect::FileFetch { .. }));
+    if let Some(fetch) = fetch {
+        return format!("download, about {} MB", fetch.estimate.bytes_down.div_ceil(1_000_000));
+    }
+    if draft.input.identities.matches.contains_key(track) {
+        return "file already here".into();
+    }
+    let label = draft.input.desired.tracks.get(track).map(|want| want.track.label());
+    let held = draft.held.iter().find(|held| Some(&held.label) == label.as_ref());
+    held.map_or_else(|| "needs a decision".into(), |held| format!("no file: {}", held.text))
+}
+
+fn playlists(draft: &Draft<'_>) -> BTreeMap<PlaylistId, PlannedPlaylist> {
+    let changed = draft.input.changes.iter().map(|change| &change.playlist);
+    let acted = draft.actions.iter().filter_map(|action| action.playlist.as_ref());
+    let held = draft.held.iter().filter_map(|held| held.playlist.as_ref());
+    let ids: BTreeSet<&PlaylistId> =
+        changed.chain(acted).chain(held).filter(|id| draft.in_scope(id)).collect();
+    ids.into_iter().filter_map(|id| Some((id.clone(), planned_playlist(draft, id)?))).collect()
+}
+
+fn planned_playlist(draft: &Draft<'_>, id: &PlaylistId) -> Option<PlannedPlaylist> {
+    if let Some(playlist) = draft.input.desired.playlists.get(id) {
+        return Some(PlannedPlaylist {
+            name: playlist.name.clone(),
+            description: playlist.description.clone(),
+            folder: playlist.folder.clone(),
+            rekordbox_name: playlist.rekordbox_name.clone(),
+            rekordbox_folder: playlist.rekordbox_folder.clone(),
+            entries: playlist.entries.clone(),
+        });
+    }
+    let row = draft.input.observation.state.playlists.get(id)?;
+    Some(PlannedPlaylist {
+        name: row.name.clone(),
+        description: row.description.clone(),
+        folder: row.folder.clone().unwrap_or_else(|| "".into()),
+        rekordbox_name: row.name.clone(),
+        rekordbox_folder: Vec::new(),
+        entries: row.entries.iter().map(|entry| entry.track.clone()).collect(),
+    })
+}
+
+/// Tracks that the plan speaks of, and those of its playlists that the state does not know so.
+fn tracks(
+    draft: &Draft<'_>,
+    playlists: &BTreeMap<PlaylistId, PlannedPlaylist>,
+) -> BTreeMap<TrackId, Track> {
+    let state = &draft.input.observation.state;
+    let desired = draft.input.desired;
+    let known = |id: &TrackId| {
+        let row = state.tracks.get(id).map(|row| &row.track);
+        row.is_some() && row == desired.tracks.get(id).map(|want| &want.track)
+    };
+    let acted = draft.actions.iter().filter_map(|action| action.subject.track.clone());
+    let changed = draft.input.changes.iter().filter_map(|change| change.track.clone());
+    let decided = draft.decisions.iter().filter_map(|decision| decision.track.clone());
+    let new = playlists.values().flat_map(|p| &p.entries).filter(|id| !known(id)).cloned();
+    let ids: BTreeSet<TrackId> = acted.chain(changed).chain(decided).chain(new).collect();
+    let find = |id: &TrackId| {
+        let wanted = desired.tracks.get(id).map(|want| &want.track);
+        wanted.or_else(|| state.tracks.get(id).map(|row| &row.track)).cloned()
+    };
+    ids.into_iter().filter_map(|id| find(&id).map(|track| (id, track))).collect()
+}
+
+fn base(draft: &Draft<'_>) -> Base {
+    let observation = draft.input.observation;
+    let meta = &observation.state.meta;
+    Base {
+        library_id: observation.library.value.id.clone(),
+        lineage: meta.lineage.clone(),
+        serial: meta.serial,
+        schema_version: meta.schema_version,
+    }
+}
+
+fn inputs(draft: &Draft<'_>) -> Inputs {
+    let input = draft.input;
+    let observation = input.observation;
+    let tidal = &observation.tidal.value;
+    let mut incomplete: Vec<PlaylistId> =
+        tidal.playlists.iter().filter(|p| !p.complete).map(|p| p.id.clone()).collect();
+    incomplete.sort();
+    let unavailable = input.desired.tracks.values().filter(|track| !track.available).count();
+    let name = input.policy.source.path.file_name();
+    Inputs {
+        as_of: input.as_of.to_string(),
+        policy: PolicyInput {
+            path: name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            sha256: input.policy.source.sha256,
+        },
+        tidal: TidalInput {
+            snapshot: input.tidal_hash,
+            playlists: tidal.playlists.len(),
+            incomplete,
+            unavailable_tracks: unavailable,
+        },
+        files: files_input(draft),
+        rekordbox: observation.rekordbox.as_ref().map(|observed| RekordboxInput {
+            version: observed.value.app_version.clone(),
+            local_usn: observed.value.local_usn,
+            tracks: observed.value.contents.len(),
+        }),
+    }
+}
+
+fn files_input(draft: &Draft<'_>) -> FilesInput {
+    use sha2::Digest as _;
+    let files = &draft.input.observation.library.value.files;
+    let mut hasher = sha2::Sha256::new();
+    for file in files {
+        let (seconds, nanos) = file.stat.mtime;
+        hasher.update(file.path.as_str().as_bytes());
+        hasher.update([0]);
+        hasher.update(file.stat.size.to_le_bytes());
+        hasher.update(seconds.to_le_bytes());
+        hasher.update(nanos.to_le_bytes());
+    }
+    FilesInput {
+        scan: ContentHash::from_bytes(hasher.finalize().into()),
+        files: files.len(),
+        bytes: files.iter().map(|file| file.stat.size).sum(),
+    }
+}
+
+/// Counts rows as a person reads them: changes, and actions that belong to none.
+fn summary(draft: &Draft<'_>, changes: &[PlannedChange]) -> Summary {
+    let mut summary = Summary {
+        decide: draft.decisions.len(),
+        held: draft.held.len(),
+        ..Summary::default()
+    };
+    for change in changes {
+        match change.kind {
+            ChangeKind::PlaylistAdded | ChangeKind::TrackAddedToPlaylist => summary.add += 1,
+            ChangeKind::PlaylistRenamed | ChangeKind::TrackMetadataChanged => summary.change += 1,
+            ChangeKind::TrackMoved => summary.moves += 1,
+            ChangeKind::PlaylistRemoved | ChangeKind::TrackRemovedFromPlaylist => {
+                summary.remove += 1;
+            }
+        }
+    }
+    let covered: BTreeSet<&ActionId> = changes.iter().flat_map(|change| &change.actions).collect();
+    for action in &draft.actions {
+        match &action.effect {
+            Effect::FileTrash { .. } => summary.trash += 1,
+            Effect::StateAdopt { after } if after.provenance == Provenance::Adopted => {
+                summary.adopt += 1;
+            }
+            _ if covered.contains(&action.id) => {}
+            _ => match action.class {
+                Class::Additive => summary.add += 1,
+                Class::Move => summary.moves += 1,
+                Class::Change => summary.change += 1,
+                Class::Remove | Class::Destructive => summary.remove += 1,
+            },
+        }
+    }
+    summary
+}

@@ -1,0 +1,416 @@
+//! What may go: playlists that are gone from TIDAL, and files of ours that no playlist needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    domain::{
+        AudioFile, ChangeKind, Class, TagName, TrackId,
+        state::{FileRole, ObjectKey, PlaylistRow},
+    },
+    plan::{
+        document::{
+            Action, Effect, Estimate, Forgotten, NodeAt, Precondition, Subject, TagSet, Trashed,
+        },
+        draft::{Draft, Hold, act},
+        tracks::write_hold,
+    },
+    policy::{
+        Facts, PlaylistRemoved, WorkAtRisk,
+        condition::Fact,
+        verdict::{By, Decided, verdict},
+    },
+};
+
+/// Plans the removals. Nothing is concluded from a reading that is not complete.
+pub(super) fn plan_removals(draft: &mut Draft<'_>) {
+    for change in &draft.input.changes {
+        if change.kind == ChangeKind::PlaylistRemoved && draft.in_scope(&change.playlist) {
+            if let Some(row) = draft.input.observation.state.playlists.get(&change.playlist) {
+                remove_playlist(draft, row);
+            }
+        }
+    }
+    if draft.input.scope.is_none() {
+        untag(draft);
+        plan_orphans(draft);
+        plan_duplicates(draft);
+    }
+}
+
+fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) {
+    let about = || Subject { track: None, label: row.name.clone() };
+    let gone = || Precondition::PlaylistAbsent { playlist: row.id.clone() };
+    let (removed, rule) = playlist_outcome(draft, row);
+    let text = "the playlist is gone from TIDAL";
+    match removed {
+        PlaylistRemoved::SoftDelete => {}
+        PlaylistRemoved::Archive => archive(draft, row, &rule),
+        PlaylistRemoved::Remove => {
+            if let Some(before) = node_of(draft, row) {
+                let pre = [gone(), Precondition::Node { node: before.clone() }];
+                let action = act(Class::Destructive, Effect::NodeRemove { before }, about())
+                    .under(&row.id)
+                    .provided(pre)
+                    .because(&rule, text);
+                push_removal(draft, action, true);
+            }
+            trash_m3u8(draft, row, &rule);
+        }
+    }
+    let before = Forgotten::Playlist(row.id.clone());
+    let action = act(Class::Remove, Effect::StateForget { before }, about())
+        .under(&row.id)
+        .provided([gone()])
+        .because(&rule, format!("{text}; its files stay"));
+    push_removal(draft, action, false);
+}
+
+/// The first archive rule that matches the playlist, else the default.
+fn playlist_outcome(draft: &Draft<'_>, row: &PlaylistRow) -> (PlaylistRemoved, String) {
+    let policy = draft.input.policy;
+    let mut facts = Facts::new();
+    facts.insert("playlist.name", Fact::Text(row.name.clone()));
+    facts.insert("playlist.emoji", Fact::Texts(crate::policy::emoji::emoji_of(&row.name)));
+    facts.insert("playlist.removed", Fact::Flag(true));
+    let archive = policy.rules.iter().find(|rule| {
+        matches!(rule.then, crate::policy::Outcome::Archive(_)) && rule.when.holds(&facts)
+    });
+    archive.map_or_else(
+        || (policy.defaults.playlist_removed, "defaults.playlist_removed".to_owned()),
+        |rule| (PlaylistRemoved::Archive, rule.name.clone()),
+    )
+}
+
+fn node_of(draft: &Draft<'_>, row: &PlaylistRow) -> Option<NodeAt> {
+    let id = draft.index.node(&ObjectKey::Playlist(row.id.clone()))?;
+    let node = draft.index.collection()?.nodes.get(id)?;
+    Some(NodeAt {
+        id: id.clone(),
+        name: node.name.clone(),
+        folder: draft.index.folder_path(id),
+        playlist: Some(row.id.clone()),
+    })
+}
+
+fn archive(draft: &mut Draft<'_>, row: &PlaylistRow, rule: &str) {
+    let Some(before) = node_of(draft, row) else { return };
+    let folder: Vec<String> =
+        draft.input.policy.rekordbox.folder.iter().cloned().chain(["Archive".into()]).collect();
+    if before.folder == folder {
+        return;
+    }
+    let made = super::playlists::make_folders(draft, &folder);
+    let after = NodeAt { folder, ..before.clone() };
+    let pre = Precondition::Node { node: before.clone() };
+    let about = Subject { track: None, label: row.name.clone() };
+    let action = act(Class::Move, Effect::NodeUpdate { before, after }, about)
+        .under(&row.id)
+        .provided([pre, Precondition::PlaylistAbsent { playlist: row.id.clone() }])
+        .because(rule, "the playlist is gone from TIDAL and goes to the archive")
+        .after(made);
+    push_removal(draft, action, true);
+}
+
+fn trash_m3u8(draft: &mut Draft<'_>, row: &PlaylistRow, rule: &str) {
+    let observation = draft.input.observation;
+    let file = observation.state.files.values().find(|file| {
+        file.role == FileRole::Playlist
+            && file.playlist.as_ref() == Some(&row.id)
+            && file.provenance.is_ours()
+    });
+    let Some(file) = file.and_then(|file| observation.library.value.sidecar(&file.path)) else {
+        return;
+    };
+    let before =
+        Trashed { path: file.path.clone(), size: file.stat.size, sha256: file.hash };
+    let pre = Precondition::File {
+        path: file.path.clone(),
+        size: file.stat.size,
+        mtime: file.stat.mtime,
+        sha256: Some(file.hash),
+    };
+    let about = Subject { track: None, label: file.path.to_string() };
+    let action = act(Class::Destructive, Effect::FileTrash { before }, about)
+        .under(&row.id)
+        .provided([pre, Precondition::PlaylistAbsent { playlist: row.id.clone() }])
+        .because(rule, "the playlist file of a playlist that is gone from TIDAL");
+    push_removal(draft, action, false);
+}
+
+fn push_removal(draft: &mut Draft<'_>, action: Action, rekordbox: bool) {
+    if rekordbox && !draft.writes_rekordbox() {
+        draft.hold(&action, write_hold());
+    } else if let Some(hold) = global_hold(draft) {
+        draft.hold(&action, hold);
+    } else {
+        draft.push(action);
+    }
+}
+
+/// What holds every removal back: a first apply, a half-read source.
+fn global_hold(draft: &Draft<'_>) -> Option<Hold> {
+    let observation = draft.input.observation;
+    if observation.state.meta.serial == 0 {
+        return Some(Hold {
+            gate: "probation",
+            text: "the first apply on a library only adds".into(),
+            ..Hold::default()
+        });
+    }
+    let tidal = &observation.tidal;
+    if !tidal.value.complete || tidal.value.playlists.iter().any(|p| !p.complete) {
+        let text = "TIDAL was not read completely".into();
+        return Some(Hold { gate: "TC103", text, ..Hold::default() });
+    }
+    None
+}
+
+/// Takes our tags off tracks that no managed playlist has any more.
+fn untag(draft: &mut Draft<'_>) {
+    let state = &draft.input.observation.state;
+    let kept = kept_by_memory(draft);
+    let mut gone: Vec<(TrackId, String, Vec<TagName>)> = Vec::new();
+    for (id, row) in &state.tracks {
+        let Some(content) = row.content.as_ref().filter(|id| draft.index.content(id).is_some())
+        else {
+            continue;
+        };
+        if draft.input.desired.tracks.contains_key(id) || kept.contains(id) {
+            continue;
+        }
+        let existing = draft.index.tags(content);
+        let ours: Vec<_> = draft.index.our_tags(content).intersection(&existing).cloned().collect();
+        if !ours.is_empty() {
+            gone.push((id.clone(), row.track.label(), ours));
+        }
+    }
+    for (id, label, tags) in gone {
+        let effect = Effect::MyTagSet {
+            before: TagSet { track: id.clone(), tags },
+            after: TagSet { track: id.clone(), tags: Vec::new() },
+        };
+        let about = Subject { track: Some(id), label };
+        let action = act(Class::Change, effect, about)
+            .because("mytag", "no managed playlist asks for these tags any more");
+        push_removal(draft, action, true);
+    }
+}
+
+/// Tracks of playlists that are gone from TIDAL and whose Rekordbox playlist was kept.
+fn kept_by_memory(draft: &Draft<'_>) -> BTreeSet<TrackId> {
+    let desired = draft.input.desired;
+    draft
+        .input
+        .observation
+        .state
+        .playlists
+        .values()
+        .filter(|row| !desired.playlists.contains_key(&row.id))
+        .filter(|row| {
+            row.deleted_at.is_none()
+                || draft.index.node(&ObjectKey::Playlist(row.id.clone())).is_some()
+        })
+        .flat_map(|row| row.entries.iter().map(|entry| entry.track.clone()))
+        .collect()
+}
+
+/// Files of ours whose track is in no playlist: the rules decide.
+fn plan_orphans(draft: &mut Draft<'_>) {
+    let state = &draft.input.observation.state;
+    let kept = kept_by_memory(draft);
+    let retained: BTreeSet<&TrackId> =
+        draft.input.desired.playlists.values().flat_map(|p| &p.entries).collect();
+    for row in state.files.values() {
+        let (Some(track), FileRole::Track) = (&row.track, row.role) else { continue };
+        let needed = draft.input.desired.in_tidal.contains(track)
+            || kept.contains(track)
+            || retained.contains(track);
+        if needed || !row.provenance.is_ours() {
+            continue;
+        }
+        if let Some(file) = draft.index.file(&row.path) {
+            let label = state
+                .tracks
+                .get(track)
+                .map_or_else(|| row.path.to_string(), |row| row.track.label());
+            judge(draft, file, Some(track), &label, &[("file.orphan", Fact::Flag(true))]);
+        }
+    }
+}
+
+/// Further files of ours for a track that has a better one.
+fn plan_duplicates(draft: &mut Draft<'_>) {
+    let state = &draft.input.observation.state;
+    for (track, paths) in &draft.input.identities.duplicates {
+        for path in paths {
+            let Some(row) = state.files.get(path).filter(|row| row.provenance.is_ours()) else {
+                continue;
+            };
+            if let (FileRole::Track, Some(file)) = (row.role, draft.index.file(path)) {
+                let label = path.to_string();
+                judge(draft, file, Some(track), &label, &[("file.duplicate", Fact::Flag(true))]);
+            }
+        }
+    }
+}
+
+/// Asks the policy about one file of ours, and plans what it says.
+fn judge(
+    draft: &mut Draft<'_>,
+    file: &AudioFile,
+    track: Option<&TrackId>,
+    label: &str,
+    more: &[(&'static str, Fact)],
+) {
+    let facts = file_facts(draft, file, track, more);
+    let orphan_of_rekordbox = draft.index.content_at(&file.path).map_or(0, |id| draft.index.own_lists(id));
+    let decided = verdict(draft.input.policy, &facts);
+    match decided.decided {
+        Decided::Keep => {
+            // Only a denial is worth a row; files that simply stay are the normal case.
+            if let By::Protect(name) = &decided.by {
+                let action = trash_action(draft, file, track, label, &decided.reason());
+                if let Some(action) = action {
+                    let hold = Hold {
+                        gate: "protect",
+                        rule: name.clone(),
+                        at: decided.at.to_string(),
+                        text: protection_text(draft, file),
+                    };
+                    draft.hold(&action, hold);
+                }
+            }
+            return;
+        }
+        Decided::Trash => {}
+        Decided::Archive(_) | Decided::Upgrade => return,
+    }
+    let Some(mut action) = trash_action(draft, file, track, label, &decided.reason()) else { return };
+    action.why.at = decided.at.to_string();
+    let work = action.risk.is_some_and(|risk| risk.is_work());
+    let hold = if orphan_of_rekordbox > 0 {
+        let text = format!("it is in {orphan_of_rekordbox} playlist(s) of yours in Rekordbox");
+        Some(Hold { gate: "rekordbox", text, ..Hold::default() })
+    } else if work && draft.input.policy.safety.work_at_risk != WorkAtRisk::Allow {
+        let at = draft.input.policy.safety.at.to_string();
+        let text = protection_text(draft, file);
+        Some(Hold { gate: "TC303", rule: "work_at_risk".into(), at, text })
+    } else {
+        None
+    };
+    match hold {
+        Some(hold) => draft.hold(&action, hold),
+        None => push_removal(draft, action, false),
+    }
+}
+
+/// The trash action, once the file's hash is known.
+fn trash_action(
+    draft: &mut Draft<'_>,
+    file: &AudioFile,
+    track: Option<&TrackId>,
+    label: &str,
+    rule: &str,
+) -> Option<Action> {
+    let Some(sha256) = file.hash else {
+        draft.unhashed.insert(file.path.clone());
+        return None;
+    };
+    let content = draft.index.content_at(&file.path);
+    let risk = content.and_then(|id| draft.index.risk(id));
+    let checked = draft.input.observation.tidal.value.playlists.len();
+    let absent = track.map(|track| Precondition::DesiredAbsent {
+        track: track.clone(),
+        playlists_checked: checked,
+    });
+    let seen = Precondition::File {
+        path: file.path.clone(),
+        size: file.stat.size,
+        mtime: file.stat.mtime,
+        sha256: Some(sha256),
+    };
+    let before = Trashed { path: file.path.clone(), size: file.stat.size, sha256 };
+    let about = Subject { track: track.cloned(), label: label.to_owned() };
+    let estimate = Estimate { bytes_down: 0, bytes_trashed: file.stat.size };
+    let mut action = act(Class::Destructive, Effect::FileTrash { before }, about)
+        .provided([seen])
+        .provided(absent)
+        .because(rule, "no playlist needs it")
+        .at_risk(risk)
+        .moving(estimate);
+    action.why.evidence.push(format!("{} is in none of {checked} playlists", file.path));
+    Some(action)
+}
+
+fn protection_text(draft: &Draft<'_>, file: &AudioFile) -> String {
+    let Some(risk) = draft.index.content_at(&file.path).and_then(|id| draft.index.risk(id)) else {
+        return String::new();
+    };
+    let counted = [
+        (risk.hot_cues, "hot cue"),
+        (risk.memory_cues, "memory cue"),
+        (u32::from(risk.rating), "star"),
+        (risk.plays, "play"),
+    ];
+    let texts = counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| {
+        let plural = if *n == 1 { "" } else { "s" };
+        format!("{n} {what}{plural}")
+    });
+    texts.collect::<Vec<_>>().join(", ")
+}
+
+/// What is known of a file, for rules.
+fn file_facts(
+    draft: &Draft<'_>,
+    file: &AudioFile,
+    track: Option<&TrackId>,
+    more: &[(&'static str, Fact)],
+) -> Facts {
+    let state = &draft.input.observation.state;
+    let number = |n: u64| Fact::Number(i64::try_from(n).unwrap_or(i64::MAX));
+    let mut facts: Facts = BTreeMap::from([
+        ("file.orphan", Fact::Flag(false)),
+        ("file.duplicate", Fact::Flag(false)),
+        ("file.age", Fact::Age(age(draft, file))),
+        ("file.path", Fact::Text(file.path.to_string())),
+        ("file.format", Fact::Text(file.format.extension().to_owned())),
+        ("file.lossless", Fact::Flag(file.format.is_lossless())),
+        ("file.size", number(file.stat.size)),
+        ("rekordbox.in_collection", Fact::Flag(false)),
+        ("rekordbox.cues", Fact::Number(0)),
+        ("rekordbox.hot_cues", Fact::Number(0)),
+        ("rekordbox.memory_cues", Fact::Number(0)),
+        ("rekordbox.plays", Fact::Number(0)),
+        ("rekordbox.rating", Fact::Number(0)),
+        ("rekordbox.own_playlists", Fact::Number(0)),
+    ]);
+    if let Some(kbps) = file.bitrate_kbps {
+        facts.insert("file.bitrate", number(u64::from(kbps)));
+    }
+    if let Some(row) = track.and_then(|id| state.tracks.get(id)) {
+        facts.insert("track.title", Fact::Text(row.track.full_title()));
+        facts.insert("track.artist", Fact::Texts(row.track.artists.clone()));
+    }
+    if let Some(id) = draft.index.content_at(&file.path)
+        && let Some(risk) = draft.index.risk(id)
+    {
+        facts.insert("rekordbox.in_collection", Fact::Flag(true));
+        facts.insert("rekordbox.cues", number(u64::from(risk.hot_cues + risk.memory_cues)));
+        facts.insert("rekordbox.hot_cues", number(u64::from(risk.hot_cues)));
+        facts.insert("rekordbox.memory_cues", number(u64::from(risk.memory_cues)));
+        facts.insert("rekordbox.plays", number(u64::from(risk.plays)));
+        facts.insert("rekordbox.rating", number(u64::from(risk.rating)));
+        facts.insert("rekordbox.own_playlists", number(draft.index.own_lists(id) as u64));
+        let tags = draft.index.tags(id).into_iter().map(|tag| tag.tag).collect();
+        facts.insert("rekordbox.mytags", Fact::Texts(tags));
+    }
+    facts.extend(more.iter().cloned());
+    facts
+}
+
+/// Seconds from the file's modification to the plan's date.
+fn age(draft: &Draft<'_>, file: &AudioFile) -> u64 {
+    let day = draft.input.as_of.to_zoned(jiff::tz::TimeZone::UTC);
+    let as_of = day.map_or(0, |day| day.timestamp().as_second());
+    u64::try_from(as_of - file.stat.mtime.0).unwrap_or(0)
+}
