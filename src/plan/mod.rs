@@ -1,5 +1,6 @@
 //! Changes become decisions, decisions become a plan.
 
+pub mod canonical;
 pub mod document;
 
 pub use document::Plan;
