@@ -5,6 +5,7 @@
 //! (`playlists`), what may go (`removals`); then the gates look at the whole (`guard`), and the rest
 //! is put together for a person to review (`assemble`).
 
+pub mod canonical;
 pub mod document;
 pub mod canonical;
 pub mod guard;

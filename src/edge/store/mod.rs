@@ -1,12 +1,32 @@
 //! The state database: what we remember, and the journal.
 
+pub mod lock;
+pub mod memory;
+pub mod report;
+// pub mod sqlite;
+
+mod occurrence;
+mod pack;
+mod rule;
+// mod story;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    ActionId, ApplyId, LibraryId, State, TidalReading,
-    state::{Meta, RowChange},
+    ActionId, ApplyId, LibraryId, PlaylistId, State,
+    state::{Meta, PlaylistRow, RowChange},
 };
+
+pub use lock::{LockError, RunLock};
+pub use memory::MemoryStore;
+pub use report::{Finding, HistoryFilter, HistoryRow, RecentChange, SnapshotRow, Statistics};
+// pub use sqlite::{BackupKind, SqliteReader, SqliteStore, StoreOptions};
+
+/// The newest migration that this program knows.
+pub const SCHEMA_VERSION: i64 = 1;
+/// How many snapshots of each kind are kept, besides the newest complete one.
+pub const SNAPSHOTS_KEPT: usize = 5;
 
 /// Reads the state.
 pub trait StateReader {
@@ -46,12 +66,67 @@ pub trait StateReader {
         apply: ApplyId,
     ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
 
-    /// The last complete TIDAL reading that was saved.
+    /// The run that was begun and not closed; there is at most one.
     ///
     /// # Errors
     /// When the database cannot be read.
-    fn last_reading(&self)
-    -> impl Future<Output = Result<Option<TidalReading>, StoreError>> + Send;
+    fn unfinished(&self) -> impl Future<Output = Result<Option<ApplyRow>, StoreError>> + Send;
+
+    /// The last complete TIDAL reading that was saved: the JSON text of a snapshot.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn last_reading(&self) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
+
+    /// The last snapshot of that kind (`tidal`, `local`, `rekordbox`), complete or not.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn last_snapshot(
+        &self,
+        kind: &str,
+    ) -> impl Future<Output = Result<Option<SnapshotRow>, StoreError>> + Send;
+
+    /// The playlists of that name or TIDAL id (names compare as NFC): those in TIDAL first, then the
+    /// soft-deleted ones, each in the order of their ids. Several may have the same name.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn playlists_by_name(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<Vec<PlaylistRow>, StoreError>> + Send;
+
+    /// What was done, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn history(
+        &self,
+        filter: &HistoryFilter,
+    ) -> impl Future<Output = Result<Vec<HistoryRow>, StoreError>> + Send;
+
+    /// Which tracks came to a playlist and left it, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn recent_changes(
+        &self,
+        playlist: &PlaylistId,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<RecentChange>, StoreError>> + Send;
+
+    /// Counts for `db status`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn statistics(&self) -> impl Future<Output = Result<Statistics, StoreError>> + Send;
+
+    /// What is wrong with the database or with what it says; empty when nothing is.
+    ///
+    /// # Errors
+    /// When the check itself cannot be run.
+    fn check(&self) -> impl Future<Output = Result<Vec<Finding>, StoreError>> + Send;
 }
 
 /// Changes the state.
@@ -65,11 +140,12 @@ pub trait StateStore: StateReader {
         id: &LibraryId,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Saves a reading in `sync_snapshots` (compressed), keeping the newest of each kind and those of
-    /// applies.
+    /// Saves a reading in `sync_snapshots` (compressed). Of each kind the newest
+    /// [`SNAPSHOTS_KEPT`] stay, and the newest complete one.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// When the database cannot be written; [`StoreError::Fenced`] when this handle had a run and
+    /// another took over.
     fn save_snapshot(
         &mut self,
         snapshot: NewSnapshot<'_>,
@@ -79,7 +155,8 @@ pub trait StateStore: StateReader {
     /// fencing number; every later write of another run with an older number fails.
     ///
     /// # Errors
-    /// [`StoreError::Unfinished`] when a run is unfinished.
+    /// [`StoreError::Unfinished`] when a run is unfinished, [`StoreError::Protocol`] when the
+    /// operations are not numbered from 0.
     fn begin_apply(
         &mut self,
         apply: NewApply,
@@ -87,10 +164,13 @@ pub trait StateStore: StateReader {
         at: Timestamp,
     ) -> impl Future<Output = Result<ApplyId, StoreError>> + Send;
 
-    /// Takes over an unfinished run (`--resume`, `undo`): raises the fencing number.
+    /// Takes over an unfinished run (`--resume`, `undo`), or opens a partial one again: it is
+    /// [`ApplyStatus::Running`] afterwards, its operations stand as they stood, and the fencing number
+    /// is raised.
     ///
     /// # Errors
-    /// When there is no such run.
+    /// [`StoreError::NoSuchApply`]; [`StoreError::Unfinished`] when another run is unfinished;
+    /// [`StoreError::Protocol`] when the run is completed or undone.
     fn resume_apply(
         &mut self,
         apply: ApplyId,
@@ -98,9 +178,12 @@ pub trait StateStore: StateReader {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Makes intents durable (`synchronous=FULL`): the rows become `running` with their pre-images.
+    /// Any operation that is not completed may be intended, again if need be; the last pre-image
+    /// counts.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] when another run took over.
+    /// [`StoreError::Fenced`] when another run took over; [`StoreError::Protocol`] when an operation
+    /// is not there or completed. Nothing is written then.
     fn intend(
         &mut self,
         apply: ApplyId,
@@ -108,11 +191,16 @@ pub trait StateStore: StateReader {
         at: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// One transaction: rows become `completed`, `failed` or `skipped` with their post-images, and the
-    /// state rows change with them.
+    /// One transaction: rows become `completed`, `failed`, `skipped` (or `pending` again, when probing
+    /// found that nothing had happened) with their post-images, and the state rows change with them
+    /// as [`State::apply`] says.
+    ///
+    /// The journal holds the protocol: only an operation with a durable intent can be completed, and
+    /// nothing changes a completed one.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] when another run took over.
+    /// [`StoreError::Fenced`] when another run took over; [`StoreError::Protocol`] as above. Nothing
+    /// is written then.
     fn settle(
         &mut self,
         apply: ApplyId,
@@ -120,10 +208,12 @@ pub trait StateStore: StateReader {
         at: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Closes the run and raises the serial.
+    /// Closes the run and raises the serial. A completed undo marks the run that it takes back
+    /// [`ApplyStatus::Undone`]; an undo of that undo (a redo) restores the first run's status.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] when another run took over.
+    /// [`StoreError::Fenced`] when another run took over; [`StoreError::Protocol`] when an intent is
+    /// not settled, or `status` is not [`ApplyStatus::Completed`] or [`ApplyStatus::Partial`].
     fn finish_apply(
         &mut self,
         apply: ApplyId,
@@ -235,7 +325,7 @@ pub struct OperationRow {
 }
 
 /// How an operation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OperationStatus {
     /// Not begun.
@@ -311,6 +401,15 @@ pub enum StoreError {
     /// No such run.
     #[error("there is no apply {0}")]
     NoSuchApply(ApplyId),
+    /// The journal's protocol was not kept: a bug of the caller's, never a user's fault.
+    #[error("apply {apply}: {reason}")]
+    Protocol {
+        apply: ApplyId,
+        reason: &'static str,
+    },
+    /// There is no state database.
+    #[error("there is no state database at {path}")]
+    Missing { path: String },
     /// Damaged, or not a database.
     #[error("the state database {path} is damaged: {reason}")]
     Damaged { path: String, reason: String },

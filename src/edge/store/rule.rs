@@ -1,0 +1,140 @@
+//! The journal's protocol and the texts of its enums, the same for every store.
+
+use jiff::Timestamp;
+
+use super::{ApplyStatus, NewOperation, OperationStatus};
+
+/// Why operations cannot begin a run, or nothing.
+pub(super) fn numbered(operations: &[NewOperation]) -> Result<(), &'static str> {
+    let in_order = (0_i64..)
+        .zip(operations)
+        .all(|(number, operation)| operation.seq == number);
+    if in_order {
+        Ok(())
+    } else {
+        Err("its operations are not numbered from 0")
+    }
+}
+
+/// Why an operation that stands so cannot be intended, or nothing.
+pub(super) const fn may_begin(from: OperationStatus) -> Result<(), &'static str> {
+    match from {
+        OperationStatus::Completed => Err(COMPLETED),
+        OperationStatus::Pending
+        | OperationStatus::Running
+        | OperationStatus::Failed
+        | OperationStatus::Skipped => Ok(()),
+    }
+}
+
+/// Why an operation that stands so cannot be settled so, or nothing.
+pub(super) fn may_settle(from: OperationStatus, to: OperationStatus) -> Result<(), &'static str> {
+    match (from, to) {
+        (_, OperationStatus::Running) => Err("an operation cannot be settled as running"),
+        (OperationStatus::Completed, _) => Err(COMPLETED),
+        (OperationStatus::Running, _) => Ok(()),
+        (_, OperationStatus::Completed) => Err("an operation was completed without an intent"),
+        (_, OperationStatus::Pending | OperationStatus::Failed | OperationStatus::Skipped) => {
+            Ok(())
+        }
+    }
+}
+
+/// Why a run cannot be closed so, or nothing.
+pub(super) const fn may_close(status: ApplyStatus, running: i64) -> Result<(), &'static str> {
+    match status {
+        ApplyStatus::Running | ApplyStatus::Undone => {
+            Err("a run is closed as completed or partial")
+        }
+        ApplyStatus::Completed | ApplyStatus::Partial if running > 0 => {
+            Err("an intent is not settled")
+        }
+        ApplyStatus::Completed | ApplyStatus::Partial => Ok(()),
+    }
+}
+
+/// Why a run that stands so cannot be opened again, or nothing.
+pub(super) const fn may_resume(status: ApplyStatus) -> Result<(), &'static str> {
+    match status {
+        ApplyStatus::Running | ApplyStatus::Partial => Ok(()),
+        ApplyStatus::Completed => Err("it is completed, there is nothing to resume"),
+        ApplyStatus::Undone => Err("it was undone, there is nothing to resume"),
+    }
+}
+
+/// How a run stands again when its undo is undone.
+pub(super) const fn as_closed(unfinished_operations: i64) -> ApplyStatus {
+    if unfinished_operations == 0 {
+        ApplyStatus::Completed
+    } else {
+        ApplyStatus::Partial
+    }
+}
+
+/// When an operation that was settled so was completed.
+pub(super) fn settled_at(status: OperationStatus, at: Timestamp) -> Option<Timestamp> {
+    match status {
+        OperationStatus::Completed | OperationStatus::Failed | OperationStatus::Skipped => Some(at),
+        OperationStatus::Pending | OperationStatus::Running => None,
+    }
+}
+
+/// Reason of a write to a run that is closed.
+pub(super) const CLOSED: &str = "it is closed";
+/// Reason of a write to an operation that is not in the run.
+pub(super) const NO_OPERATION: &str = "there is no such operation";
+const COMPLETED: &str = "a completed operation cannot change";
+
+impl ApplyStatus {
+    /// The text in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Partial => "partial",
+            Self::Undone => "undone",
+        }
+    }
+}
+
+impl OperationStatus {
+    /// Every status.
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Running,
+        Self::Completed,
+        Self::Failed,
+        Self::Skipped,
+    ];
+
+    /// The text in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_intent_can_be_completed_and_nothing_leaves_completed() {
+        use OperationStatus::{Completed, Failed, Pending, Running, Skipped};
+        for from in OperationStatus::ALL {
+            assert_eq!(may_settle(from, Completed).is_ok(), from == Running);
+            assert!(may_settle(from, Running).is_err());
+            assert_eq!(may_begin(from).is_ok(), from != Completed);
+            for to in [Pending, Failed, Skipped] {
+                assert_eq!(may_settle(from, to).is_ok(), from != Completed);
+            }
+        }
+    }
+}
