@@ -100,17 +100,19 @@ pub fn desire(
     library: &Library,
 ) -> DesiredState {
     let selection = Selection::new(policy);
+    let favorites = favorites(policy, tidal);
     let (managed, others): (Vec<_>, Vec<_>) = tidal
         .playlists
         .iter()
         .partition(|playlist| selection.manages(playlist));
+    let managed: Vec<&Playlist> = managed.into_iter().chain(&favorites).collect();
+    let in_tidal = tidal
+        .playlists
+        .iter()
+        .chain(&favorites)
+        .flat_map(Playlist::tracks);
     let mut desired = DesiredState {
-        in_tidal: tidal
-            .playlists
-            .iter()
-            .flat_map(Playlist::tracks)
-            .map(|e| e.id.clone())
-            .collect(),
+        in_tidal: in_tidal.map(|entry| entry.id.clone()).collect(),
         unmanaged: others.iter().map(|playlist| playlist.id.clone()).collect(),
         ..DesiredState::default()
     };
@@ -118,6 +120,23 @@ pub fn desire(
     add_tracks(&mut desired, policy, &managed, state);
     choose_stems(&mut desired, policy, state, library);
     desired
+}
+
+/// The id under which the favourite tracks count as a playlist; no UUID, so it cannot be another's.
+pub const FAVORITES: &str = "favorites";
+
+/// The favourite tracks as a playlist, where the policy asks for it and the reading has them.
+fn favorites(policy: &Policy, tidal: &TidalReading) -> Option<Playlist> {
+    let items = tidal.favorites.clone().filter(|_| policy.tidal.favorites)?;
+    Some(Playlist {
+        id: FAVORITES.into(),
+        name: "Favorite tracks".into(),
+        description: String::new(),
+        last_modified_at: None,
+        number_of_items: u32::try_from(items.len()).ok(),
+        complete: tidal.complete,
+        items,
+    })
 }
 
 /// The policy's choice of playlists.
@@ -228,6 +247,10 @@ fn add_playlists(
                 rekordbox_folder: full_folder(policy, &spoken.folder),
                 entries,
                 retained,
+                smart: spoken
+                    .event
+                    .filter(|event| event.smart_playlist)
+                    .map(|event| event.tag),
                 mode,
                 order: over.and_then(|over| over.order).unwrap_or(Order::Tidal),
                 at: over.map_or_else(|| policy.defaults.at.clone(), |over| over.at.clone()),

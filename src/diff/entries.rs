@@ -29,19 +29,25 @@ pub fn compare(old: &[TrackId], new: &[TrackId]) -> Edits {
         .filter(|change| change.tag() == ChangeTag::Insert)
         .map(|change| change.value())
         .collect();
-    Edits { added, removed, moved }
+    Edits {
+        added,
+        removed,
+        moved,
+    }
 }
 
 /// Those of `list` that `other` has as well, and the rest; each occurrence of `other` counts once.
 fn split(list: &[TrackId], other: &[TrackId]) -> (Vec<TrackId>, Vec<TrackId>) {
     let mut left = count(other);
-    list.iter().cloned().partition(|track| match left.get_mut(track) {
-        Some(n) if *n > 0 => {
-            *n -= 1;
-            true
-        }
-        _ => false,
-    })
+    list.iter()
+        .cloned()
+        .partition(|track| match left.get_mut(track) {
+            Some(n) if *n > 0 => {
+                *n -= 1;
+                true
+            }
+            _ => false,
+        })
 }
 
 #[cfg(test)]
@@ -65,7 +71,11 @@ mod tests {
             ("", "1 1", "1 1", "", ""),
         ] {
             let edits = compare(&ids(old), &ids(new));
-            let expected = Edits { added: ids(added), removed: ids(removed), moved: ids(moved) };
+            let expected = Edits {
+                added: ids(added),
+                removed: ids(removed),
+                moved: ids(moved),
+            };
             assert_eq!(edits, expected, "{old} → {new}");
         }
     }

@@ -24,11 +24,23 @@ pub struct Change {
 
 impl Change {
     const fn of_playlist(kind: ChangeKind, playlist: PlaylistId) -> Self {
-        Self { kind, playlist, track: None, from: None, was: None }
+        Self {
+            kind,
+            playlist,
+            track: None,
+            from: None,
+            was: None,
+        }
     }
 
     const fn of_track(kind: ChangeKind, playlist: PlaylistId, track: TrackId) -> Self {
-        Self { kind, playlist, track: Some(track), from: None, was: None }
+        Self {
+            kind,
+            playlist,
+            track: Some(track),
+            from: None,
+            was: None,
+        }
     }
 }
 
@@ -38,15 +50,23 @@ impl Change {
 pub fn diff(desired: &DesiredState, state: &State, playlists_complete: bool) -> Vec<Change> {
     let mut changes = Vec::new();
     for playlist in desired.playlists.values() {
-        match state.playlists.get(&playlist.id).filter(|row| row.deleted_at.is_none()) {
+        match state
+            .playlists
+            .get(&playlist.id)
+            .filter(|row| row.deleted_at.is_none())
+        {
             None => changes.extend(added(playlist)),
             Some(row) => changes.extend(altered(playlist, row)),
         }
     }
     if playlists_complete {
-        changes.extend(state.playlists.values().filter(|row| is_gone(row, desired)).map(|row| {
-            Change::of_playlist(ChangeKind::PlaylistRemoved, row.id.clone())
-        }));
+        changes.extend(
+            state
+                .playlists
+                .values()
+                .filter(|row| is_gone(row, desired))
+                .map(|row| Change::of_playlist(ChangeKind::PlaylistRemoved, row.id.clone())),
+        );
     }
     changes.extend(metadata(desired, state));
     pair_moves(&mut changes);
@@ -62,9 +82,10 @@ fn is_gone(row: &PlaylistRow, desired: &DesiredState) -> bool {
 
 fn added(playlist: &DesiredPlaylist) -> Vec<Change> {
     let id = &playlist.id;
-    let tracks = playlist.entries.iter().map(|track| {
-        Change::of_track(ChangeKind::TrackAddedToPlaylist, id.clone(), track.clone())
-    });
+    let tracks = playlist
+        .entries
+        .iter()
+        .map(|track| Change::of_track(ChangeKind::TrackAddedToPlaylist, id.clone(), track.clone()));
     std::iter::once(Change::of_playlist(ChangeKind::PlaylistAdded, id.clone()))
         .chain(tracks)
         .collect()
@@ -79,10 +100,16 @@ fn altered(playlist: &DesiredPlaylist, row: &PlaylistRow) -> Vec<Change> {
             ..Change::of_playlist(ChangeKind::PlaylistRenamed, id.clone())
         });
     }
-    let old: Vec<TrackId> = row.entries.iter().map(|entry| entry.track.clone()).collect();
+    let old: Vec<TrackId> = row
+        .entries
+        .iter()
+        .map(|entry| entry.track.clone())
+        .collect();
     let edits = entries::compare(&old, &playlist.entries);
     let rows = |kind, tracks: Vec<TrackId>| {
-        tracks.into_iter().map(move |track| Change::of_track(kind, id.clone(), track))
+        tracks
+            .into_iter()
+            .map(move |track| Change::of_track(kind, id.clone(), track))
     };
     changes.extend(rows(ChangeKind::TrackAddedToPlaylist, edits.added));
     changes.extend(rows(ChangeKind::TrackMoved, edits.moved));
@@ -109,14 +136,21 @@ fn metadata<'a>(desired: &'a DesiredState, state: &'a State) -> impl Iterator<It
 #[must_use]
 pub fn changed_fields(old: &Track, new: &Track) -> Vec<&'static str> {
     let fields = [
-        ("title", old.title != new.title || old.version != new.version),
+        (
+            "title",
+            old.title != new.title || old.version != new.version,
+        ),
         ("artists", old.artists != new.artists),
         ("album", old.album != new.album),
         ("isrc", old.isrc != new.isrc),
         ("year", old.year() != new.year()),
         ("duration", old.duration_s != new.duration_s),
     ];
-    fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    fields
+        .into_iter()
+        .filter(|(_, differs)| *differs)
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// A track that left one playlist and came to another in the same reading moved.
@@ -126,7 +160,9 @@ fn pair_moves(changes: &mut Vec<Change>) {
         if change.kind == ChangeKind::TrackRemovedFromPlaylist
             && let Some(track) = &change.track
         {
-            left.entry(track.clone()).or_default().push(change.playlist.clone());
+            left.entry(track.clone())
+                .or_default()
+                .push(change.playlist.clone());
         }
     }
     let mut moved: BTreeSet<(TrackId, PlaylistId)> = BTreeSet::new();

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     diff::Change,
-    domain::{
-        ActionId, ChangeKind, Class, ContentHash, PlaylistId, Provenance, Track, TrackId,
-    },
+    domain::{ActionId, ChangeKind, Class, ContentHash, PlaylistId, Provenance, Track, TrackId},
     plan::{
         canonical,
         document::{
@@ -36,11 +34,21 @@ pub(super) fn body(mut draft: Draft<'_>) -> Body {
     let observation = draft.input.observation;
     let complete = observation.library.is_complete()
         && observation.tidal.value.complete
-        && observation.tidal.value.playlists.iter().all(|playlist| playlist.complete)
-        && observation.rekordbox.as_ref().is_none_or(|rekordbox| rekordbox.is_complete());
+        && observation
+            .tidal
+            .value
+            .playlists
+            .iter()
+            .all(|playlist| playlist.complete)
+        && observation
+            .rekordbox
+            .as_ref()
+            .is_none_or(|rekordbox| rekordbox.is_complete());
     Body {
         mode: draft.input.mode,
-        applyable: !checks.iter().any(|check| check.status == CheckStatus::Refuse),
+        applyable: !checks
+            .iter()
+            .any(|check| check.status == CheckStatus::Refuse),
         complete,
         base: base(&draft),
         inputs: inputs(&draft),
@@ -97,18 +105,29 @@ const fn rank(effect: &Effect) -> u8 {
     }
 }
 
-GUARDINPUT
+fn guard_input<'a>(_: &'a Draft<'_>) -> guard::GuardInput<'a> {
+    guard::GuardInput(&())
+}
 
 /// Moves every removal, and what depends on one, to the held actions.
 fn hold_removals(draft: &mut Draft<'_>, checks: &[Check]) {
-    let Some(check) = checks.iter().find(|check| check.status == CheckStatus::Hold) else { return };
+    let Some(check) = checks
+        .iter()
+        .find(|check| check.status == CheckStatus::Hold)
+    else {
+        return;
+    };
     let mut gone: BTreeSet<ActionId> = BTreeSet::new();
     let actions = std::mem::take(&mut draft.actions);
     for action in actions {
         let removal = matches!(action.class, Class::Remove | Class::Destructive);
         if removal || action.depends_on.iter().any(|id| gone.contains(id)) {
             gone.insert(action.id.clone());
-            let gate = if check.code == "TC102" { "TC102" } else { "TC103" };
+            let gate = if check.code == "TC102" {
+                "TC102"
+            } else {
+                "TC103"
+            };
             let hold = Hold {
                 gate,
                 rule: check.name.clone(),
@@ -126,16 +145,24 @@ fn hold_removals(draft: &mut Draft<'_>, checks: &[Check]) {
 fn hold_observed(draft: &mut Draft<'_>) {
     let desired = draft.input.desired;
     let observed = |change: &&Change| {
-        desired.playlists.get(&change.playlist).is_some_and(|p| p.mode == SyncMode::Observe)
+        desired
+            .playlists
+            .get(&change.playlist)
+            .is_some_and(|p| p.mode == SyncMode::Observe)
     };
+    let mut occurrences = Occurrences::default();
     for change in draft.input.changes.iter().filter(observed) {
-        let Some(playlist) = desired.playlists.get(&change.playlist) else { continue };
-        let label = change.track.as_ref().and_then(|id| desired.tracks.get(id)).map_or_else(
-            || playlist.name.clone(),
-            |track| track.track.label(),
-        );
+        let occurrence = occurrences.next(change);
+        let Some(playlist) = desired.playlists.get(&change.playlist) else {
+            continue;
+        };
+        let label = change
+            .track
+            .as_ref()
+            .and_then(|id| desired.tracks.get(id))
+            .map_or_else(|| playlist.name.clone(), |track| track.track.label());
         draft.held.push(Held {
-            id: ActionId::new(change_id(change).replacen('c', "a", 1)),
+            id: ActionId::new(change_id(change, occurrence).replacen('c', "a", 1)),
             label,
             playlist: Some(change.playlist.clone()),
             would: would(change.kind).to_owned(),
@@ -159,13 +186,27 @@ const fn would(kind: ChangeKind) -> &'static str {
     }
 }
 
-fn change_id(change: &Change) -> String {
+fn change_id(change: &Change, occurrence: usize) -> String {
     canonical::change_id(
         change.kind,
         &change.playlist,
         change.track.as_ref(),
         change.from.as_ref(),
+        occurrence,
     )
+}
+
+/// Tells equal changes apart: the same track added twice to a playlist.
+#[derive(Default)]
+struct Occurrences<'a>(BTreeMap<(ChangeKind, &'a PlaylistId, Option<&'a TrackId>), usize>);
+
+impl<'a> Occurrences<'a> {
+    fn next(&mut self, change: &'a Change) -> usize {
+        let key = (change.kind, &change.playlist, change.track.as_ref());
+        let seen = self.0.entry(key).or_default();
+        *seen += 1;
+        *seen - 1
+    }
 }
 
 /// The changes in scope, each with its actions: an action belongs to the change of its track and
@@ -202,11 +243,12 @@ fn changes(draft: &Draft<'_>) -> Vec<PlannedChange> {
             list.push(action.id.clone());
         }
     }
+    let mut occurrences = Occurrences::default();
     relevant
         .into_iter()
         .zip(actions)
         .map(|(change, actions)| PlannedChange {
-            id: change_id(change),
+            id: change_id(change, occurrences.next(change)),
             kind: change.kind,
             playlist: change.playlist.clone(),
             track: change.track.clone(),
@@ -227,7 +269,10 @@ fn note(draft: &Draft<'_>, change: &Change) -> String {
         }
         ChangeKind::TrackRemovedFromPlaylist => "file kept".into(),
         ChangeKind::TrackMetadataChanged => {
-            format!("{} changed in TIDAL", change.was.as_deref().unwrap_or_default())
+            format!(
+                "{} changed in TIDAL",
+                change.was.as_deref().unwrap_or_default()
+            )
         }
         ChangeKind::TrackMoved => moved_note(draft, change),
         ChangeKind::TrackAddedToPlaylist => added_note(draft, change),
@@ -241,8 +286,14 @@ fn moved_note(draft: &Draft<'_>, change: &Change) -> String {
         || "another position".to_owned(),
         |row| format!("from “{}”", row.name),
     );
-    let content = change.track.as_ref().and_then(|id| draft.index.content_of(id, None));
-    if let Some(risk) = content.and_then(|id| draft.index.risk(id)).filter(|r| r.hot_cues > 0) {
+    let content = change
+        .track
+        .as_ref()
+        .and_then(|id| draft.index.content_of(id, None));
+    if let Some(risk) = content
+        .and_then(|id| draft.index.risk(id))
+        .filter(|r| r.hot_cues > 0)
+    {
         let plural = if risk.hot_cues == 1 { "" } else { "s" };
         note.push_str(&format!(", {} hot cue{plural} kept", risk.hot_cues));
     }
@@ -250,7 +301,9 @@ fn moved_note(draft: &Draft<'_>, change: &Change) -> String {
 }
 
 fn added_note(draft: &Draft<'_>, change: &Change) -> String {
-    let Some(track) = &change.track else { return String::new() };
+    let Some(track) = &change.track else {
+        return String::new();
+    };
     let about = |action: &&Action| action.subject.track.as_ref() == Some(track);
     let fetch = draft
         .actions
@@ -258,23 +311,45 @@ fn added_note(draft: &Draft<'_>, change: &Change) -> String {
         .filter(about)
         .find(|action| matches!(action.effect, Effect::FileFetch { .. }));
     if let Some(fetch) = fetch {
-        return format!("download, about {} MB", fetch.estimate.bytes_down.div_ceil(1_000_000));
+        return format!(
+            "download, about {} MB",
+            fetch.estimate.bytes_down.div_ceil(1_000_000)
+        );
     }
     if draft.input.identities.matches.contains_key(track) {
         return "file already here".into();
     }
-    let label = draft.input.desired.tracks.get(track).map(|want| want.track.label());
-    let held = draft.held.iter().find(|held| Some(&held.label) == label.as_ref());
-    held.map_or_else(|| "needs a decision".into(), |held| format!("no file: {}", held.text))
+    let label = draft
+        .input
+        .desired
+        .tracks
+        .get(track)
+        .map(|want| want.track.label());
+    let held = draft
+        .held
+        .iter()
+        .find(|held| Some(&held.label) == label.as_ref());
+    held.map_or_else(
+        || "needs a decision".into(),
+        |held| format!("no file: {}", held.text),
+    )
 }
 
 fn playlists(draft: &Draft<'_>) -> BTreeMap<PlaylistId, PlannedPlaylist> {
     let changed = draft.input.changes.iter().map(|change| &change.playlist);
-    let acted = draft.actions.iter().filter_map(|action| action.playlist.as_ref());
+    let acted = draft
+        .actions
+        .iter()
+        .filter_map(|action| action.playlist.as_ref());
     let held = draft.held.iter().filter_map(|held| held.playlist.as_ref());
-    let ids: BTreeSet<&PlaylistId> =
-        changed.chain(acted).chain(held).filter(|id| draft.in_scope(id)).collect();
-    ids.into_iter().filter_map(|id| Some((id.clone(), planned_playlist(draft, id)?))).collect()
+    let ids: BTreeSet<&PlaylistId> = changed
+        .chain(acted)
+        .chain(held)
+        .filter(|id| draft.in_scope(id))
+        .collect();
+    ids.into_iter()
+        .filter_map(|id| Some((id.clone(), planned_playlist(draft, id)?)))
+        .collect()
 }
 
 fn planned_playlist(draft: &Draft<'_>, id: &PlaylistId) -> Option<PlannedPlaylist> {
@@ -295,7 +370,11 @@ fn planned_playlist(draft: &Draft<'_>, id: &PlaylistId) -> Option<PlannedPlaylis
         folder: row.folder.clone().unwrap_or_else(|| "".into()),
         rekordbox_name: row.name.clone(),
         rekordbox_folder: Vec::new(),
-        entries: row.entries.iter().map(|entry| entry.track.clone()).collect(),
+        entries: row
+            .entries
+            .iter()
+            .map(|entry| entry.track.clone())
+            .collect(),
     })
 }
 
@@ -310,16 +389,34 @@ fn tracks(
         let row = state.tracks.get(id).map(|row| &row.track);
         row.is_some() && row == desired.tracks.get(id).map(|want| &want.track)
     };
-    let acted = draft.actions.iter().filter_map(|action| action.subject.track.clone());
-    let changed = draft.input.changes.iter().filter_map(|change| change.track.clone());
-    let decided = draft.decisions.iter().filter_map(|decision| decision.track.clone());
-    let new = playlists.values().flat_map(|p| &p.entries).filter(|id| !known(id)).cloned();
+    let acted = draft
+        .actions
+        .iter()
+        .filter_map(|action| action.subject.track.clone());
+    let changed = draft
+        .input
+        .changes
+        .iter()
+        .filter_map(|change| change.track.clone());
+    let decided = draft
+        .decisions
+        .iter()
+        .filter_map(|decision| decision.track.clone());
+    let new = playlists
+        .values()
+        .flat_map(|p| &p.entries)
+        .filter(|id| !known(id))
+        .cloned();
     let ids: BTreeSet<TrackId> = acted.chain(changed).chain(decided).chain(new).collect();
     let find = |id: &TrackId| {
         let wanted = desired.tracks.get(id).map(|want| &want.track);
-        wanted.or_else(|| state.tracks.get(id).map(|row| &row.track)).cloned()
+        wanted
+            .or_else(|| state.tracks.get(id).map(|row| &row.track))
+            .cloned()
     };
-    ids.into_iter().filter_map(|id| find(&id).map(|track| (id, track))).collect()
+    ids.into_iter()
+        .filter_map(|id| find(&id).map(|track| (id, track)))
+        .collect()
 }
 
 fn base(draft: &Draft<'_>) -> Base {
@@ -337,15 +434,26 @@ fn inputs(draft: &Draft<'_>) -> Inputs {
     let input = draft.input;
     let observation = input.observation;
     let tidal = &observation.tidal.value;
-    let mut incomplete: Vec<PlaylistId> =
-        tidal.playlists.iter().filter(|p| !p.complete).map(|p| p.id.clone()).collect();
+    let mut incomplete: Vec<PlaylistId> = tidal
+        .playlists
+        .iter()
+        .filter(|p| !p.complete)
+        .map(|p| p.id.clone())
+        .collect();
     incomplete.sort();
-    let unavailable = input.desired.tracks.values().filter(|track| !track.available).count();
+    let unavailable = input
+        .desired
+        .tracks
+        .values()
+        .filter(|track| !track.available)
+        .count();
     let name = input.policy.source.path.file_name();
     Inputs {
         as_of: input.as_of.to_string(),
         policy: PolicyInput {
-            path: name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            path: name
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
             sha256: input.policy.source.sha256,
         },
         tidal: TidalInput {
@@ -355,11 +463,14 @@ fn inputs(draft: &Draft<'_>) -> Inputs {
             unavailable_tracks: unavailable,
         },
         files: files_input(draft),
-        rekordbox: observation.rekordbox.as_ref().map(|observed| RekordboxInput {
-            version: observed.value.app_version.clone(),
-            local_usn: observed.value.local_usn,
-            tracks: observed.value.contents.len(),
-        }),
+        rekordbox: observation
+            .rekordbox
+            .as_ref()
+            .map(|observed| RekordboxInput {
+                version: observed.value.app_version.clone(),
+                local_usn: observed.value.local_usn,
+                tracks: observed.value.contents.len(),
+            }),
     }
 }
 

@@ -687,6 +687,14 @@ impl Estimate {
     clippy::trivially_copy_pass_by_ref,
     reason = "the signature that serde asks for"
 )]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
 const fn is_zero(number: &u64) -> bool {
     *number == 0
 }

@@ -91,7 +91,10 @@ impl<'a> Draft<'a> {
 
     /// Whether the plan is about this playlist.
     pub(super) fn in_scope(&self, playlist: &PlaylistId) -> bool {
-        self.input.scope.as_ref().is_none_or(|scope| scope.contains(playlist))
+        self.input
+            .scope
+            .as_ref()
+            .is_none_or(|scope| scope.contains(playlist))
     }
 
     /// Whether Rekordbox takes part and may be written.
@@ -111,7 +114,12 @@ pub(super) struct Hold {
 
 /// `action` as a held row.
 pub(super) fn held(action: &Action, by: Hold) -> Held {
-    let Hold { gate, rule, at, text } = by;
+    let Hold {
+        gate,
+        rule,
+        at,
+        text,
+    } = by;
     Held {
         id: action.id.clone(),
         label: action.subject.label.clone(),

@@ -5,9 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::{
     domain::{
         AudioFile, Collection, Content, ContentId, MediaPath, MyTagId, NodeId, NodeKind, TagName,
-        TrackId,
-        state::ObjectKey,
-        text::nfc,
+        TrackId, state::ObjectKey, text::nfc,
     },
     observe::Observation,
     plan::document::Risk,
@@ -37,7 +35,10 @@ impl<'a> Index<'a> {
         };
         for key in observation.state.objects.keys() {
             if let ObjectKey::TagLink(group, tag, content) = key {
-                let name = TagName { group: group.clone(), tag: tag.clone() };
+                let name = TagName {
+                    group: group.clone(),
+                    tag: tag.clone(),
+                };
                 index.our_tags.entry(content).or_default().insert(name);
             }
         }
@@ -56,7 +57,9 @@ impl<'a> Index<'a> {
             if content.is_streaming() {
                 continue;
             }
-            let Some(path) = self.observation.locate(&content.folder_path) else { continue };
+            let Some(path) = self.observation.locate(&content.folder_path) else {
+                continue;
+            };
             let slot = self.content_by_path.entry(nfc(path.as_str())).or_insert(id);
             // Two rows for one file: the one with the most work in it stands for the file.
             if work(content) > collection.contents.get(*slot).map_or((0, 0), work) {
@@ -84,7 +87,10 @@ impl<'a> Index<'a> {
     }
 
     pub(super) fn collection(&self) -> Option<&'a Collection> {
-        self.observation.rekordbox.as_ref().map(|observed| &observed.value)
+        self.observation
+            .rekordbox
+            .as_ref()
+            .map(|observed| &observed.value)
     }
 
     /// The audio file at `path`, however its name is composed on disk.
@@ -102,8 +108,17 @@ impl<'a> Index<'a> {
     }
 
     /// The row that stands for a track: the remembered one if it is still there, else the file's.
-    pub(super) fn content_of(&self, track: &TrackId, file: Option<&MediaPath>) -> Option<&'a ContentId> {
-        let known = self.observation.state.tracks.get(track).and_then(|row| row.content.as_ref());
+    pub(super) fn content_of(
+        &self,
+        track: &TrackId,
+        file: Option<&MediaPath>,
+    ) -> Option<&'a ContentId> {
+        let known = self
+            .observation
+            .state
+            .tracks
+            .get(track)
+            .and_then(|row| row.content.as_ref());
         let known = known.and_then(|id| self.collection()?.contents.get_key_value(id));
         match known {
             Some((id, _)) => Some(id),
@@ -118,7 +133,8 @@ impl<'a> Index<'a> {
 
     /// Whether a row points at `path`, however the name is composed.
     pub(super) fn points_at(&self, id: &ContentId, path: &MediaPath) -> bool {
-        self.location(id).is_some_and(|at| nfc(at.as_str()) == nfc(path.as_str()))
+        self.location(id)
+            .is_some_and(|at| nfc(at.as_str()) == nfc(path.as_str()))
     }
 
     /// How many of the DJ's own playlists hold the row.
@@ -142,7 +158,10 @@ impl<'a> Index<'a> {
     pub(super) fn node(&self, key: &ObjectKey) -> Option<&'a NodeId> {
         let object = self.observation.state.object(key)?;
         let id = NodeId::new(object.id.clone());
-        self.collection()?.nodes.get_key_value(&id).map(|(id, _)| id)
+        self.collection()?
+            .nodes
+            .get_key_value(&id)
+            .map(|(id, _)| id)
     }
 
     /// The folder of that path from the top: ours, or one of that name that the DJ made.
@@ -160,9 +179,14 @@ impl<'a> Index<'a> {
 
     /// The names of the folders that contain a node, from the top.
     pub(super) fn folder_path(&self, id: &NodeId) -> Vec<String> {
-        let Some(collection) = self.collection() else { return Vec::new() };
+        let Some(collection) = self.collection() else {
+            return Vec::new();
+        };
         let mut path = Vec::new();
-        let mut at = collection.nodes.get(id).and_then(|node| node.parent.as_ref());
+        let mut at = collection
+            .nodes
+            .get(id)
+            .and_then(|node| node.parent.as_ref());
         while let Some(folder) = at.and_then(|id| collection.nodes.get(id)) {
             path.push(folder.name.clone());
             at = folder.parent.as_ref();
@@ -177,7 +201,10 @@ impl<'a> Index<'a> {
     /// Which MyTags a row has, by name.
     pub(super) fn tags(&self, id: &ContentId) -> BTreeSet<TagName> {
         let tags = self.content(id).map(|content| &content.my_tags);
-        tags.into_iter().flatten().filter_map(|tag| self.tag_name(tag)).collect()
+        tags.into_iter()
+            .flatten()
+            .filter_map(|tag| self.tag_name(tag))
+            .collect()
     }
 
     /// The tags on a row that we set.
@@ -189,7 +216,10 @@ impl<'a> Index<'a> {
         let collection = self.collection()?;
         let tag = collection.my_tags.get(id)?;
         let group = collection.my_tags.get(tag.group.as_ref()?)?;
-        Some(TagName { group: group.name.clone(), tag: tag.name.clone() })
+        Some(TagName {
+            group: group.name.clone(),
+            tag: tag.name.clone(),
+        })
     }
 }
 

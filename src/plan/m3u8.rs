@@ -33,11 +33,17 @@ pub fn render<'a>(folder: &MediaPath, lines: impl IntoIterator<Item = Line<'a>>)
 
 /// `path` as seen from `folder`.
 fn relative(folder: &MediaPath, path: &MediaPath) -> String {
-    let from: Vec<&str> = folder.as_str().split('/').filter(|part| !part.is_empty()).collect();
+    let from: Vec<&str> = folder
+        .as_str()
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .collect();
     let to: Vec<&str> = path.as_str().split('/').collect();
     let same = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     let up = std::iter::repeat_n("..", from.len() - same);
-    up.chain(to[same..].iter().copied()).collect::<Vec<_>>().join("/")
+    up.chain(to[same..].iter().copied())
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 #[cfg(test)]
@@ -49,7 +55,11 @@ mod tests {
         let folder = MediaPath::new("Playlists/House 🇮🇹");
         let here = MediaPath::new("Playlists/House 🇮🇹/a.mp3");
         let there = MediaPath::new("Playlists/Deep/b.mp3");
-        let line = |path, seconds| Line { path, label: "A – B\nC".into(), duration_s: seconds };
+        let line = |path, seconds| Line {
+            path,
+            label: "A – B\nC".into(),
+            duration_s: seconds,
+        };
         assert_eq!(
             render(&folder, [line(&here, Some(61)), line(&there, None)]),
             "#EXTM3U\n#EXTINF:61,A – B C\na.mp3\n#EXTINF:-1,A – B C\n../Deep/b.mp3\n"

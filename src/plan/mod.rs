@@ -7,7 +7,6 @@
 
 pub mod canonical;
 pub mod document;
-pub mod canonical;
 pub mod guard;
 pub mod m3u8;
 mod assemble;
@@ -77,5 +76,8 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
         assemble::keep_downloads(&mut draft);
     }
     let unhashed = std::mem::take(&mut draft.unhashed);
-    Planned { body: assemble::body(draft), unhashed }
+    Planned {
+        body: assemble::body(draft),
+        unhashed,
+    }
 }

@@ -44,7 +44,10 @@ pub(super) fn plan_playlists(draft: &mut Draft<'_>) {
 
 /// Whom an action about a playlist is about.
 fn subject(playlist: &DesiredPlaylist) -> Subject {
-    Subject { track: None, label: playlist.name.clone() }
+    Subject {
+        track: None,
+        label: playlist.name.clone(),
+    }
 }
 
 /// Entries that would leave, were the reading complete or the mode another.
@@ -59,8 +62,17 @@ fn hold_retained(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
             Retained::Incomplete => ("TC103", "", "TIDAL's list was not read to its end"),
             Retained::Additive => ("mode", "additive", "this playlist is only ever added to"),
         };
-        let effect = Effect::StateRecord { after: recorded(&playlist.id, &playlist.entries) };
-        let mut action = act(Class::Remove, effect, Subject { track: Some(track.clone()), label });
+        let effect = Effect::StateRecord {
+            after: recorded(&playlist.id, &playlist.entries),
+        };
+        let mut action = act(
+            Class::Remove,
+            effect,
+            Subject {
+                track: Some(track.clone()),
+                label,
+            },
+        );
         action.id = canonical::action_id(&action.effect, &action.subject);
         let action = action.under(&playlist.id);
         let hold = Hold {
@@ -87,7 +99,13 @@ fn class_of(old: &[TrackId], new: &[TrackId]) -> Class {
 }
 
 fn old_entries(row: Option<&PlaylistRow>) -> Vec<TrackId> {
-    row.map(|row| row.entries.iter().map(|entry| entry.track.clone()).collect()).unwrap_or_default()
+    row.map(|row| {
+        row.entries
+            .iter()
+            .map(|entry| entry.track.clone())
+            .collect()
+    })
+    .unwrap_or_default()
 }
 
 fn plan_node(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
@@ -122,7 +140,10 @@ pub(super) fn make_folders(draft: &mut Draft<'_>, path: &[String]) -> Option<Act
         playlist: None,
         tags: Vec::new(),
     };
-    let about = Subject { track: None, label: path.join("/") };
+    let about = Subject {
+        track: None,
+        label: path.join("/"),
+    };
     let action = act(Class::Additive, Effect::NodeCreate { after: node }, about)
         .because("rekordbox.folder", "Rekordbox has no such folder")
         .after(parent);
@@ -134,22 +155,36 @@ pub(super) fn make_folders(draft: &mut Draft<'_>, path: &[String]) -> Option<Act
 /// Returns whether entries can follow, and after which action.
 fn create_node(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) -> (bool, Option<ActionId>) {
     let node = NewNode {
-        node: if playlist.smart.is_some() { NodeKind::Smart } else { NodeKind::List },
+        node: if playlist.smart.is_some() {
+            NodeKind::Smart
+        } else {
+            NodeKind::List
+        },
         name: playlist.rekordbox_name.clone(),
         folder: playlist.rekordbox_folder.clone(),
         playlist: Some(playlist.id.clone()),
         tags: playlist.smart.iter().cloned().collect(),
     };
-    let action = act(Class::Additive, Effect::NodeCreate { after: node }, subject(playlist))
-        .under(&playlist.id)
-        .because("rekordbox.folder", "Rekordbox has no playlist of ours for it");
+    let action = act(
+        Class::Additive,
+        Effect::NodeCreate { after: node },
+        subject(playlist),
+    )
+    .under(&playlist.id)
+    .because(
+        "rekordbox.folder",
+        "Rekordbox has no playlist of ours for it",
+    );
     if !draft.writes_rekordbox() {
         draft.hold(&action, write_hold());
         return (false, None);
     }
     let folder = make_folders(draft, &playlist.rekordbox_folder);
     let tag = playlist.smart.as_ref().and_then(|tag| make_tag(draft, tag));
-    (playlist.smart.is_none(), Some(draft.push(action.after(folder).after(tag))))
+    (
+        playlist.smart.is_none(),
+        Some(draft.push(action.after(folder).after(tag))),
+    )
 }
 
 fn update_node(
@@ -172,12 +207,17 @@ fn update_node(
     if before == after {
         return (list, None);
     }
-    let pre = Precondition::Node { node: before.clone() };
+    let pre = Precondition::Node {
+        node: before.clone(),
+    };
     let effect = Effect::NodeUpdate { before, after };
     let action = act(Class::Move, effect, subject(playlist))
         .under(&playlist.id)
         .provided([pre])
-        .because("rekordbox.folder", "its name or folder is another now; it keeps its id");
+        .because(
+            "rekordbox.folder",
+            "its name or folder is another now; it keeps its id",
+        );
     if !draft.writes_rekordbox() {
         draft.hold(&action, write_hold());
         return (list, None);
@@ -203,23 +243,36 @@ fn plan_entries(
     let collection = draft.index.collection();
     let current: Vec<ContentId> = node
         .and_then(|id| collection?.nodes.get(id))
-        .map(|node| node.entries.iter().map(|entry| entry.content.clone()).collect())
+        .map(|node| {
+            node.entries
+                .iter()
+                .map(|entry| entry.content.clone())
+                .collect()
+        })
         .unwrap_or_default();
-    let desired: Vec<Entry> =
-        playlist.entries.iter().filter_map(|track| desired_entry(draft, track)).collect();
+    let desired: Vec<Entry> = playlist
+        .entries
+        .iter()
+        .filter_map(|track| desired_entry(draft, track))
+        .collect();
     let keep = kept(draft, playlist, &current, &desired);
     let now: Vec<Entry> = current.iter().cloned().map(Entry::Row).collect();
     let mut goal = desired;
     goal.extend(keep.iter().cloned().map(Entry::Row));
     let djs = playlist.order == Order::Rekordbox;
-    let same = if djs { sorted(&now) == sorted(&goal) } else { now == goal };
+    let same = if djs {
+        sorted(&now) == sorted(&goal)
+    } else {
+        now == goal
+    };
     if same {
         return;
     }
     let state_row = draft.input.observation.state.playlists.get(&playlist.id);
     let class = match (node, state_row) {
-        (Some(_), Some(row)) => class_of(&old_entries(Some(row)), &playlist.entries)
-            .max(drift_class(&now, &goal, djs)),
+        (Some(_), Some(row)) => {
+            class_of(&old_entries(Some(row)), &playlist.entries).max(drift_class(&now, &goal, djs))
+        }
         _ => Class::Additive,
     };
     let effect = Effect::EntriesSet {
@@ -291,24 +344,38 @@ fn kept(
     desired: &[Entry],
 ) -> Vec<ContentId> {
     let state = &draft.input.observation.state;
-    let recorded = state.playlists.get(&playlist.id).map(|row| row.entries.as_slice());
+    let recorded = state
+        .playlists
+        .get(&playlist.id)
+        .map(|row| row.entries.as_slice());
     let ours: BTreeSet<&ContentId> = recorded
         .unwrap_or_default()
         .iter()
-        .filter_map(|entry| state.tracks.get(&entry.track)?.content.as_ref())
+        .filter_map(|entry| {
+            let file = state.tracks.get(&entry.track)?.file.as_ref();
+            draft.index.content_of(&entry.track, file)
+        })
         .chain(desired.iter().filter_map(|entry| match entry {
             Entry::Row(content) => Some(content),
             Entry::Added(_) => None,
         }))
         .collect();
-    current.iter().filter(|content| !ours.contains(content)).cloned().collect()
+    current
+        .iter()
+        .filter(|content| !ours.contains(content))
+        .cloned()
+        .collect()
 }
 
 fn plan_m3u8(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
     let Some(path) = &playlist.m3u8 else { return };
     let observation = draft.input.observation;
     let library = &observation.library.value;
-    let old = observation.state.files.values().find(|file| is_m3u8_of(file, &playlist.id));
+    let old = observation
+        .state
+        .files
+        .values()
+        .find(|file| is_m3u8_of(file, &playlist.id));
     let old = old.and_then(|row| library.sidecar(&row.path));
     let mut placed = None;
     if let Some(old) = old.filter(|old| &old.path != path) {
@@ -319,19 +386,32 @@ fn plan_m3u8(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
             sha256: Some(old.hash),
         };
         let effect = Effect::FilePlace {
-            before: At { path: old.path.clone(), home: None },
-            after: At { path: path.clone(), home: None },
+            before: At {
+                path: old.path.clone(),
+                home: None,
+            },
+            after: At {
+                path: path.clone(),
+                home: None,
+            },
         };
         let action = act(Class::Move, effect, subject(playlist))
             .under(&playlist.id)
             .provided([pre, Precondition::Vacant { path: path.clone() }])
-            .because("library.sharing", "the playlist's folder has another name now");
+            .because(
+                "library.sharing",
+                "the playlist's folder has another name now",
+            );
         placed = Some(draft.push(action));
     }
     let lines = m3u8_lines(draft, playlist);
-    let content = lines.as_ref().map(|lines| render(draft, &playlist.folder, lines));
+    let content = lines
+        .as_ref()
+        .map(|lines| render(draft, &playlist.folder, lines));
     let before = old.map(|old| Hashed { sha256: old.hash });
-    let same = content.as_ref().map(|text| ContentHash::of(text.as_bytes()));
+    let same = content
+        .as_ref()
+        .map(|text| ContentHash::of(text.as_bytes()));
     if before.as_ref().map(|hashed| hashed.sha256) == same && same.is_some() {
         return;
     }
@@ -354,8 +434,12 @@ fn plan_m3u8(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
         }),
         _ => None,
     };
-    let after =
-        Link { form: LinkForm::M3u8, path: path.clone(), playlist: playlist.id.clone(), of: None };
+    let after = Link {
+        form: LinkForm::M3u8,
+        path: path.clone(),
+        playlist: playlist.id.clone(),
+        of: None,
+    };
     let action = act(class, Effect::FileLink { before, after }, subject(playlist))
         .under(&playlist.id)
         .provided(pre)
@@ -384,10 +468,17 @@ fn m3u8_lines(draft: &Draft<'_>, playlist: &DesiredPlaylist) -> Option<Vec<(Medi
 }
 
 fn render(draft: &Draft<'_>, folder: &MediaPath, lines: &[(MediaPath, TrackId)]) -> String {
-    m3u8::render(folder, lines.iter().filter_map(|(path, track)| {
-        let track = &draft.input.desired.tracks.get(track)?.track;
-        Some(m3u8::Line { path, label: track.label(), duration_s: track.duration_s })
-    }))
+    m3u8::render(
+        folder,
+        lines.iter().filter_map(|(path, track)| {
+            let track = &draft.input.desired.tracks.get(track)?.track;
+            Some(m3u8::Line {
+                path,
+                label: track.label(),
+                duration_s: track.duration_s,
+            })
+        }),
+    )
 }
 
 /// Hard links or copies of shared tracks in this playlist's folder.
@@ -420,7 +511,10 @@ fn plan_copies(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
         }
     }
     for row in copies {
-        let stays = row.track.as_ref().is_some_and(|track| wanted.contains(track))
+        let stays = row
+            .track
+            .as_ref()
+            .is_some_and(|track| wanted.contains(track))
             && row.path.parent().as_ref() == Some(&playlist.folder);
         if !stays {
             trash_copy(draft, playlist, row);
@@ -429,7 +523,9 @@ fn plan_copies(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
 }
 
 fn add_copy(draft: &mut Draft<'_>, playlist: &DesiredPlaylist, track: &TrackId, form: LinkForm) {
-    let Some(planned) = draft.tracks.get(track).cloned() else { return };
+    let Some(planned) = draft.tracks.get(track).cloned() else {
+        return;
+    };
     let (path, pre) = match &planned.file {
         FilePlan::None => return,
         FilePlan::At(path) => {
@@ -441,39 +537,73 @@ fn add_copy(draft: &mut Draft<'_>, playlist: &DesiredPlaylist, track: &TrackId, 
             (stem.clone(), Precondition::VacantStem { stem })
         }
     };
-    let Some(want) = draft.input.desired.tracks.get(track) else { return };
+    let Some(want) = draft.input.desired.tracks.get(track) else {
+        return;
+    };
     let after = Link {
         form,
         path: path.clone(),
         playlist: playlist.id.clone(),
         of: Some(track.clone()),
     };
-    let about = Subject { track: Some(track.clone()), label: want.track.label() };
-    let action = act(Class::Additive, Effect::FileLink { before: None, after }, about)
-        .under(&playlist.id)
-        .provided([pre])
-        .because("library.sharing", "a further playlist of the track gets its own name for it")
-        .after(planned.file_action);
+    let about = Subject {
+        track: Some(track.clone()),
+        label: want.track.label(),
+    };
+    let action = act(
+        Class::Additive,
+        Effect::FileLink {
+            before: None,
+            after,
+        },
+        about,
+    )
+    .under(&playlist.id)
+    .provided([pre])
+    .because(
+        "library.sharing",
+        "a further playlist of the track gets its own name for it",
+    )
+    .after(planned.file_action);
     if draft.index.file(&path).is_some() {
         let text = format!("{path} is in the way");
-        draft.hold(&action, Hold { gate: "occupied", text, ..Hold::default() });
+        draft.hold(
+            &action,
+            Hold {
+                gate: "occupied",
+                text,
+                ..Hold::default()
+            },
+        );
     } else {
         draft.push(action);
     }
 }
 
 fn trash_copy(draft: &mut Draft<'_>, playlist: &DesiredPlaylist, row: &FileRow) {
-    let Some(file) = draft.index.file(&row.path) else { return };
+    let Some(file) = draft.index.file(&row.path) else {
+        return;
+    };
     let Some(sha256) = file.hash else {
         draft.unhashed.insert(file.path.clone());
         return;
     };
-    let before = Trashed { path: file.path.clone(), size: file.stat.size, sha256 };
-    let about = Subject { track: row.track.clone(), label: file.path.to_string() };
+    let before = Trashed {
+        path: file.path.clone(),
+        size: file.stat.size,
+        sha256,
+    };
+    let about = Subject {
+        track: row.track.clone(),
+        label: file.path.to_string(),
+    };
     let action = act(Class::Destructive, Effect::FileTrash { before }, about)
         .under(&playlist.id)
         .provided([precondition(file)])
-        .because("library.sharing", "a copy of ours that no playlist needs any more");
+        .because(
+            "library.sharing",
+            "a copy of ours that no playlist needs any more",
+        );
     draft.push(action);
 }
 
@@ -513,7 +643,10 @@ fn plan_record(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
     let after = recorded(&playlist.id, &playlist.entries);
     let action: Action = act(class, Effect::StateRecord { after }, subject(playlist))
         .under(&playlist.id)
-        .because("tidal.playlists", "what TIDAL says of the playlist is remembered");
+        .because(
+            "tidal.playlists",
+            "what TIDAL says of the playlist is remembered",
+        );
     draft.push(action);
 }
 
@@ -528,7 +661,11 @@ fn plan_smart(draft: &mut Draft<'_>) {
             continue;
         }
         let folder = make_folders(draft, &list.folder);
-        let tags: Vec<ActionId> = list.tags.iter().filter_map(|tag| make_tag(draft, tag)).collect();
+        let tags: Vec<ActionId> = list
+            .tags
+            .iter()
+            .filter_map(|tag| make_tag(draft, tag))
+            .collect();
         let node = NewNode {
             node: NodeKind::Smart,
             name: list.name.clone(),
@@ -536,9 +673,15 @@ fn plan_smart(draft: &mut Draft<'_>) {
             playlist: None,
             tags: list.tags.clone(),
         };
-        let about = Subject { track: None, label: path.join("/") };
+        let about = Subject {
+            track: None,
+            label: path.join("/"),
+        };
         let action = act(Class::Additive, Effect::NodeCreate { after: node }, about)
-            .because("mytags.smart", "the policy asks for a smart playlist over these tags")
+            .because(
+                "mytags.smart",
+                "the policy asks for a smart playlist over these tags",
+            )
             .after(folder)
             .after(tags);
         draft.push(action);

@@ -25,7 +25,13 @@ use crate::{
 pub(super) fn plan_removals(draft: &mut Draft<'_>) {
     for change in &draft.input.changes {
         if change.kind == ChangeKind::PlaylistRemoved && draft.in_scope(&change.playlist) {
-            if let Some(row) = draft.input.observation.state.playlists.get(&change.playlist) {
+            if let Some(row) = draft
+                .input
+                .observation
+                .state
+                .playlists
+                .get(&change.playlist)
+            {
                 remove_playlist(draft, row);
             }
         }
@@ -38,8 +44,13 @@ pub(super) fn plan_removals(draft: &mut Draft<'_>) {
 }
 
 fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) {
-    let about = || Subject { track: None, label: row.name.clone() };
-    let gone = || Precondition::PlaylistAbsent { playlist: row.id.clone() };
+    let about = || Subject {
+        track: None,
+        label: row.name.clone(),
+    };
+    let gone = || Precondition::PlaylistAbsent {
+        playlist: row.id.clone(),
+    };
     let (removed, rule) = playlist_outcome(draft, row);
     let text = "the playlist is gone from TIDAL";
     match removed {
@@ -47,7 +58,12 @@ fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) {
         PlaylistRemoved::Archive => archive(draft, row, &rule),
         PlaylistRemoved::Remove => {
             if let Some(before) = node_of(draft, row) {
-                let pre = [gone(), Precondition::Node { node: before.clone() }];
+                let pre = [
+                    gone(),
+                    Precondition::Node {
+                        node: before.clone(),
+                    },
+                ];
                 let action = act(Class::Destructive, Effect::NodeRemove { before }, about())
                     .under(&row.id)
                     .provided(pre)
@@ -70,13 +86,21 @@ fn playlist_outcome(draft: &Draft<'_>, row: &PlaylistRow) -> (PlaylistRemoved, S
     let policy = draft.input.policy;
     let mut facts = Facts::new();
     facts.insert("playlist.name", Fact::Text(row.name.clone()));
-    facts.insert("playlist.emoji", Fact::Texts(crate::policy::emoji::emoji_of(&row.name)));
+    facts.insert(
+        "playlist.emoji",
+        Fact::Texts(crate::policy::emoji::emoji_of(&row.name)),
+    );
     facts.insert("playlist.removed", Fact::Flag(true));
     let archive = policy.rules.iter().find(|rule| {
         matches!(rule.then, crate::policy::Outcome::Archive(_)) && rule.when.holds(&facts)
     });
     archive.map_or_else(
-        || (policy.defaults.playlist_removed, "defaults.playlist_removed".to_owned()),
+        || {
+            (
+                policy.defaults.playlist_removed,
+                "defaults.playlist_removed".to_owned(),
+            )
+        },
         |rule| (PlaylistRemoved::Archive, rule.name.clone()),
     )
 }
@@ -93,20 +117,45 @@ fn node_of(draft: &Draft<'_>, row: &PlaylistRow) -> Option<NodeAt> {
 }
 
 fn archive(draft: &mut Draft<'_>, row: &PlaylistRow, rule: &str) {
-    let Some(before) = node_of(draft, row) else { return };
-    let folder: Vec<String> =
-        draft.input.policy.rekordbox.folder.iter().cloned().chain(["Archive".into()]).collect();
+    let Some(before) = node_of(draft, row) else {
+        return;
+    };
+    let folder: Vec<String> = draft
+        .input
+        .policy
+        .rekordbox
+        .folder
+        .iter()
+        .cloned()
+        .chain(["Archive".into()])
+        .collect();
     if before.folder == folder {
         return;
     }
     let made = super::playlists::make_folders(draft, &folder);
-    let after = NodeAt { folder, ..before.clone() };
-    let pre = Precondition::Node { node: before.clone() };
-    let about = Subject { track: None, label: row.name.clone() };
+    let after = NodeAt {
+        folder,
+        ..before.clone()
+    };
+    let pre = Precondition::Node {
+        node: before.clone(),
+    };
+    let about = Subject {
+        track: None,
+        label: row.name.clone(),
+    };
     let action = act(Class::Move, Effect::NodeUpdate { before, after }, about)
         .under(&row.id)
-        .provided([pre, Precondition::PlaylistAbsent { playlist: row.id.clone() }])
-        .because(rule, "the playlist is gone from TIDAL and goes to the archive")
+        .provided([
+            pre,
+            Precondition::PlaylistAbsent {
+                playlist: row.id.clone(),
+            },
+        ])
+        .because(
+            rule,
+            "the playlist is gone from TIDAL and goes to the archive",
+        )
         .after(made);
     push_removal(draft, action, true);
 }
@@ -121,19 +170,33 @@ fn trash_m3u8(draft: &mut Draft<'_>, row: &PlaylistRow, rule: &str) {
     let Some(file) = file.and_then(|file| observation.library.value.sidecar(&file.path)) else {
         return;
     };
-    let before =
-        Trashed { path: file.path.clone(), size: file.stat.size, sha256: file.hash };
+    let before = Trashed {
+        path: file.path.clone(),
+        size: file.stat.size,
+        sha256: file.hash,
+    };
     let pre = Precondition::File {
         path: file.path.clone(),
         size: file.stat.size,
         mtime: file.stat.mtime,
         sha256: Some(file.hash),
     };
-    let about = Subject { track: None, label: file.path.to_string() };
+    let about = Subject {
+        track: None,
+        label: file.path.to_string(),
+    };
     let action = act(Class::Destructive, Effect::FileTrash { before }, about)
         .under(&row.id)
-        .provided([pre, Precondition::PlaylistAbsent { playlist: row.id.clone() }])
-        .because(rule, "the playlist file of a playlist that is gone from TIDAL");
+        .provided([
+            pre,
+            Precondition::PlaylistAbsent {
+                playlist: row.id.clone(),
+            },
+        ])
+        .because(
+            rule,
+            "the playlist file of a playlist that is gone from TIDAL",
+        );
     push_removal(draft, action, false);
 }
 
@@ -160,7 +223,11 @@ fn global_hold(draft: &Draft<'_>) -> Option<Hold> {
     let tidal = &observation.tidal;
     if !tidal.value.complete || tidal.value.playlists.iter().any(|p| !p.complete) {
         let text = "TIDAL was not read completely".into();
-        return Some(Hold { gate: "TC103", text, ..Hold::default() });
+        return Some(Hold {
+            gate: "TC103",
+            text,
+            ..Hold::default()
+        });
     }
     None
 }
@@ -171,7 +238,10 @@ fn untag(draft: &mut Draft<'_>) {
     let kept = kept_by_memory(draft);
     let mut gone: Vec<(TrackId, String, Vec<TagName>)> = Vec::new();
     for (id, row) in &state.tracks {
-        let Some(content) = row.content.as_ref().filter(|id| draft.index.content(id).is_some())
+        let Some(content) = row
+            .content
+            .as_ref()
+            .filter(|id| draft.index.content(id).is_some())
         else {
             continue;
         };
@@ -179,17 +249,31 @@ fn untag(draft: &mut Draft<'_>) {
             continue;
         }
         let existing = draft.index.tags(content);
-        let ours: Vec<_> = draft.index.our_tags(content).intersection(&existing).cloned().collect();
+        let ours: Vec<_> = draft
+            .index
+            .our_tags(content)
+            .intersection(&existing)
+            .cloned()
+            .collect();
         if !ours.is_empty() {
             gone.push((id.clone(), row.track.label(), ours));
         }
     }
     for (id, label, tags) in gone {
         let effect = Effect::MyTagSet {
-            before: TagSet { track: id.clone(), tags },
-            after: TagSet { track: id.clone(), tags: Vec::new() },
+            before: TagSet {
+                track: id.clone(),
+                tags,
+            },
+            after: TagSet {
+                track: id.clone(),
+                tags: Vec::new(),
+            },
         };
-        let about = Subject { track: Some(id), label };
+        let about = Subject {
+            track: Some(id),
+            label,
+        };
         let action = act(Class::Change, effect, about)
             .because("mytag", "no managed playlist asks for these tags any more");
         push_removal(draft, action, true);
@@ -208,7 +292,10 @@ fn kept_by_memory(draft: &Draft<'_>) -> BTreeSet<TrackId> {
         .filter(|row| !desired.playlists.contains_key(&row.id))
         .filter(|row| {
             row.deleted_at.is_none()
-                || draft.index.node(&ObjectKey::Playlist(row.id.clone())).is_some()
+                || draft
+                    .index
+                    .node(&ObjectKey::Playlist(row.id.clone()))
+                    .is_some()
         })
         .flat_map(|row| row.entries.iter().map(|entry| entry.track.clone()))
         .collect()
@@ -218,10 +305,17 @@ fn kept_by_memory(draft: &Draft<'_>) -> BTreeSet<TrackId> {
 fn plan_orphans(draft: &mut Draft<'_>) {
     let state = &draft.input.observation.state;
     let kept = kept_by_memory(draft);
-    let retained: BTreeSet<&TrackId> =
-        draft.input.desired.playlists.values().flat_map(|p| &p.entries).collect();
+    let retained: BTreeSet<&TrackId> = draft
+        .input
+        .desired
+        .playlists
+        .values()
+        .flat_map(|p| &p.entries)
+        .collect();
     for row in state.files.values() {
-        let (Some(track), FileRole::Track) = (&row.track, row.role) else { continue };
+        let (Some(track), FileRole::Track) = (&row.track, row.role) else {
+            continue;
+        };
         let needed = draft.input.desired.in_tidal.contains(track)
             || kept.contains(track)
             || retained.contains(track);
@@ -233,7 +327,13 @@ fn plan_orphans(draft: &mut Draft<'_>) {
                 .tracks
                 .get(track)
                 .map_or_else(|| row.path.to_string(), |row| row.track.label());
-            judge(draft, file, Some(track), &label, &[("file.orphan", Fact::Flag(true))]);
+            judge(
+                draft,
+                file,
+                Some(track),
+                &label,
+                &[("file.orphan", Fact::Flag(true))],
+            );
         }
     }
 }
@@ -248,7 +348,13 @@ fn plan_duplicates(draft: &mut Draft<'_>) {
             };
             if let (FileRole::Track, Some(file)) = (row.role, draft.index.file(path)) {
                 let label = path.to_string();
-                judge(draft, file, Some(track), &label, &[("file.duplicate", Fact::Flag(true))]);
+                judge(
+                    draft,
+                    file,
+                    Some(track),
+                    &label,
+                    &[("file.duplicate", Fact::Flag(true))],
+                );
             }
         }
     }
@@ -263,7 +369,10 @@ fn judge(
     more: &[(&'static str, Fact)],
 ) {
     let facts = file_facts(draft, file, track, more);
-    let orphan_of_rekordbox = draft.index.content_at(&file.path).map_or(0, |id| draft.index.own_lists(id));
+    let orphan_of_rekordbox = draft
+        .index
+        .content_at(&file.path)
+        .map_or(0, |id| draft.index.own_lists(id));
     let decided = verdict(draft.input.policy, &facts);
     match decided.decided {
         Decided::Keep => {
@@ -285,16 +394,27 @@ fn judge(
         Decided::Trash => {}
         Decided::Archive(_) | Decided::Upgrade => return,
     }
-    let Some(mut action) = trash_action(draft, file, track, label, &decided.reason()) else { return };
+    let Some(mut action) = trash_action(draft, file, track, label, &decided.reason()) else {
+        return;
+    };
     action.why.at = decided.at.to_string();
     let work = action.risk.is_some_and(|risk| risk.is_work());
     let hold = if orphan_of_rekordbox > 0 {
         let text = format!("it is in {orphan_of_rekordbox} playlist(s) of yours in Rekordbox");
-        Some(Hold { gate: "rekordbox", text, ..Hold::default() })
+        Some(Hold {
+            gate: "rekordbox",
+            text,
+            ..Hold::default()
+        })
     } else if work && draft.input.policy.safety.work_at_risk != WorkAtRisk::Allow {
         let at = draft.input.policy.safety.at.to_string();
         let text = protection_text(draft, file);
-        Some(Hold { gate: "TC303", rule: "work_at_risk".into(), at, text })
+        Some(Hold {
+            gate: "TC303",
+            rule: "work_at_risk".into(),
+            at,
+            text,
+        })
     } else {
         None
     };
@@ -329,21 +449,38 @@ fn trash_action(
         mtime: file.stat.mtime,
         sha256: Some(sha256),
     };
-    let before = Trashed { path: file.path.clone(), size: file.stat.size, sha256 };
-    let about = Subject { track: track.cloned(), label: label.to_owned() };
-    let estimate = Estimate { bytes_down: 0, bytes_trashed: file.stat.size };
+    let before = Trashed {
+        path: file.path.clone(),
+        size: file.stat.size,
+        sha256,
+    };
+    let about = Subject {
+        track: track.cloned(),
+        label: label.to_owned(),
+    };
+    let estimate = Estimate {
+        bytes_down: 0,
+        bytes_trashed: file.stat.size,
+    };
     let mut action = act(Class::Destructive, Effect::FileTrash { before }, about)
         .provided([seen])
         .provided(absent)
         .because(rule, "no playlist needs it")
         .at_risk(risk)
         .moving(estimate);
-    action.why.evidence.push(format!("{} is in none of {checked} playlists", file.path));
+    action
+        .why
+        .evidence
+        .push(format!("{} is in none of {checked} playlists", file.path));
     Some(action)
 }
 
 fn protection_text(draft: &Draft<'_>, file: &AudioFile) -> String {
-    let Some(risk) = draft.index.content_at(&file.path).and_then(|id| draft.index.risk(id)) else {
+    let Some(risk) = draft
+        .index
+        .content_at(&file.path)
+        .and_then(|id| draft.index.risk(id))
+    else {
         return String::new();
     };
     let counted = [
@@ -373,7 +510,10 @@ fn file_facts(
         ("file.duplicate", Fact::Flag(false)),
         ("file.age", Fact::Age(age(draft, file))),
         ("file.path", Fact::Text(file.path.to_string())),
-        ("file.format", Fact::Text(file.format.extension().to_owned())),
+        (
+            "file.format",
+            Fact::Text(file.format.extension().to_owned()),
+        ),
         ("file.lossless", Fact::Flag(file.format.is_lossless())),
         ("file.size", number(file.stat.size)),
         ("rekordbox.in_collection", Fact::Flag(false)),
@@ -395,13 +535,24 @@ fn file_facts(
         && let Some(risk) = draft.index.risk(id)
     {
         facts.insert("rekordbox.in_collection", Fact::Flag(true));
-        facts.insert("rekordbox.cues", number(u64::from(risk.hot_cues + risk.memory_cues)));
+        facts.insert(
+            "rekordbox.cues",
+            number(u64::from(risk.hot_cues + risk.memory_cues)),
+        );
         facts.insert("rekordbox.hot_cues", number(u64::from(risk.hot_cues)));
         facts.insert("rekordbox.memory_cues", number(u64::from(risk.memory_cues)));
         facts.insert("rekordbox.plays", number(u64::from(risk.plays)));
         facts.insert("rekordbox.rating", number(u64::from(risk.rating)));
-        facts.insert("rekordbox.own_playlists", number(draft.index.own_lists(id) as u64));
-        let tags = draft.index.tags(id).into_iter().map(|tag| tag.tag).collect();
+        facts.insert(
+            "rekordbox.own_playlists",
+            number(draft.index.own_lists(id) as u64),
+        );
+        let tags = draft
+            .index
+            .tags(id)
+            .into_iter()
+            .map(|tag| tag.tag)
+            .collect();
         facts.insert("rekordbox.mytags", Fact::Texts(tags));
     }
     facts.extend(more.iter().cloned());

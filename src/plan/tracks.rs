@@ -35,9 +35,15 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
         .collect();
     for (id, want) in &desired.tracks {
         let observed_only = want.playlists.iter().all(|playlist| {
-            desired.playlists.get(playlist).is_none_or(|p| p.mode == SyncMode::Observe)
+            desired
+                .playlists
+                .get(playlist)
+                .is_none_or(|p| p.mode == SyncMode::Observe)
         });
-        let in_scope = want.playlists.iter().any(|playlist| draft.in_scope(playlist));
+        let in_scope = want
+            .playlists
+            .iter()
+            .any(|playlist| draft.in_scope(playlist));
         let mut planned = TrackPlan::default();
         if in_scope && !observed_only {
             plan_file(draft, id, want, &mut planned);
@@ -55,7 +61,10 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
 
 /// Whom an action about a track is about.
 pub(super) fn subject(track: &Track) -> Subject {
-    Subject { track: Some(track.id.clone()), label: track.label() }
+    Subject {
+        track: Some(track.id.clone()),
+        label: track.label(),
+    }
 }
 
 fn plan_file(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut TrackPlan) {
@@ -93,11 +102,24 @@ fn link(
         _ => state.provenance(&file.path),
     };
     let content = draft.index.content_at(&file.path).cloned();
-    let adoption = Adoption { track: id.clone(), path: file.path.clone(), provenance, content, home: None };
-    let action = act(Class::Additive, Effect::StateAdopt { after: adoption }, subject(&want.track))
-        .under(&want.home)
-        .provided([precondition(file)])
-        .because("match", format!("{} is this track: {}", file.path, found.reasons.join(", ")));
+    let adoption = Adoption {
+        track: id.clone(),
+        path: file.path.clone(),
+        provenance,
+        content,
+        home: None,
+    };
+    let action = act(
+        Class::Additive,
+        Effect::StateAdopt { after: adoption },
+        subject(&want.track),
+    )
+    .under(&want.home)
+    .provided([precondition(file)])
+    .because(
+        "match",
+        format!("{} is this track: {}", file.path, found.reasons.join(", ")),
+    );
     planned.file_action = Some(draft.push(action));
 }
 
@@ -114,22 +136,39 @@ pub(super) fn precondition(file: &AudioFile) -> Precondition {
 /// Moves a file of ours to the folder of the playlist that is its home now.
 fn place(draft: &mut Draft<'_>, want: &DesiredTrack, file: &AudioFile, planned: &mut TrackPlan) {
     let state = &draft.input.observation.state;
-    let Some(home) = draft.input.desired.playlists.get(&want.home) else { return };
+    let Some(home) = draft.input.desired.playlists.get(&want.home) else {
+        return;
+    };
     let stays = file.path.parent().as_ref() == Some(&home.folder) || home.mode == SyncMode::Observe;
     if stays || !state.provenance(&file.path).is_ours() || !file.path.is_in_library() {
         return;
     }
     let to = want.stem.with_appended_extension(&file.path.extension());
-    let content = draft.index.content_of(&want.track.id, Some(&file.path)).cloned();
+    let content = draft
+        .index
+        .content_of(&want.track.id, Some(&file.path))
+        .cloned();
     let risk = content.as_ref().and_then(|id| draft.index.risk(id));
     let effect = Effect::FilePlace {
-        before: At { path: file.path.clone(), home: None },
-        after: At { path: to.clone(), home: Some(want.home.clone()) },
+        before: At {
+            path: file.path.clone(),
+            home: None,
+        },
+        after: At {
+            path: to.clone(),
+            home: Some(want.home.clone()),
+        },
     };
     let action = act(Class::Move, effect, subject(&want.track))
         .under(&want.home)
-        .provided([precondition(file), Precondition::Vacant { path: to.clone() }])
-        .because("library.playlists", format!("its folder is {} now", home.folder))
+        .provided([
+            precondition(file),
+            Precondition::Vacant { path: to.clone() },
+        ])
+        .because(
+            "library.playlists",
+            format!("its folder is {} now", home.folder),
+        )
         .at_risk(risk);
     match content.as_ref().and_then(|id| relocation_hold(draft, id)) {
         Some(hold) => draft.hold(&action, hold),
@@ -145,9 +184,18 @@ fn relocation_hold(draft: &Draft<'_>, id: &ContentId) -> Option<Hold> {
     let rekordbox = &draft.input.policy.rekordbox;
     if !rekordbox.write {
         let text = "Rekordbox would lose the file, and the policy forbids writing to it";
-        return Some(Hold { gate: "rekordbox.write", text: text.into(), ..Hold::default() });
+        return Some(Hold {
+            gate: "rekordbox.write",
+            text: text.into(),
+            ..Hold::default()
+        });
     }
-    let ours = draft.input.observation.state.object(&ObjectKey::Content(id.clone())).is_some();
+    let ours = draft
+        .input
+        .observation
+        .state
+        .object(&ObjectKey::Content(id.clone()))
+        .is_some();
     let work = draft.index.risk(id).is_some_and(|risk| risk.is_work());
     (work && !ours && !rekordbox.relocate).then(|| Hold {
         gate: "rekordbox.relocate",
@@ -168,10 +216,14 @@ fn ask(draft: &mut Draft<'_>, want: &DesiredTrack, candidates: &[Candidate]) {
             home: None,
         };
         let file = draft.index.file(&candidate.path)?;
-        let action = act(Class::Additive, Effect::StateAdopt { after: adoption }, subject(track))
-            .under(&want.home)
-            .provided([precondition(file)])
-            .because("decision", candidate.reasons.join(", "));
+        let action = act(
+            Class::Additive,
+            Effect::StateAdopt { after: adoption },
+            subject(track),
+        )
+        .under(&want.home)
+        .provided([precondition(file)])
+        .because("decision", candidate.reasons.join(", "));
         Some(DecisionOption {
             key: (number + 1).to_string(),
             label: candidate.path.to_string(),
@@ -195,23 +247,38 @@ fn ask(draft: &mut Draft<'_>, want: &DesiredTrack, candidates: &[Candidate]) {
 fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut TrackPlan) {
     let policy = draft.input.policy;
     let format = policy.library.format;
-    let estimate = Estimate { bytes_down: expected_bytes(&want.track), bytes_trashed: 0 };
+    let estimate = Estimate {
+        bytes_down: expected_bytes(&want.track),
+        bytes_trashed: 0,
+    };
     let fetch = Fetch {
         track: id.clone(),
         stem: want.stem.clone(),
         convert_to: format,
         home: want.home.clone(),
     };
-    let known = draft.input.observation.state.tracks.get(id).and_then(|row| row.file.clone());
+    let known = draft
+        .input
+        .observation
+        .state
+        .tracks
+        .get(id)
+        .and_then(|row| row.file.clone());
     let text = match &known {
         Some(path) => format!("{path} is gone"),
         None => "no file in the library is this track".into(),
     };
-    let action = act(Class::Additive, Effect::FileFetch { after: fetch }, subject(&want.track))
-        .under(&want.home)
-        .provided([Precondition::VacantStem { stem: want.stem.clone() }])
-        .because("tidal.playlists", text)
-        .moving(estimate);
+    let action = act(
+        Class::Additive,
+        Effect::FileFetch { after: fetch },
+        subject(&want.track),
+    )
+    .under(&want.home)
+    .provided([Precondition::VacantStem {
+        stem: want.stem.clone(),
+    }])
+    .because("tidal.playlists", text)
+    .moving(estimate);
     if let Some(hold) = fetch_hold(draft, want, known.as_ref()) {
         draft.hold(&action, hold);
         return;
@@ -230,11 +297,18 @@ fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut
         quality: policy.library.quality.clone(),
         home: want.home.clone(),
     };
-    let action = act(Class::Additive, Effect::FileConvert { after: convert }, subject(&want.track))
-        .under(&want.home)
-        .provided([Precondition::Vacant { path: path.clone() }])
-        .because("library.format", format!("the policy keeps files as {}", format.extension()))
-        .after([fetched]);
+    let action = act(
+        Class::Additive,
+        Effect::FileConvert { after: convert },
+        subject(&want.track),
+    )
+    .under(&want.home)
+    .provided([Precondition::Vacant { path: path.clone() }])
+    .because(
+        "library.format",
+        format!("the policy keeps files as {}", format.extension()),
+    )
+    .after([fetched]);
     planned.file = FilePlan::At(path);
     planned.file_action = Some(draft.push(action));
 }
@@ -242,11 +316,23 @@ fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut
 fn fetch_hold(draft: &Draft<'_>, want: &DesiredTrack, known: Option<&MediaPath>) -> Option<Hold> {
     let library = &draft.input.observation.library.value;
     let unread = known.and_then(|path| {
-        library.unreadable.iter().find(|folder| is_below(path, folder))
+        library
+            .unreadable
+            .iter()
+            .find(|folder| is_below(path, folder))
     });
-    let held = |gate, text: String| Some(Hold { gate, text, ..Hold::default() });
+    let held = |gate, text: String| {
+        Some(Hold {
+            gate,
+            text,
+            ..Hold::default()
+        })
+    };
     if let Some(folder) = unread {
-        return held("unreadable", format!("{folder} could not be read; its file may well be there"));
+        return held(
+            "unreadable",
+            format!("{folder} could not be read; its file may well be there"),
+        );
     }
     if !want.available {
         return held("unavailable", "TIDAL does not stream it at present".into());
@@ -258,7 +344,9 @@ fn fetch_hold(draft: &Draft<'_>, want: &DesiredTrack, known: Option<&MediaPath>)
 }
 
 pub(super) fn is_below(path: &MediaPath, folder: &MediaPath) -> bool {
-    path.as_str().strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    path.as_str()
+        .strip_prefix(folder.as_str())
+        .is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// A guess from the length: lossless at about 900 kbit/s, else 320 kbit/s.
@@ -277,7 +365,12 @@ fn plan_content(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planne
         FilePlan::At(path) => Some(path.clone()),
         FilePlan::Fetched(_) => None,
     };
-    let now_at = draft.input.identities.matches.get(id).map(|found| found.path.clone());
+    let now_at = draft
+        .input
+        .identities
+        .matches
+        .get(id)
+        .map(|found| found.path.clone());
     match draft.index.content_of(id, now_at.as_ref()).cloned() {
         Some(content) => keep_content(draft, want, content, now_at, path, planned),
         None => add_content(draft, id, want, path, planned),
@@ -294,7 +387,9 @@ fn keep_content(
     planned: &mut TrackPlan,
 ) {
     let location = draft.index.location(&content);
-    let elsewhere = location.as_ref().filter(|at| draft.index.file(at).is_some());
+    let elsewhere = location
+        .as_ref()
+        .filter(|at| draft.index.file(at).is_some());
     if let (Some(at), Some(now)) = (elsewhere, &now_at)
         && at != now
         && !draft.index.points_at(&content, now)
@@ -317,12 +412,21 @@ fn keep_content(
             path: before.clone(),
             track: want.track.id.clone(),
         },
-        after: At { path: to.clone(), home: None },
+        after: At {
+            path: to.clone(),
+            home: None,
+        },
     };
     let action = act(Class::Move, effect, subject(&want.track))
         .under(&want.home)
-        .provided([Precondition::Content { id: content.clone(), path: before }])
-        .because("library.playlists", format!("its file is {to} now; cues and tags stay on the row"))
+        .provided([Precondition::Content {
+            id: content.clone(),
+            path: before,
+        }])
+        .because(
+            "library.playlists",
+            format!("its file is {to} now; cues and tags stay on the row"),
+        )
         .at_risk(draft.index.risk(&content))
         .after(planned.file_action.clone());
     match relocation_hold(draft, &content) {
@@ -338,8 +442,15 @@ fn add_content(
     path: Option<MediaPath>,
     planned: &mut TrackPlan,
 ) {
-    let vacant = path.iter().map(|path| Precondition::NoContent { path: path.clone() });
-    let effect = Effect::ContentAdd { after: NewContent { track: id.clone(), path: path.clone() } };
+    let vacant = path
+        .iter()
+        .map(|path| Precondition::NoContent { path: path.clone() });
+    let effect = Effect::ContentAdd {
+        after: NewContent {
+            track: id.clone(),
+            path: path.clone(),
+        },
+    };
     let action = act(Class::Additive, effect, subject(&want.track))
         .under(&want.home)
         .provided(vacant)
@@ -371,19 +482,35 @@ fn plan_fields(
     planned: &TrackPlan,
     metadata_changed: bool,
 ) {
-    let ContentPlan::Is(content_id) = &planned.content else { return };
-    let state = &draft.input.observation.state;
-    let ours = state.object(&ObjectKey::Content(content_id.clone())).is_some();
-    let Some(content) = draft.index.content(content_id).filter(|_| ours && metadata_changed) else {
+    let ContentPlan::Is(content_id) = &planned.content else {
         return;
     };
-    let Some((before, after)) = fields(draft, id, content_id, content, &want.track) else { return };
-    let pre = Precondition::ContentFields { fields: before.clone() };
-    let action = act(Class::Change, Effect::ContentUpdate { before, after }, subject(&want.track))
-        .under(&want.home)
-        .provided([pre])
-        .because("own", "TIDAL owns these fields and changed them")
-        .after(planned.content_action.clone());
+    let state = &draft.input.observation.state;
+    let ours = state
+        .object(&ObjectKey::Content(content_id.clone()))
+        .is_some();
+    let Some(content) = draft
+        .index
+        .content(content_id)
+        .filter(|_| ours && metadata_changed)
+    else {
+        return;
+    };
+    let Some((before, after)) = fields(draft, id, content_id, content, &want.track) else {
+        return;
+    };
+    let pre = Precondition::ContentFields {
+        fields: before.clone(),
+    };
+    let action = act(
+        Class::Change,
+        Effect::ContentUpdate { before, after },
+        subject(&want.track),
+    )
+    .under(&want.home)
+    .provided([pre])
+    .because("own", "TIDAL owns these fields and changed them")
+    .after(planned.content_action.clone());
     if draft.writes_rekordbox() {
         draft.push(action);
     } else {
@@ -434,7 +561,12 @@ fn plan_tags(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: 
         ContentPlan::Added => (BTreeSet::new(), BTreeSet::new()),
         ContentPlan::Is(content) => {
             let existing = draft.index.tags(content);
-            let ours = draft.index.our_tags(content).intersection(&existing).cloned().collect();
+            let ours = draft
+                .index
+                .our_tags(content)
+                .intersection(&existing)
+                .cloned()
+                .collect();
             (existing, ours)
         }
     };
@@ -455,15 +587,32 @@ fn set_tags(
     if add.is_empty() && remove.is_empty() && vacancy.is_empty() {
         return;
     }
-    let class = if remove.is_empty() { Class::Additive } else { Class::Change };
+    let class = if remove.is_empty() {
+        Class::Additive
+    } else {
+        Class::Change
+    };
     let effect = |before: &[TagName], after: &[TagName]| Effect::MyTagSet {
-        before: TagSet { track: id.clone(), tags: before.to_vec() },
-        after: TagSet { track: id.clone(), tags: after.to_vec() },
+        before: TagSet {
+            track: id.clone(),
+            tags: before.to_vec(),
+        },
+        after: TagSet {
+            track: id.clone(),
+            tags: after.to_vec(),
+        },
     };
     if !vacancy.is_empty() {
         let action = act(class, effect(&[], &vacancy), subject(&want.track)).under(&want.home);
         let text = "Rekordbox has four MyTag groups, and none of them has this name".to_owned();
-        draft.hold(&action, Hold { gate: "mytag.groups", text, ..Hold::default() });
+        draft.hold(
+            &action,
+            Hold {
+                gate: "mytag.groups",
+                text,
+                ..Hold::default()
+            },
+        );
     }
     if add.is_empty() && remove.is_empty() {
         return;
@@ -481,22 +630,39 @@ fn set_tags(
 
 /// Whether the tag's group exists in Rekordbox, or one can still be made.
 fn has_room(draft: &Draft<'_>, tag: &TagName) -> bool {
-    let Some(collection) = draft.index.collection() else { return false };
-    let mut groups = collection.my_tags.values().filter(|tag| tag.group.is_none());
+    let Some(collection) = draft.index.collection() else {
+        return false;
+    };
+    let mut groups = collection
+        .my_tags
+        .values()
+        .filter(|tag| tag.group.is_none());
     groups.clone().any(|group| group.name == tag.group) || groups.by_ref().count() < 4
 }
 
 /// The action that makes the tag; `None` when Rekordbox has it.
 pub(super) fn make_tag(draft: &mut Draft<'_>, tag: &TagName) -> Option<ActionId> {
-    if draft.index.collection()?.tag(&tag.group, &tag.tag).is_some() {
+    if draft
+        .index
+        .collection()?
+        .tag(&tag.group, &tag.tag)
+        .is_some()
+    {
         return None;
     }
     if let Some(made) = draft.new_tags.get(tag) {
         return Some(made.clone());
     }
-    let about = Subject { track: None, label: format!("{}: {}", tag.group, tag.tag) };
-    let action = act(Class::Additive, Effect::MyTagCreate { after: tag.clone() }, about)
-        .because("mytag", "Rekordbox has no such MyTag");
+    let about = Subject {
+        track: None,
+        label: format!("{}: {}", tag.group, tag.tag),
+    };
+    let action = act(
+        Class::Additive,
+        Effect::MyTagCreate { after: tag.clone() },
+        about,
+    )
+    .because("mytag", "Rekordbox has no such MyTag");
     let id = draft.push(action);
     draft.new_tags.insert(tag.clone(), id.clone());
     Some(id)

@@ -7,6 +7,7 @@
 pub mod condition;
 pub mod document;
 pub mod emoji;
+pub mod verdict;
 pub mod template;
 
 use std::path::PathBuf;
