@@ -23,17 +23,13 @@ use crate::{
 
 /// Plans the removals. Nothing is concluded from a reading that is not complete.
 pub(super) fn plan_removals(draft: &mut Draft<'_>) {
+    let state = &draft.input.observation.state;
     for change in &draft.input.changes {
-        if change.kind == ChangeKind::PlaylistRemoved && draft.in_scope(&change.playlist) {
-            if let Some(row) = draft
-                .input
-                .observation
-                .state
-                .playlists
-                .get(&change.playlist)
-            {
-                remove_playlist(draft, row);
-            }
+        if change.kind == ChangeKind::PlaylistRemoved
+            && draft.in_scope(&change.playlist)
+            && let Some(row) = state.playlists.get(&change.playlist)
+        {
+            remove_playlist(draft, row);
         }
     }
     if draft.input.scope.is_none() {

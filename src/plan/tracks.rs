@@ -372,8 +372,8 @@ fn plan_content(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planne
         .get(id)
         .map(|found| found.path.clone());
     match draft.index.content_of(id, now_at.as_ref()).cloned() {
-        Some(content) => keep_content(draft, want, content, now_at, path, planned),
-        None => add_content(draft, id, want, path, planned),
+        Some(content) => keep_content(draft, want, &content, now_at, path.as_ref(), planned),
+        None => add_content(draft, id, want, path.as_ref(), planned),
     }
 }
 
@@ -381,28 +381,28 @@ fn plan_content(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planne
 fn keep_content(
     draft: &mut Draft<'_>,
     want: &DesiredTrack,
-    content: ContentId,
+    content: &ContentId,
     now_at: Option<MediaPath>,
-    path: Option<MediaPath>,
+    path: Option<&MediaPath>,
     planned: &mut TrackPlan,
 ) {
-    let location = draft.index.location(&content);
+    let location = draft.index.location(content);
     let elsewhere = location
         .as_ref()
         .filter(|at| draft.index.file(at).is_some());
     if let (Some(at), Some(now)) = (elsewhere, &now_at)
         && at != now
-        && !draft.index.points_at(&content, now)
+        && !draft.index.points_at(content, now)
     {
         // The remembered row stands for another file that is still there; leave it alone.
         match draft.index.content_at(now).cloned() {
-            Some(other) => return keep_content(draft, want, other, None, path, planned),
+            Some(other) => return keep_content(draft, want, &other, None, path, planned),
             None => return add_content(draft, &want.track.id, want, path, planned),
         }
     }
     planned.content = ContentPlan::Is(content.clone());
     let Some(to) = path else { return };
-    if draft.index.points_at(&content, &to) {
+    if draft.index.points_at(content, to) {
         return;
     }
     let before = location.or(now_at).unwrap_or_else(|| to.clone());
@@ -427,9 +427,9 @@ fn keep_content(
             "library.playlists",
             format!("its file is {to} now; cues and tags stay on the row"),
         )
-        .at_risk(draft.index.risk(&content))
+        .at_risk(draft.index.risk(content))
         .after(planned.file_action.clone());
-    match relocation_hold(draft, &content) {
+    match relocation_hold(draft, content) {
         Some(hold) => draft.hold(&action, hold),
         None => planned.content_action = Some(draft.push(action)),
     }
@@ -439,16 +439,14 @@ fn add_content(
     draft: &mut Draft<'_>,
     id: &TrackId,
     want: &DesiredTrack,
-    path: Option<MediaPath>,
+    path: Option<&MediaPath>,
     planned: &mut TrackPlan,
 ) {
-    let vacant = path
-        .iter()
-        .map(|path| Precondition::NoContent { path: path.clone() });
+    let vacant = path.map(|path| Precondition::NoContent { path: path.clone() });
     let effect = Effect::ContentAdd {
         after: NewContent {
             track: id.clone(),
-            path: path.clone(),
+            path: path.cloned(),
         },
     };
     let action = act(Class::Additive, effect, subject(&want.track))
@@ -572,7 +570,7 @@ fn plan_tags(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: 
     };
     let add: Vec<TagName> = want.tags.difference(&existing).cloned().collect();
     let remove: Vec<TagName> = ours.difference(&want.tags).cloned().collect();
-    set_tags(draft, id, want, planned, add, remove);
+    set_tags(draft, id, want, planned, add, &remove);
 }
 
 fn set_tags(
@@ -581,7 +579,7 @@ fn set_tags(
     want: &DesiredTrack,
     planned: &TrackPlan,
     add: Vec<TagName>,
-    remove: Vec<TagName>,
+    remove: &[TagName],
 ) {
     let (add, vacancy): (Vec<_>, Vec<_>) = add.into_iter().partition(|tag| has_room(draft, tag));
     if add.is_empty() && remove.is_empty() && vacancy.is_empty() {
@@ -617,7 +615,7 @@ fn set_tags(
     if add.is_empty() && remove.is_empty() {
         return;
     }
-    let action = act(class, effect(&remove, &add), subject(&want.track))
+    let action = act(class, effect(remove, &add), subject(&want.track))
         .under(&want.home)
         .because("mytag", "the names of its playlists ask for these tags");
     if !draft.writes_rekordbox() {
