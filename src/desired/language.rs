@@ -88,23 +88,6 @@ pub fn smart_lists<'a>(
     lists.into_iter().collect()
 }
 
-/// The fields of the language's templates: groups, `GROUP.category`, `name`, `raw`, `year`.
-#[must_use]
-pub fn template_fields(language: &MyTagLanguage) -> Vec<String> {
-    let groups: BTreeSet<&str> = language
-        .emoji
-        .iter()
-        .map(|(_, group, _)| group)
-        .chain(language.default.iter().map(|(group, _)| group))
-        .chain(language.none.iter().map(|(group, _)| group))
-        .map(String::as_str)
-        .collect();
-    let categories = groups.iter().map(|group| format!("{group}.category"));
-    let plain = ["name", "raw", "year"].map(str::to_owned);
-    let own = groups.iter().map(|&group| group.to_owned());
-    plain.into_iter().chain(own).chain(categories).collect()
-}
-
 /// A name taken apart.
 struct Heard<'a> {
     language: &'a MyTagLanguage,
@@ -138,7 +121,7 @@ impl<'a> Heard<'a> {
             raw,
             name: joined(name.split_whitespace()),
             named,
-            fields: template_fields(language),
+            fields: language.fields(),
         }
     }
 
@@ -274,7 +257,7 @@ fn combine(
     smart: &SmartTemplate,
     tags: &BTreeSet<TagName>,
 ) -> Vec<SmartList> {
-    let fields = template_fields(language);
+    let fields = language.fields();
     let parts: Vec<Template> = smart
         .folder
         .split('/')

@@ -9,23 +9,8 @@ use crate::{
         Track,
         text::{fold_name, nfc},
     },
-    policy::template::Template,
+    policy::template::{FILE_FIELDS, FILE_TEMPLATE, Template},
 };
-
-/// The fields of a file name's template.
-pub const FILE_FIELDS: [&str; 8] = [
-    "artist",
-    "title",
-    "version",
-    "album",
-    "year",
-    "isrc",
-    "id",
-    "albumartist",
-];
-
-/// The template where the policy has none.
-pub const FILE_TEMPLATE: &str = "{artist} - {title}{ (version)}";
 
 /// The longest component in bytes. File systems take 255; the rest is for ` (2)`, an extension and
 /// `.part`.

@@ -6,6 +6,21 @@
 
 use std::ops::Range;
 
+/// The fields of a file name's template.
+pub const FILE_FIELDS: [&str; 8] = [
+    "artist",
+    "title",
+    "version",
+    "album",
+    "year",
+    "isrc",
+    "id",
+    "albumartist",
+];
+
+/// The template of a file's name where the policy has none.
+pub const FILE_TEMPLATE: &str = "{artist} - {title}{ (version)}";
+
 /// A template, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
