@@ -1,5 +1,12 @@
 //! TIDAL: the user's playlists, read only.
 
+pub mod memory;
+pub mod snapshot;
+pub mod wire;
+
+pub use memory::TidalMemory;
+pub use snapshot::SnapshotFile;
+
 use crate::domain::{Observed, TidalReading};
 
 /// Reads the user's playlists.
