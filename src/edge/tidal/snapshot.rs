@@ -113,7 +113,8 @@ pub fn parse(bytes: &[u8]) -> Result<TidalReading, SnapshotError> {
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     check_header(bytes)?;
-    let document: Document<'_> = serde_json::from_slice(bytes).map_err(json_error)?;
+    let document: Document<'_> =
+        serde_json::from_slice(bytes).map_err(|error| json_error(&error))?;
     let mut seen = BTreeSet::new();
     for playlist in &document.playlists {
         if !seen.insert(&playlist.id.0) {
@@ -124,7 +125,7 @@ pub fn parse(bytes: &[u8]) -> Result<TidalReading, SnapshotError> {
 }
 
 fn check_header(bytes: &[u8]) -> Result<(), SnapshotError> {
-    let header: Header = serde_json::from_slice(bytes).map_err(json_error)?;
+    let header: Header = serde_json::from_slice(bytes).map_err(|error| json_error(&error))?;
     if header.format.as_ref().and_then(serde_json::Value::as_str) != Some(FORMAT) {
         let found = header
             .format
@@ -139,7 +140,7 @@ fn check_header(bytes: &[u8]) -> Result<(), SnapshotError> {
     }
 }
 
-fn json_error(error: serde_json::Error) -> SnapshotError {
+fn json_error(error: &serde_json::Error) -> SnapshotError {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
     let place = format!(" at line {line} column {column}");
