@@ -1,5 +1,25 @@
 //! TIDAL: the user's playlists, read only.
 
+pub mod settings;
+pub mod oauth;
+pub mod tokens;
+pub mod memory;
+pub mod snapshot;
+pub mod wire;
+pub mod progress;
+pub mod service;
+mod client;
+mod http;
+mod pages;
+mod reader;
+mod throttle;
+
+pub use memory::TidalMemory;
+pub use progress::Progress;
+pub use service::{ReadOptions, TidalService};
+pub use settings::TidalSettings;
+pub use snapshot::SnapshotFile;
+
 use crate::domain::{Observed, TidalReading};
 
 /// Reads the user's playlists.
