@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    plan::document::TagName,
+    domain::TagName,
     policy::{MyTagLanguage, SmartTemplate, emoji, template::Template},
 };
 
@@ -58,6 +58,13 @@ pub fn speak(language: &MyTagLanguage, raw_name: &str) -> Spoken {
         tags,
         event: event.map(|(event, _)| event),
     }
+}
+
+/// The folders of an archived playlist, below `[rekordbox] folder`, from a template such as
+/// `Archive/{year}`.
+#[must_use]
+pub fn archive_folder(language: &MyTagLanguage, template: &str, raw_name: &str) -> Vec<String> {
+    Heard::listen(language, raw_name).folder(template)
 }
 
 /// The MyTags of a track, given the union of what its managed playlists say: that union, and the

@@ -9,8 +9,6 @@ pub mod naming;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use globset::GlobBuilder;
-
 use crate::{
     domain::{
         Library, LinkForm, MediaPath, Playlist, PlaylistId, State, TagName, TidalReading, Track,
@@ -66,12 +64,25 @@ pub struct DesiredPlaylist {
 }
 
 /// Why an entry stays although the reading does not show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Retained {
     /// The playlist was not read to its end.
     Incomplete,
     /// The playlist is only ever added to.
     Additive,
+    /// A protection denies its leaving.
+    Protected(Protection),
+}
+
+/// What protects a track from leaving its playlists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protection {
+    /// The protection's name.
+    pub rule: String,
+    /// Where it stands in the policy.
+    pub at: String,
+    /// The work that it protects: `7 hot cues`.
+    pub text: String,
 }
 
 /// A track of a managed playlist.
@@ -98,13 +109,13 @@ pub fn desire(
     tidal: &TidalReading,
     state: &State,
     library: &Library,
+    protected: &BTreeMap<TrackId, Protection>,
 ) -> DesiredState {
-    let selection = Selection::new(policy);
     let favorites = favorites(policy, tidal);
     let (managed, others): (Vec<_>, Vec<_>) = tidal
         .playlists
         .iter()
-        .partition(|playlist| selection.manages(playlist));
+        .partition(|list| manages(policy, list));
     let managed: Vec<&Playlist> = managed.into_iter().chain(&favorites).collect();
     let in_tidal = tidal
         .playlists
@@ -116,10 +127,16 @@ pub fn desire(
         unmanaged: others.iter().map(|playlist| playlist.id.clone()).collect(),
         ..DesiredState::default()
     };
-    add_playlists(&mut desired, policy, &managed, state, library);
+    add_playlists(&mut desired, policy, &managed, state, library, protected);
     add_tracks(&mut desired, policy, &managed, state);
     choose_stems(&mut desired, policy, state, library);
     desired
+}
+
+/// Whether the policy manages the playlist: by its selection, or because it is named by itself.
+fn manages(policy: &Policy, playlist: &Playlist) -> bool {
+    let (id, name) = (playlist.id.as_str(), playlist.name.as_str());
+    policy.tidal.selects(id, name)
 }
 
 /// The id under which the favourite tracks count as a playlist; no UUID, so it cannot be another's.
@@ -139,70 +156,13 @@ fn favorites(policy: &Policy, tidal: &TidalReading) -> Option<Playlist> {
     })
 }
 
-/// The policy's choice of playlists.
-struct Selection<'a> {
-    policy: &'a Policy,
-    include: Vec<Pattern>,
-    exclude: Vec<Pattern>,
-}
-
-impl<'a> Selection<'a> {
-    fn new(policy: &'a Policy) -> Self {
-        let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect();
-        Self {
-            policy,
-            include: patterns(&policy.tidal.playlists),
-            exclude: patterns(&policy.tidal.exclude),
-        }
-    }
-
-    fn manages(&self, playlist: &Playlist) -> bool {
-        let any = |patterns: &[Pattern]| patterns.iter().any(|p| p.matches(playlist));
-        let named = self
-            .policy
-            .playlists
-            .iter()
-            .any(|over| names(&over.which, playlist));
-        (any(&self.include) || named) && !any(&self.exclude)
-    }
-}
-
-/// A glob on names, or a UUID.
-struct Pattern {
-    text: String,
-    glob: Option<globset::GlobMatcher>,
-}
-
-impl Pattern {
-    fn new(text: &str) -> Self {
-        // A pattern that is no glob still names a playlist literally; the policy check has warned.
-        let glob = GlobBuilder::new(&fold_name(text)).build().ok();
-        Self {
-            text: text.to_owned(),
-            glob: glob.map(|glob| glob.compile_matcher()),
-        }
-    }
-
-    fn matches(&self, playlist: &Playlist) -> bool {
-        names(&self.text, playlist)
-            || self
-                .glob
-                .as_ref()
-                .is_some_and(|glob| glob.is_match(fold_name(&playlist.name)))
-    }
-}
-
-/// Whether `which` is the playlist's name or UUID.
-fn names(which: &str, playlist: &Playlist) -> bool {
-    which == playlist.id.as_str() || fold_name(which) == fold_name(&playlist.name)
-}
-
 fn add_playlists(
     desired: &mut DesiredState,
     policy: &Policy,
     managed: &[&Playlist],
     state: &State,
     library: &Library,
+    protected: &BTreeMap<TrackId, Protection>,
 ) {
     let folders = choose_folders(policy, managed, state);
     let mut spoken: BTreeMap<&PlaylistId, language::Spoken> = managed
@@ -222,14 +182,10 @@ fn add_playlists(
         let Some(spoken) = spoken.remove(&playlist.id) else {
             continue;
         };
-        let over = policy
-            .playlists
-            .iter()
-            .find(|over| names(&over.which, playlist));
-        let mode = over
-            .and_then(|over| over.mode)
-            .unwrap_or(policy.defaults.mode);
-        let (entries, retained) = entries(playlist, mode, state.playlists.get(&playlist.id));
+        let over = policy.playlist(playlist.id.as_str(), &playlist.name);
+        let (mode, at) = policy.mode(playlist.id.as_str(), &playlist.name);
+        let row = state.playlists.get(&playlist.id);
+        let (entries, retained) = entries(playlist, mode, row, protected);
         desired.tags.extend(spoken.tags);
         desired.playlists.insert(
             playlist.id.clone(),
@@ -253,7 +209,7 @@ fn add_playlists(
                     .map(|event| event.tag),
                 mode,
                 order: over.and_then(|over| over.order).unwrap_or(Order::Tidal),
-                at: over.map_or_else(|| policy.defaults.at.clone(), |over| over.at.clone()),
+                at: at.clone(),
             },
         );
     }
@@ -339,12 +295,16 @@ fn entries(
     playlist: &Playlist,
     mode: SyncMode,
     row: Option<&PlaylistRow>,
+    protected: &BTreeMap<TrackId, Protection>,
 ) -> (Vec<TrackId>, Vec<(TrackId, Retained)>) {
     let mut entries: Vec<TrackId> = playlist.tracks().map(|entry| entry.id.clone()).collect();
-    let reason = match (playlist.complete, mode) {
-        (false, _) => Retained::Incomplete,
-        (true, SyncMode::Additive) => Retained::Additive,
-        (true, SyncMode::Manage | SyncMode::Observe) => return (entries, Vec::new()),
+    let retain = |track: &TrackId| match (playlist.complete, mode, protected.get(track)) {
+        (false, _, _) => Some(Retained::Incomplete),
+        (true, SyncMode::Additive, _) => Some(Retained::Additive),
+        (true, SyncMode::Manage | SyncMode::Observe, Some(protection)) => {
+            Some(Retained::Protected(protection.clone()))
+        }
+        (true, SyncMode::Manage | SyncMode::Observe, None) => None,
     };
     let mut left = count(&entries);
     let mut retained = Vec::new();
@@ -355,7 +315,7 @@ fn entries(
     {
         match left.get_mut(&known.track) {
             Some(n) if *n > 0 => *n -= 1,
-            _ => retained.push((known.track.clone(), reason)),
+            _ => retained.extend(retain(&known.track).map(|why| (known.track.clone(), why))),
         }
     }
     entries.extend(retained.iter().map(|(track, _)| track.clone()));

@@ -12,6 +12,7 @@ use crate::{
         },
         index::Index,
     },
+    policy::Verdict,
 };
 
 /// Actions, held actions and what is known of each track so far.
@@ -165,6 +166,13 @@ impl Action {
     pub(super) fn because(mut self, rule: &str, text: impl Into<String>) -> Self {
         self.why.rule = rule.to_owned();
         self.why.text = text.into();
+        self
+    }
+
+    /// States where the policy says so, and the facts that spoke for it.
+    pub(super) fn stated(mut self, decided: &Verdict) -> Self {
+        self.why.at = decided.at.to_string();
+        self.why.evidence.extend(decided.evidence.iter().cloned());
         self
     }
 

@@ -11,6 +11,7 @@ pub mod guard;
 pub mod m3u8;
 mod assemble;
 mod draft;
+mod facts;
 mod index;
 mod playlists;
 mod removals;
@@ -21,6 +22,7 @@ use std::collections::BTreeSet;
 use jiff::{Timestamp, civil::Date};
 
 pub use document::Plan;
+pub use facts::protected;
 
 use crate::{
     desired::DesiredState,

@@ -58,14 +58,29 @@ fn hold_retained(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
             .tracks
             .get(track)
             .map_or_else(|| track.to_string(), |track| track.track.label());
-        let (gate, rule, text) = match reason {
-            Retained::Incomplete => ("TC103", "", "TIDAL's list was not read to its end"),
-            Retained::Additive => ("mode", "additive", "this playlist is only ever added to"),
+        let hold = match reason {
+            Retained::Incomplete => Hold {
+                gate: "TC103",
+                text: "TIDAL's list was not read to its end".into(),
+                ..Hold::default()
+            },
+            Retained::Additive => Hold {
+                gate: "mode",
+                rule: "additive".into(),
+                at: playlist.at.to_string(),
+                text: "this playlist is only ever added to".into(),
+            },
+            Retained::Protected(protection) => Hold {
+                gate: "protect",
+                rule: protection.rule.clone(),
+                at: protection.at.clone(),
+                text: protection.text.clone(),
+            },
         };
         let effect = Effect::StateRecord {
             after: recorded(&playlist.id, &playlist.entries),
         };
-        let mut action = act(
+        let action = act(
             Class::Remove,
             effect,
             Subject {
@@ -73,14 +88,7 @@ fn hold_retained(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
                 label,
             },
         );
-        action.id = canonical::action_id(&action.effect, &action.subject);
         let action = action.under(&playlist.id);
-        let hold = Hold {
-            gate,
-            rule: rule.into(),
-            at: playlist.at.to_string(),
-            text: text.into(),
-        };
         draft.hold(&action, hold);
         if let Some(held) = draft.held.last_mut() {
             "would leave the playlist".clone_into(&mut held.would);

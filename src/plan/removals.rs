@@ -1,23 +1,27 @@
 //! What may go: playlists that are gone from TIDAL, and files of ours that no playlist needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::{
+    desired::language,
     domain::{
         AudioFile, ChangeKind, Class, TagName, TrackId,
         state::{FileRole, ObjectKey, PlaylistRow},
     },
     plan::{
         document::{
-            Action, Effect, Estimate, Forgotten, NodeAt, Precondition, Subject, TagSet, Trashed,
+            Action, Effect, Estimate, Forgotten, NodeAt, Precondition, Risk, Subject, TagSet,
+            Trashed,
         },
         draft::{Draft, Hold, act},
+        facts,
         tracks::write_hold,
     },
     policy::{
-        Facts, PlaylistRemoved, WorkAtRisk,
+        Decision, Facts, Verdict, WorkAtRisk,
         condition::Fact,
-        verdict::{By, Decided, verdict},
+        verdict,
+        verdict::{By, unprotected},
     },
 };
 
@@ -47,12 +51,11 @@ fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) {
     let gone = || Precondition::PlaylistAbsent {
         playlist: row.id.clone(),
     };
-    let (removed, rule) = playlist_outcome(draft, row);
+    let decided = verdict(draft.input.policy, &facts::of_removed_playlist(row));
     let text = "the playlist is gone from TIDAL";
-    match removed {
-        PlaylistRemoved::SoftDelete => {}
-        PlaylistRemoved::Archive => archive(draft, row, &rule),
-        PlaylistRemoved::Remove => {
+    match &decided.decision {
+        Decision::Archive(folder) => archive(draft, row, folder, &decided),
+        Decision::Remove => {
             if let Some(before) = node_of(draft, row) {
                 let pre = [
                     gone(),
@@ -63,42 +66,21 @@ fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) {
                 let action = act(Class::Destructive, Effect::NodeRemove { before }, about())
                     .under(&row.id)
                     .provided(pre)
-                    .because(&rule, text);
+                    .because(&decided.name, text)
+                    .stated(&decided);
                 push_removal(draft, action, true);
             }
-            trash_m3u8(draft, row, &rule);
+            trash_m3u8(draft, row, &decided);
         }
+        Decision::Keep | Decision::Trash | Decision::Dedupe | Decision::Upgrade => {}
     }
     let before = Forgotten::Playlist(row.id.clone());
     let action = act(Class::Remove, Effect::StateForget { before }, about())
         .under(&row.id)
         .provided([gone()])
-        .because(&rule, format!("{text}; its files stay"));
+        .because(&decided.name, format!("{text}; its files stay"))
+        .stated(&decided);
     push_removal(draft, action, false);
-}
-
-/// The first archive rule that matches the playlist, else the default.
-fn playlist_outcome(draft: &Draft<'_>, row: &PlaylistRow) -> (PlaylistRemoved, String) {
-    let policy = draft.input.policy;
-    let mut facts = Facts::new();
-    facts.insert("playlist.name", Fact::Text(row.name.clone()));
-    facts.insert(
-        "playlist.emoji",
-        Fact::Texts(crate::policy::emoji::emoji_of(&row.name)),
-    );
-    facts.insert("playlist.removed", Fact::Flag(true));
-    let archive = policy.rules.iter().find(|rule| {
-        matches!(rule.then, crate::policy::Outcome::Archive(_)) && rule.when.holds(&facts)
-    });
-    archive.map_or_else(
-        || {
-            (
-                policy.defaults.playlist_removed,
-                "defaults.playlist_removed".to_owned(),
-            )
-        },
-        |rule| (PlaylistRemoved::Archive, rule.name.clone()),
-    )
 }
 
 fn node_of(draft: &Draft<'_>, row: &PlaylistRow) -> Option<NodeAt> {
@@ -112,19 +94,13 @@ fn node_of(draft: &Draft<'_>, row: &PlaylistRow) -> Option<NodeAt> {
     })
 }
 
-fn archive(draft: &mut Draft<'_>, row: &PlaylistRow, rule: &str) {
+fn archive(draft: &mut Draft<'_>, row: &PlaylistRow, folder: &str, decided: &Verdict) {
     let Some(before) = node_of(draft, row) else {
         return;
     };
-    let folder: Vec<String> = draft
-        .input
-        .policy
-        .rekordbox
-        .folder
-        .iter()
-        .cloned()
-        .chain(["Archive".into()])
-        .collect();
+    let root = &draft.input.policy.rekordbox.folder;
+    let folder = language::archive_folder(&draft.input.policy.my_tags, folder, &row.name);
+    let folder: Vec<String> = root.iter().cloned().chain(folder).collect();
     if before.folder == folder {
         return;
     }
@@ -149,14 +125,15 @@ fn archive(draft: &mut Draft<'_>, row: &PlaylistRow, rule: &str) {
             },
         ])
         .because(
-            rule,
+            &decided.name,
             "the playlist is gone from TIDAL and goes to the archive",
         )
+        .stated(decided)
         .after(made);
     push_removal(draft, action, true);
 }
 
-fn trash_m3u8(draft: &mut Draft<'_>, row: &PlaylistRow, rule: &str) {
+fn trash_m3u8(draft: &mut Draft<'_>, row: &PlaylistRow, decided: &Verdict) {
     let observation = draft.input.observation;
     let file = observation.state.files.values().find(|file| {
         file.role == FileRole::Playlist
@@ -190,9 +167,10 @@ fn trash_m3u8(draft: &mut Draft<'_>, row: &PlaylistRow, rule: &str) {
             },
         ])
         .because(
-            rule,
+            &decided.name,
             "the playlist file of a playlist that is gone from TIDAL",
-        );
+        )
+        .stated(decided);
     push_removal(draft, action, false);
 }
 
@@ -328,7 +306,7 @@ fn plan_orphans(draft: &mut Draft<'_>) {
                 file,
                 Some(track),
                 &label,
-                &[("file.orphan", Fact::Flag(true))],
+                ("file.orphan", Fact::Flag(true)),
             );
         }
     }
@@ -349,7 +327,7 @@ fn plan_duplicates(draft: &mut Draft<'_>) {
                     file,
                     Some(track),
                     &label,
-                    &[("file.duplicate", Fact::Flag(true))],
+                    ("file.duplicate", Fact::Flag(true)),
                 );
             }
         }
@@ -362,41 +340,37 @@ fn judge(
     file: &AudioFile,
     track: Option<&TrackId>,
     label: &str,
-    more: &[(&'static str, Fact)],
+    more: (&'static str, Fact),
 ) {
-    let facts = file_facts(draft, file, track, more);
-    let orphan_of_rekordbox = draft
+    let mut known = facts::of_file(draft, file, track);
+    known.insert(more.0, more.1);
+    let own_lists = draft
         .index
         .content_at(&file.path)
         .map_or(0, |id| draft.index.own_lists(id));
-    let decided = verdict(draft.input.policy, &facts);
-    match decided.decided {
-        Decided::Keep => {
-            // Only a denial is worth a row; files that simply stay are the normal case.
-            if let By::Protect(name) = &decided.by {
-                let action = trash_action(draft, file, track, label, &decided.reason());
-                if let Some(action) = action {
-                    let hold = Hold {
-                        gate: "protect",
-                        rule: name.clone(),
-                        at: decided.at.to_string(),
-                        text: protection_text(draft, file),
-                    };
-                    draft.hold(&action, hold);
-                }
-            }
-            return;
-        }
-        Decided::Trash => {}
-        Decided::Archive(_) | Decided::Upgrade => return,
+    let decided = verdict(draft.input.policy, &known);
+    let trashes = match decided.decision {
+        Decision::Trash | Decision::Dedupe => true,
+        // Only a denial is worth a row; files that simply stay are the normal case.
+        Decision::Keep => decided.by == By::Protect && would_trash(draft, &known),
+        Decision::Archive(_) | Decision::Upgrade | Decision::Remove => false,
+    };
+    if !trashes {
+        return;
     }
-    let Some(mut action) = trash_action(draft, file, track, label, &decided.reason()) else {
+    let Some(action) = trash_action(draft, file, track, label, &decided) else {
         return;
     };
-    action.why.at = decided.at.to_string();
     let work = action.risk.is_some_and(|risk| risk.is_work());
-    let hold = if orphan_of_rekordbox > 0 {
-        let text = format!("it is in {orphan_of_rekordbox} playlist(s) of yours in Rekordbox");
+    let hold = if decided.by == By::Protect {
+        Some(Hold {
+            gate: "protect",
+            rule: decided.name.clone(),
+            at: decided.at.to_string(),
+            text: work_text(action.risk),
+        })
+    } else if own_lists > 0 {
+        let text = format!("it is in {own_lists} playlist(s) of yours in Rekordbox");
         Some(Hold {
             gate: "rekordbox",
             text,
@@ -404,7 +378,7 @@ fn judge(
         })
     } else if work && draft.input.policy.safety.work_at_risk != WorkAtRisk::Allow {
         let at = draft.input.policy.safety.at.to_string();
-        let text = protection_text(draft, file);
+        let text = work_text(action.risk);
         Some(Hold {
             gate: "TC303",
             rule: "work_at_risk".into(),
@@ -420,13 +394,19 @@ fn judge(
     }
 }
 
+/// Whether the file would go, were it not for the protections.
+fn would_trash(draft: &Draft<'_>, known: &Facts) -> bool {
+    let decision = unprotected(draft.input.policy, known).decision;
+    matches!(decision, Decision::Trash | Decision::Dedupe)
+}
+
 /// The trash action, once the file's hash is known.
 fn trash_action(
     draft: &mut Draft<'_>,
     file: &AudioFile,
     track: Option<&TrackId>,
     label: &str,
-    rule: &str,
+    decided: &Verdict,
 ) -> Option<Action> {
     let Some(sha256) = file.hash else {
         draft.unhashed.insert(file.path.clone());
@@ -461,7 +441,8 @@ fn trash_action(
     let mut action = act(Class::Destructive, Effect::FileTrash { before }, about)
         .provided([seen])
         .provided(absent)
-        .because(rule, "no playlist needs it")
+        .because(&decided.name, "no playlist needs it")
+        .stated(decided)
         .at_risk(risk)
         .moving(estimate);
     action
@@ -471,12 +452,9 @@ fn trash_action(
     Some(action)
 }
 
-fn protection_text(draft: &Draft<'_>, file: &AudioFile) -> String {
-    let Some(risk) = draft
-        .index
-        .content_at(&file.path)
-        .and_then(|id| draft.index.risk(id))
-    else {
+/// The DJ's work in words: `7 hot cues, 3 plays`.
+pub(super) fn work_text(risk: Option<Risk>) -> String {
+    let Some(risk) = risk else {
         return String::new();
     };
     let counted = [
@@ -490,74 +468,4 @@ fn protection_text(draft: &Draft<'_>, file: &AudioFile) -> String {
         format!("{n} {what}{plural}")
     });
     texts.collect::<Vec<_>>().join(", ")
-}
-
-/// What is known of a file, for rules.
-fn file_facts(
-    draft: &Draft<'_>,
-    file: &AudioFile,
-    track: Option<&TrackId>,
-    more: &[(&'static str, Fact)],
-) -> Facts {
-    let state = &draft.input.observation.state;
-    let number = |n: u64| Fact::Number(i64::try_from(n).unwrap_or(i64::MAX));
-    let mut facts: Facts = BTreeMap::from([
-        ("file.orphan", Fact::Flag(false)),
-        ("file.duplicate", Fact::Flag(false)),
-        ("file.age", Fact::Age(age(draft, file))),
-        ("file.path", Fact::Text(file.path.to_string())),
-        (
-            "file.format",
-            Fact::Text(file.format.extension().to_owned()),
-        ),
-        ("file.lossless", Fact::Flag(file.format.is_lossless())),
-        ("file.size", number(file.stat.size)),
-        ("rekordbox.in_collection", Fact::Flag(false)),
-        ("rekordbox.cues", Fact::Number(0)),
-        ("rekordbox.hot_cues", Fact::Number(0)),
-        ("rekordbox.memory_cues", Fact::Number(0)),
-        ("rekordbox.plays", Fact::Number(0)),
-        ("rekordbox.rating", Fact::Number(0)),
-        ("rekordbox.own_playlists", Fact::Number(0)),
-    ]);
-    if let Some(kbps) = file.bitrate_kbps {
-        facts.insert("file.bitrate", number(u64::from(kbps)));
-    }
-    if let Some(row) = track.and_then(|id| state.tracks.get(id)) {
-        facts.insert("track.title", Fact::Text(row.track.full_title()));
-        facts.insert("track.artist", Fact::Texts(row.track.artists.clone()));
-    }
-    if let Some(id) = draft.index.content_at(&file.path)
-        && let Some(risk) = draft.index.risk(id)
-    {
-        facts.insert("rekordbox.in_collection", Fact::Flag(true));
-        facts.insert(
-            "rekordbox.cues",
-            number(u64::from(risk.hot_cues + risk.memory_cues)),
-        );
-        facts.insert("rekordbox.hot_cues", number(u64::from(risk.hot_cues)));
-        facts.insert("rekordbox.memory_cues", number(u64::from(risk.memory_cues)));
-        facts.insert("rekordbox.plays", number(u64::from(risk.plays)));
-        facts.insert("rekordbox.rating", number(u64::from(risk.rating)));
-        facts.insert(
-            "rekordbox.own_playlists",
-            number(draft.index.own_lists(id) as u64),
-        );
-        let tags = draft
-            .index
-            .tags(id)
-            .into_iter()
-            .map(|tag| tag.tag)
-            .collect();
-        facts.insert("rekordbox.mytags", Fact::Texts(tags));
-    }
-    facts.extend(more.iter().cloned());
-    facts
-}
-
-/// Seconds from the file's modification to the plan's date.
-fn age(draft: &Draft<'_>, file: &AudioFile) -> u64 {
-    let day = draft.input.as_of.to_zoned(jiff::tz::TimeZone::UTC);
-    let as_of = day.map_or(0, |day| day.timestamp().as_second());
-    u64::try_from(as_of - file.stat.mtime.0).unwrap_or(0)
 }

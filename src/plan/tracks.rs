@@ -19,8 +19,9 @@ use crate::{
             DecisionRequest, Effect, Estimate, Fetch, NewContent, Precondition, Subject, TagSet,
         },
         draft::{ContentPlan, Draft, FilePlan, Hold, TrackPlan, act},
+        facts,
     },
-    policy::{Owner, SyncMode},
+    policy::{Denied, Owner, SyncMode},
 };
 
 /// Plans every track of a managed playlist.
@@ -170,7 +171,9 @@ fn place(draft: &mut Draft<'_>, want: &DesiredTrack, file: &AudioFile, planned: 
             format!("its folder is {} now", home.folder),
         )
         .at_risk(risk);
-    match content.as_ref().and_then(|id| relocation_hold(draft, id)) {
+    let denied =
+        facts::denial(draft, &want.track.id, content.as_ref(), Some(file), Denied::Move);
+    match denied.or_else(|| relocation_hold(draft, content.as_ref()?)) {
         Some(hold) => draft.hold(&action, hold),
         None => {
             planned.file = FilePlan::At(to);
@@ -509,7 +512,10 @@ fn plan_fields(
     .provided([pre])
     .because("own", "TIDAL owns these fields and changed them")
     .after(planned.content_action.clone());
-    if draft.writes_rekordbox() {
+    let denied = facts::denial(draft, id, Some(content_id), None, Denied::Change);
+    if let Some(hold) = denied {
+        draft.hold(&action, hold);
+    } else if draft.writes_rekordbox() {
         draft.push(action);
     } else {
         draft.hold(&action, write_hold());

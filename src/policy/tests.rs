@@ -4,7 +4,7 @@ use super::{
     diagnostic::{Code, Severity},
     *,
 };
-use crate::plan::document::Class;
+use crate::domain::Class;
 
 const REFERENCE: &str = include_str!("../../tidal-cleanup.toml");
 

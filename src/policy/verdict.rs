@@ -10,7 +10,7 @@ use super::{
     condition::{Fact, Facts, Truth},
     glob,
 };
-use crate::plan::document::Class;
+use crate::domain::Class;
 
 /// A decision, and what it rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +129,17 @@ pub fn verdict_during(policy: &Policy, facts: &Facts, freeze: Option<&Freeze>) -
             evidence: evidence(&protect.when, facts),
         };
     }
+    undenied(policy, facts, freeze)
+}
+
+/// What the policy would decide without its protections.
+#[must_use]
+pub fn unprotected(policy: &Policy, facts: &Facts) -> Verdict {
+    undenied(policy, facts, None)
+}
+
+fn undenied(policy: &Policy, facts: &Facts, freeze: Option<&Freeze>) -> Verdict {
+    let subject = Subject::of(facts);
     let free =
         by_rule(policy, facts, subject).unwrap_or_else(|| by_default(policy, facts, subject));
     by_freeze(&free, freeze)

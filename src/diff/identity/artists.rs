@@ -25,10 +25,31 @@ pub(super) enum Agreement {
 }
 
 const GENERIC: &[&str] = &[
-    "", "va", "v a", "various", "various artists", "various artist", "unknown", "unknown artist",
-    "unbekannter interpret", "unbekannt", "artist", "interpret", "verschiedene", "verschiedene interpreten",
-    "artistes divers", "varios artistas", "artisti vari", "none", "null", "soundtrack", "n and a", "n a",
-    "dj", "no artist", "<unknown>",
+    "",
+    "va",
+    "v a",
+    "various",
+    "various artists",
+    "various artist",
+    "unknown",
+    "unknown artist",
+    "unbekannter interpret",
+    "unbekannt",
+    "artist",
+    "interpret",
+    "verschiedene",
+    "verschiedene interpreten",
+    "artistes divers",
+    "varios artistas",
+    "artisti vari",
+    "none",
+    "null",
+    "soundtrack",
+    "n and a",
+    "n a",
+    "dj",
+    "no artist",
+    "<unknown>",
 ];
 
 impl Artists {
@@ -69,14 +90,19 @@ impl Artists {
     /// Whether every word of a folded text is from the names.
     pub(super) fn spell(&self, text: &str) -> bool {
         text.split(' ').all(|word| {
-            matches!(word, "and" | "vs" | "x" | "with" | "versus" | "by" | "meets" | "the" | "feat" | "ft")
-                || self.names().any(|name| name.split(' ').any(|part| part == word))
+            matches!(
+                word,
+                "and" | "vs" | "x" | "with" | "versus" | "by" | "meets" | "the" | "feat" | "ft"
+            ) || self
+                .names()
+                .any(|name| name.split(' ').any(|part| part == word))
         })
     }
 
     /// Whether one of the names is `name`, or has its words.
     pub(super) fn include(&self, name: &str) -> bool {
-        self.names().any(|own| own == name || ratio(own, name) >= 0.88)
+        self.names()
+            .any(|own| own == name || ratio(own, name) >= 0.88)
     }
 
     fn add(&mut self, credit: &str) {
@@ -85,9 +111,34 @@ impl Artists {
         push(&mut self.whole, &clean(&fold(credit)));
         let mut text = format!(" {} ", credit.to_lowercase());
         for separator in [
-            " feat. ", " feat ", " ft. ", " ft ", " featuring ", " with ", " presents ", " pres. ",
-            " vs. ", " vs ", " versus ", " x ", " × ", " & ", " and ", " + ", " meets ", " und ", " y ",
-            " et ", "(feat. ", "(feat ", "(ft. ", "(ft ", "[feat. ", "(with ", " aka ", " a.k.a. ",
+            " feat. ",
+            " feat ",
+            " ft. ",
+            " ft ",
+            " featuring ",
+            " with ",
+            " presents ",
+            " pres. ",
+            " vs. ",
+            " vs ",
+            " versus ",
+            " x ",
+            " × ",
+            " & ",
+            " and ",
+            " + ",
+            " meets ",
+            " und ",
+            " y ",
+            " et ",
+            "(feat. ",
+            "(feat ",
+            "(ft. ",
+            "(ft ",
+            "[feat. ",
+            "(with ",
+            " aka ",
+            " a.k.a. ",
         ] {
             if text.contains(separator) {
                 text = text.replace(separator, " ; ");
@@ -262,7 +313,10 @@ mod tests {
     use super::*;
 
     fn compare(local: &str, tidal: &[&str]) -> Agreement {
-        agreement(&Artists::parse([local]), &Artists::parse(tidal.iter().copied()))
+        agreement(
+            &Artists::parse([local]),
+            &Artists::parse(tidal.iter().copied()),
+        )
     }
 
     #[test]
@@ -288,7 +342,10 @@ mod tests {
 
     #[test]
     fn a_name_inside_another_is_doubtful_and_another_name_is_another_artist() {
-        assert!(matches!(compare("Queen Latifah", &["Queen"]), Agreement::Same(12, _)));
+        assert!(matches!(
+            compare("Queen Latifah", &["Queen"]),
+            Agreement::Same(12, _)
+        ));
         assert_eq!(compare("Moby", &["Orbital"]), Agreement::Different);
         assert_eq!(compare("Various Artists", &["Orbital"]), Agreement::Unknown);
         assert_eq!(compare("BTS", &["방탄소년단"]), Agreement::Incomparable);

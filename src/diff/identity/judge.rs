@@ -78,7 +78,10 @@ impl Local {
         Self {
             readings: readings(facts),
             isrc: facts.isrc.cloned(),
-            tidal_id: facts.tidal_id.cloned().or_else(|| numeric_name(facts.file_name)),
+            tidal_id: facts
+                .tidal_id
+                .cloned()
+                .or_else(|| numeric_name(facts.file_name)),
             album: facts.album.map(fold),
             duration_ms: facts.duration_ms.filter(|ms| *ms > 0),
         }
@@ -143,7 +146,9 @@ impl Wanted {
 
 /// A file's name that is nothing but a TIDAL id, as downloaders write them.
 fn numeric_name(file_name: &str) -> Option<TrackId> {
-    let stem = file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem);
+    let stem = file_name
+        .rsplit_once('.')
+        .map_or(file_name, |(stem, _)| stem);
     ((5..=12).contains(&stem.len()) && stem.bytes().all(|b| b.is_ascii_digit()))
         .then(|| TrackId::new(stem))
 }
@@ -243,7 +248,11 @@ fn verdict(
 
 /// An equal ISRC or id: names may be written in any way, or in any language.
 fn confirm(fit: &mut Fit, same_id: bool, length: &Span) {
-    let what = if same_id { "same TIDAL id" } else { "same ISRC" };
+    let what = if same_id {
+        "same TIDAL id"
+    } else {
+        "same ISRC"
+    };
     fit.reasons.insert(0, what.to_owned());
     if fit.clash && !same_id {
         // A code that was copied onto another song.
@@ -360,9 +369,11 @@ impl Fit {
         if named(own) != named(other)
             && own.kinds == other.kinds
             && !own.kinds.is_empty()
-            && !wanted.artists.names().chain(reading.artists.names()).any(|name| {
-                own.by.iter().chain(&other.by).any(|by| by == name)
-            })
+            && !wanted
+                .artists
+                .names()
+                .chain(reading.artists.names())
+                .any(|name| own.by.iter().chain(&other.by).any(|by| by == name))
         {
             self.cost(10.0, "the version's name is known on one side only");
         }
@@ -374,7 +385,8 @@ impl Fit {
     /// `Live at …` on an album that the title does not mention.
     fn take_album(&mut self, local: &Local, wanted: &Wanted, title: &Title) {
         let live = |album: &Option<String>| album.as_deref().is_some_and(is_live_album);
-        let labelled = title.version.kinds.has(Kinds::LIVE) || wanted.title.version.kinds.has(Kinds::LIVE);
+        let labelled =
+            title.version.kinds.has(Kinds::LIVE) || wanted.title.version.kinds.has(Kinds::LIVE);
         if live(&local.album) != live(&wanted.album) && !labelled {
             let same_song_on_both = local.album.is_none() || wanted.album.is_none();
             if !same_song_on_both || live(&local.album) {
@@ -386,9 +398,17 @@ impl Fit {
 
 fn is_live_album(album: &str) -> bool {
     let padded = format!(" {album} ");
-    [" live at ", " live in ", " live from ", " unplugged ", " in concert ", " en vivo ", " ao vivo "]
-        .iter()
-        .any(|mark| padded.contains(mark))
+    [
+        " live at ",
+        " live in ",
+        " live from ",
+        " unplugged ",
+        " in concert ",
+        " en vivo ",
+        " ao vivo ",
+    ]
+    .iter()
+    .any(|mark| padded.contains(mark))
         || album.ends_with(" live")
 }
 
@@ -465,7 +485,12 @@ fn title_cost(title: &Title, artists: &Artists, wanted: &Wanted) -> TitleFit {
             .extras
             .iter()
             .filter(|extra| !other.extras.contains(extra))
-            .chain(other.extras.iter().filter(|extra| !title.extras.contains(extra)))
+            .chain(
+                other
+                    .extras
+                    .iter()
+                    .filter(|extra| !title.extras.contains(extra)),
+            )
             .any(|extra| !spelled(extra));
         return match (unexplained, one_sided) {
             (false, _) => TitleFit::Same,
@@ -485,7 +510,9 @@ fn title_cost(title: &Title, artists: &Artists, wanted: &Wanted) -> TitleFit {
     if is_cut(&title.full, &other.full) {
         return TitleFit::Costs(8.0, "title cut short".to_owned());
     }
-    if scripts(&title.core) & scripts(&other.core) == 0 && scripts(&title.core) * scripts(&other.core) != 0 {
+    if scripts(&title.core) & scripts(&other.core) == 0
+        && scripts(&title.core) * scripts(&other.core) != 0
+    {
         return by_sound(title, other);
     }
     if scripts(&title.core) & scripts(&other.core) & super::fold::LATIN == 0 {
@@ -559,7 +586,10 @@ fn version_vetoes(
 ) -> Vec<String> {
     let mut vetoes = Vec::new();
     let (own, other) = (&title.version, &wanted.title.version);
-    let mut differ = own.kinds.without(other.kinds).with(other.kinds.without(own.kinds));
+    let mut differ = own
+        .kinds
+        .without(other.kinds)
+        .with(other.kinds.without(own.kinds));
     if wanted.clean {
         // TIDAL does not say `clean` of a song that has no explicit twin.
         differ = differ.without(Kinds::CLEAN);
@@ -567,7 +597,11 @@ fn version_vetoes(
     if !differ.is_empty() || own.language != other.language {
         vetoes.push(format!("version: {own} ≠ {other}"));
     } else if !same_names(own, other, artists, wanted) {
-        vetoes.push(format!("version: {} ≠ {}", own.by.join(", "), other.by.join(", ")));
+        vetoes.push(format!(
+            "version: {} ≠ {}",
+            own.by.join(", "),
+            other.by.join(", ")
+        ));
     }
     let close = length.is_none_or(Span::is_close);
     match (own.length, other.length) {
@@ -593,7 +627,8 @@ fn same_names(own: &Version, other: &Version, artists: &Artists, wanted: &Wanted
             || artists.names().any(|artist| artist == name)
                 && wanted.artists.names().any(|artist| artist == name)
     };
-    own.by.iter().all(|name| matches(name, &other.by)) && other.by.iter().all(|name| matches(name, &own.by))
+    own.by.iter().all(|name| matches(name, &other.by))
+        && other.by.iter().all(|name| matches(name, &own.by))
 }
 
 fn same_remixer(a: &str, b: &str) -> bool {
@@ -609,7 +644,10 @@ fn same_remixer(a: &str, b: &str) -> bool {
     }
     // `Axwell & Ingrosso` and `Ingrosso & Axwell`.
     let sorted = |name: &str| {
-        let mut words: Vec<&str> = name.split(' ').filter(|word| !matches!(*word, "and" | "the" | "x" | "dj" | "s")).collect();
+        let mut words: Vec<&str> = name
+            .split(' ')
+            .filter(|word| !matches!(*word, "and" | "the" | "x" | "dj" | "s"))
+            .collect();
         words.sort_unstable();
         words.join(" ")
     };
@@ -625,7 +663,11 @@ fn number_veto(title: &Title, other: &Title, close: bool) -> Option<String> {
         if numbers.is_empty() {
             "none".to_owned()
         } else {
-            numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+            numbers
+                .iter()
+                .map(u32::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
         }
     };
     let (few, many) = if a.len() <= b.len() { (a, b) } else { (b, a) };

@@ -53,9 +53,7 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
     let extra: Vec<Reading> = named
         .iter()
         .zip(name_titles.iter())
-        .filter(|((artist, _), title)| {
-            artist.is_some() && ((unknown && agrees) || foreign(title))
-        })
+        .filter(|((artist, _), title)| artist.is_some() && ((unknown && agrees) || foreign(title)))
         .map(|((artist, text), title)| {
             let cost = if foreign(title) { 8 } else { 0 };
             reading(artist.as_deref(), text, &Artists::default(), cost)
@@ -114,7 +112,11 @@ fn from_name(file_name: &str) -> Vec<(Option<String>, String)> {
     }
     let bare = without_number(text);
     let mut out = Vec::new();
-    for text in if bare == text { vec![text] } else { vec![bare, text] } {
+    for text in if bare == text {
+        vec![text]
+    } else {
+        vec![bare, text]
+    } {
         out.push((None, text.to_owned()));
         let parts: Vec<&str> = dash_parts(text);
         for at in 1..parts.len() {
@@ -202,7 +204,11 @@ fn dash_parts(text: &str) -> Vec<&str> {
     let mut depth_start = 0;
     while let Some((at, len)) = [" - ", " – ", " — ", " -- "]
         .iter()
-        .filter_map(|dash| rest[depth_start..].find(dash).map(|at| (at + depth_start, dash.len())))
+        .filter_map(|dash| {
+            rest[depth_start..]
+                .find(dash)
+                .map(|at| (at + depth_start, dash.len()))
+        })
         .min()
     {
         let open = rest[..at].matches(['(', '[']).count();
@@ -237,12 +243,25 @@ fn is_generic(title: &str) -> bool {
     let folded = fold(title);
     let bare = folded.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
     folded.is_empty()
-        || matches!(bare, "unknown" | "unknown title" | "no title" | "unbekannt" | "unbekannter titel")
+        || matches!(
+            bare,
+            "unknown" | "unknown title" | "no title" | "unbekannt" | "unbekannter titel"
+        )
         || (bare != folded
             && matches!(
                 bare,
-                "track" | "titel" | "piste" | "pista" | "traccia" | "faixa" | "audiotrack" | "audio track"
-                    | "untitled" | "audio" | "song" | "дорожка"
+                "track"
+                    | "titel"
+                    | "piste"
+                    | "pista"
+                    | "traccia"
+                    | "faixa"
+                    | "audiotrack"
+                    | "audio track"
+                    | "untitled"
+                    | "audio"
+                    | "song"
+                    | "дорожка"
             ))
 }
 

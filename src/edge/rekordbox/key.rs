@@ -123,7 +123,12 @@ mod tests {
         // hashlib.pbkdf2_hmac("sha512", PASSPHRASE, bytes(range(16)), 256000, 32)
         let salt = std::array::from_fn(|n| n as u8);
         let pragma = Keyring::default().pragma(salt);
-        assert!(pragma.starts_with("\"x'b9c3d2ebbbc52c2ad5482b3a46c0cdcb353d5f5d752a0dffc1eb5b0650e4b672"), "{pragma}");
+        assert!(
+            pragma.starts_with(
+                "\"x'b9c3d2ebbbc52c2ad5482b3a46c0cdcb353d5f5d752a0dffc1eb5b0650e4b672"
+            ),
+            "{pragma}"
+        );
         assert!(pragma.ends_with("000102030405060708090a0b0c0d0e0f'\""));
     }
 }

@@ -126,7 +126,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("rekordboxAgent");
         let sleep = ["/bin/sleep", "/usr/bin/sleep"];
-        let sleep = sleep.iter().find(|path| std::path::Path::new(path).exists());
+        let sleep = sleep
+            .iter()
+            .find(|path| std::path::Path::new(path).exists());
         std::fs::copy(sleep.unwrap(), &program).unwrap();
         let mut child = std::process::Command::new(&program)
             .arg("60")

@@ -8,8 +8,8 @@ use super::{
     sections::{MODES, limit, set},
 };
 use crate::{
+    domain::Class,
     domain::PlaylistId,
-    plan::document::Class,
     policy::{
         Denied, Freeze, Moved, MyTagLanguage, Order, Outcome, PlaylistOverride, Policy, PolicyTest,
         Protect, Rule,

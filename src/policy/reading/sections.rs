@@ -7,8 +7,8 @@ use std::{
 
 use super::{Surroundings, duration, texts};
 use crate::{
+    domain::LinkForm,
     domain::{AudioFormat, MediaPath, Provenance},
-    plan::document::LinkForm,
     policy::{
         Defaults, DownloadPolicy, LibraryPolicy, Limit, MatchPolicy, Owner, Ownership,
         PlaylistRemoved, RekordboxDatabase, RekordboxPolicy, Rolling, Safety, Source, SyncMode,
