@@ -1,5 +1,6 @@
 //! Changes become decisions, decisions become a plan.
 
 pub mod document;
+pub mod guard;
 
 pub use document::Plan;
