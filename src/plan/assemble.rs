@@ -20,7 +20,7 @@ use crate::{
 /// The reviewed part of a plan.
 pub(super) fn body(mut draft: Draft<'_>) -> Body {
     draft.actions.sort_by_key(|action| rank(&action.effect));
-    let checks = guard::check(&guard_input(&draft));
+    let checks = checks(&draft);
     if checks.iter().any(|check| check.status == CheckStatus::Hold) {
         hold_removals(&mut draft, &checks);
     }
@@ -105,8 +105,64 @@ const fn rank(effect: &Effect) -> u8 {
     }
 }
 
-fn guard_input<'a>(_: &'a Draft<'_>) -> guard::GuardInput<'a> {
-    guard::GuardInput(&())
+/// What the gates say of the whole.
+fn checks(draft: &Draft<'_>) -> Vec<Check> {
+    let input = draft.input;
+    let observation = input.observation;
+    let tidal = &observation.tidal.value;
+    let incomplete: Vec<String> = tidal
+        .playlists
+        .iter()
+        .filter(|p| !p.complete)
+        .map(|p| p.name.clone())
+        .collect();
+    let desired = &input.desired.playlists;
+    let entries = desired
+        .values()
+        .map(|playlist| playlist.entries.len())
+        .sum();
+    let end_of_day = input
+        .as_of
+        .at(23, 59, 59, 0)
+        .to_zoned(jiff::tz::TimeZone::UTC);
+    guard::check(&guard::GuardInput {
+        policy: input.policy,
+        actions: &draft.actions,
+        changes: &changes(draft),
+        readings: guard::Readings {
+            canary: observation.library.value.id.as_ref(),
+            library: observation.state.meta.library_id.as_ref(),
+            files_seen: observation.library.value.files.len(),
+            files_before: input.files_before,
+            tidal_complete: tidal.complete,
+            tidal_incomplete: &incomplete,
+            desired: (desired.len(), entries),
+        },
+        managed: &managed(draft),
+        past: &input.past_removals,
+        as_of: end_of_day.map(|day| day.timestamp()).unwrap_or_default(),
+        allow: &input.allows,
+        moment: None,
+    })
+}
+
+/// What we manage before the plan.
+fn managed(draft: &Draft<'_>) -> guard::Managed {
+    let state = &draft.input.observation.state;
+    let playlists = state
+        .playlists
+        .values()
+        .filter(|row| row.deleted_at.is_none());
+    guard::Managed {
+        files: state
+            .files
+            .values()
+            .filter(|file| file.provenance.is_ours())
+            .count(),
+        playlists: playlists
+            .map(|row| (row.id.clone(), (row.name.clone(), row.entries.len())))
+            .collect(),
+    }
 }
 
 /// Moves every removal, and what depends on one, to the held actions.
@@ -243,6 +299,7 @@ fn changes(draft: &Draft<'_>) -> Vec<PlannedChange> {
             list.push(action.id.clone());
         }
     }
+    attach_lists(draft, &relevant, &mut actions);
     let mut occurrences = Occurrences::default();
     relevant
         .into_iter()
@@ -257,6 +314,38 @@ fn changes(draft: &Draft<'_>) -> Vec<PlannedChange> {
             actions,
         })
         .collect()
+}
+
+/// A track that leaves or moves does so by its playlists' entries.
+fn attach_lists(draft: &Draft<'_>, changes: &[&Change], actions: &mut [Vec<ActionId>]) {
+    let sets = |action: &&Action| matches!(action.effect, Effect::EntriesSet { .. });
+    let records = |action: &&Action| matches!(action.effect, Effect::StateRecord { .. });
+    let mut lists: BTreeMap<&PlaylistId, &ActionId> = BTreeMap::new();
+    let ordered = draft
+        .actions
+        .iter()
+        .filter(records)
+        .chain(draft.actions.iter().filter(sets));
+    for action in ordered {
+        if let Some(playlist) = &action.playlist {
+            lists.insert(playlist, &action.id);
+        }
+    }
+    for (change, actions) in changes.iter().zip(actions) {
+        let leaves = matches!(
+            change.kind,
+            ChangeKind::TrackRemovedFromPlaylist | ChangeKind::TrackMoved
+        );
+        for playlist in [Some(&change.playlist), change.from.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let list = lists
+                .get(playlist)
+                .filter(|id| leaves && !actions.contains(id));
+            actions.extend(list.copied().cloned());
+        }
+    }
 }
 
 /// What a person reads behind the label.

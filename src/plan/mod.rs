@@ -51,9 +51,9 @@ pub struct PlanInput<'a> {
     /// The hash of the TIDAL reading.
     pub tidal_hash: ContentHash,
     /// What earlier runs removed, and when: for the rolling window.
-    pub past_removals: Vec<(Timestamp, u32)>,
-    /// How many files the last scan had.
-    pub last_file_count: Option<u64>,
+    pub past_removals: Vec<(Timestamp, u64)>,
+    /// How many audio files the last scan had; `None` when there was none.
+    pub files_before: Option<usize>,
     /// Overrides from the command line.
     pub allows: Vec<Allow>,
 }

@@ -171,8 +171,13 @@ fn place(draft: &mut Draft<'_>, want: &DesiredTrack, file: &AudioFile, planned: 
             format!("its folder is {} now", home.folder),
         )
         .at_risk(risk);
-    let denied =
-        facts::denial(draft, &want.track.id, content.as_ref(), Some(file), Denied::Move);
+    let denied = facts::denial(
+        draft,
+        &want.track.id,
+        content.as_ref(),
+        Some(file),
+        Denied::Move,
+    );
     match denied.or_else(|| relocation_hold(draft, content.as_ref()?)) {
         Some(hold) => draft.hold(&action, hold),
         None => {

@@ -284,7 +284,7 @@ pub(super) fn safety(top: &Table<'_>) -> Safety {
         max_remove: Limit {
             count: Some(25),
             percent: Some(5),
-            min: 0,
+            min: 10,
         },
         max_remove_per_playlist: Limit {
             count: None,
