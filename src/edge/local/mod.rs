@@ -1,5 +1,9 @@
 //! The music folder: scanning, hashing, placing, trash.
 
+pub mod hash;
+pub mod tags;
+pub mod volume;
+
 use std::path::PathBuf;
 
 use crate::domain::{ContentHash, FileStat, Library, LibraryId, MediaPath, Observed};
