@@ -1,7 +1,7 @@
 //! What an audio file says of itself, read without trusting a byte of it, and the few tags we write.
 //!
 //! Files come from strangers: tags nest until a reader's stack overflows, swell from kilobytes to
-//! gigabytes, or hold a hundred thousand frames. So the tag structures that can do so (ID3v2, APE, the
+//! gigabytes, or hold a hundred thousand frames. So the tag structures that can do so (`ID3v2`, APE, the
 //! chunks of WAV and AIFF) are walked by bounded readers of our own, and lofty reads lengths, Vorbis
 //! comments and MP4 atoms through a [`view::View`] that stops it when it asks for too much. Own readers
 //! have a second use: they see the ISRC wherever a downloader put it, and skip pictures unread.
@@ -14,7 +14,7 @@ mod id3;
 mod view;
 mod write;
 
-use std::{fs::File, path::Path};
+use std::{io, path::Path};
 
 use crate::{
     domain::{AudioFormat, FileStat, Tags},
@@ -72,16 +72,28 @@ impl FileFacts {
 /// opened for reading.
 #[must_use]
 pub fn read_file(path: &Path) -> FileFacts {
-    read_stable(path).0
+    match read_stable(path) {
+        Reading::Certain(facts, _) | Reading::Doubtful(facts) => facts,
+        Reading::Gone => FileFacts::failed(promised(path), "is not there".to_owned()),
+    }
+}
+
+/// How a reading went.
+pub(super) enum Reading {
+    /// The facts, and the file system's facts that they belong to.
+    Certain(FileFacts, FileStat),
+    /// It could not be opened or read, or kept changing: nothing of this may be remembered.
+    Doubtful(FileFacts),
+    /// Nothing is there.
+    Gone,
 }
 
 /// How often a file that changes under our eyes is read again.
 const TRIES: usize = 3;
 
-/// The facts, and the file system's facts that they belong to; `None` when it could not be opened, or
-/// kept changing, so that nothing may be remembered of it.
-pub(super) fn read_stable(path: &Path) -> (FileFacts, Option<FileStat>) {
-    let named = format_of_name(path).unwrap_or(AudioFormat::Mp3);
+/// Reads one file until it holds still.
+pub(super) fn read_stable(path: &Path) -> Reading {
+    let named = promised(path);
     for _ in 0..TRIES {
         let opened = volume::open_regular(path).and_then(|file| {
             let before = volume::stat_of(&file.metadata()?);
@@ -89,16 +101,32 @@ pub(super) fn read_stable(path: &Path) -> (FileFacts, Option<FileStat>) {
         });
         let (file, before) = match opened {
             Ok(opened) => opened,
-            Err(error) => return (FileFacts::failed(named, cannot_open(&error)), None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Reading::Gone,
+            Err(error) => {
+                let problem = format!("could not be opened: {error}");
+                return Reading::Doubtful(FileFacts::failed(named, problem));
+            }
         };
-        let facts = read_open(&file, before.size, named);
+        volume::expect_random_reads(&file);
+        if before.size == 0 {
+            let facts = FileFacts::failed(named, "is empty".to_owned());
+            return Reading::Certain(facts, before);
+        }
+        let (facts, disk_failed) = audio::read(&file, before.size, named);
+        if disk_failed {
+            return Reading::Doubtful(facts);
+        }
         match file.metadata().map(|metadata| volume::stat_of(&metadata)) {
-            Ok(after) if after == before => return (facts, Some(before)),
+            Ok(after) if after == before => return Reading::Certain(facts, before),
             Ok(_) | Err(_) => {}
         }
     }
-    let facts = FileFacts::failed(named, "kept changing while it was read".to_owned());
-    (facts, None)
+    let problem = "kept changing while it was read".to_owned();
+    Reading::Doubtful(FileFacts::failed(named, problem))
+}
+
+fn promised(path: &Path) -> AudioFormat {
+    format_of_name(path).unwrap_or(AudioFormat::Mp3)
 }
 
 /// The format that the file's name promises.
@@ -111,13 +139,5 @@ pub(super) fn format_of_name(path: &Path) -> Option<AudioFormat> {
     }
 }
 
-fn cannot_open(error: &std::io::Error) -> String {
-    format!("could not be opened: {error}")
-}
-
-fn read_open(file: &File, size: u64, named: AudioFormat) -> FileFacts {
-    if size == 0 {
-        return FileFacts::failed(named, "is empty".to_owned());
-    }
-    audio::read(file, size, named)
-}
+#[cfg(test)]
+mod tests;

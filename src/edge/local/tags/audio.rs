@@ -60,7 +60,7 @@ impl Kind {
         }
     }
 
-    /// Whether lofty reads the tags; the others hold ID3v2, which our own reader walks.
+    /// Whether lofty reads the tags; the others hold `ID3v2`, which our own reader walks.
     const fn has_tags_for_lofty(self) -> bool {
         match self {
             Self::Mp4 | Self::Flac | Self::Vorbis | Self::Opus => true,
@@ -124,8 +124,9 @@ impl Kind {
 /// Enough of a file to see what it is.
 const HEAD: usize = 64;
 
-/// Reads an open file of `size` bytes that `named` its name promises.
-pub(super) fn read(file: &File, size: u64, named: AudioFormat) -> FileFacts {
+/// Reads an open file of `size` bytes whose name promises `named`. The flag says whether the disk failed,
+/// so that the findings may be wrong.
+pub(super) fn read(file: &File, size: u64, named: AudioFormat) -> (FileFacts, bool) {
     let mut facts = FileFacts::unknown(named);
     let mut view = View::new(file, size, Budget::FILE);
     let mut gathered = Gathered::default();
@@ -133,7 +134,7 @@ pub(super) fn read(file: &File, size: u64, named: AudioFormat) -> FileFacts {
         facts.note(format!("could not be read: {error}"));
     }
     facts.tags = gathered.into_tags();
-    facts
+    (facts, view.disk_failed())
 }
 
 fn read_into(
@@ -180,7 +181,7 @@ fn read_into(
     Ok(())
 }
 
-/// Reads the ID3v2 tags at the front, and returns where they end.
+/// Reads the `ID3v2` tags at the front, and returns where they end.
 fn leading_tags(
     view: &mut View<'_>,
     facts: &mut FileFacts,

@@ -25,11 +25,11 @@ pub(super) enum Iff {
 /// A file that was walked.
 #[derive(Debug, Default)]
 pub(super) struct Walked {
-    /// Its texts: ID3v2 first, then the format's own.
+    /// Its texts: `ID3v2` first, then the format's own.
     pub(super) gathered: Gathered,
     /// What is wrong with it.
     pub(super) problem: Option<&'static str>,
-    /// Whether its ID3v2 tag must be kept from a reader that trusts its input.
+    /// Whether its `ID3v2` tag must be kept from a reader that trusts its input.
     pub(super) hostile: bool,
 }
 

@@ -86,7 +86,7 @@ impl Source<'_, '_> {
     }
 }
 
-/// Reads the ID3v2 tag at `at`.
+/// Reads the `ID3v2` tag at `at`.
 pub(super) fn read(view: &mut View<'_>, at: u64) -> io::Result<Option<Walked>> {
     let Some(header) = parse_header(&view.peek(at, 10)?) else {
         return Ok(None);
@@ -443,7 +443,7 @@ fn genre(text: &str) -> String {
     }
 }
 
-/// The ID3v1 tag in the last 128 bytes of a file.
+/// The `ID3v1` tag in the last 128 bytes of a file.
 pub(super) fn read_v1(bytes: &[u8]) -> Option<Gathered> {
     let tag = bytes.strip_prefix(b"TAG").filter(|tag| tag.len() == 125)?;
     let mut gathered = Gathered::default();

@@ -57,6 +57,7 @@ pub(super) struct View<'a> {
     budget: Budget,
     started: Instant,
     waited: Duration,
+    disk_failed: bool,
 }
 
 impl<'a> View<'a> {
@@ -71,6 +72,7 @@ impl<'a> View<'a> {
             budget,
             started: Instant::now(),
             waited: Duration::ZERO,
+            disk_failed: false,
         }
     }
 
@@ -83,6 +85,11 @@ impl<'a> View<'a> {
     /// The bytes from position 0 to the file's end.
     pub(super) const fn length(&self) -> u64 {
         self.len - self.base
+    }
+
+    /// Whether the disk, and not the file, is at fault.
+    pub(super) const fn disk_failed(&self) -> bool {
+        self.disk_failed
     }
 
     /// Goes back to position 0.
@@ -124,7 +131,10 @@ impl<'a> View<'a> {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.disk_failed = true;
+                    return Err(error);
+                }
             }
         }
         self.budget.bytes -= filled as u64;
@@ -218,8 +228,6 @@ fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a helper of tests")]
-
     use std::io::Write as _;
 
     use super::*;

@@ -115,7 +115,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// lofty must read the whole ID3v2 tag to write it, and trusts it; so ours looks first.
+/// lofty must read the whole `ID3v2` tag to write it, and trusts it; so ours looks first.
 fn refuse_hostile(path: &Path, format: AudioFormat) -> Result<(), String> {
     let file = volume::open_regular(path).map_err(|error| error.to_string())?;
     let size = file.metadata().map_err(|error| error.to_string())?.len();
