@@ -135,7 +135,10 @@ fn evaluate(path: &str) -> Result<Report, Box<dyn std::error::Error>> {
         counts[at] += 1;
         across += usize::from(
             judgement.verdict == Verdict::Auto
-                && judgement.vetoes.iter().any(|veto| veto.starts_with("version")),
+                && judgement
+                    .vetoes
+                    .iter()
+                    .any(|veto| veto.starts_with("version")),
         );
         let right = match pair.label {
             Label::Match => judgement.verdict != Verdict::No,
@@ -153,7 +156,13 @@ fn evaluate(path: &str) -> Result<Report, Box<dyn std::error::Error>> {
             });
         }
     }
-    let share = |part: usize, whole: usize| if whole == 0 { 1.0 } else { part as f64 / whole as f64 };
+    let share = |part: usize, whole: usize| {
+        if whole == 0 {
+            1.0
+        } else {
+            part as f64 / whole as f64
+        }
+    };
     let all_matches: usize = matches.iter().sum();
     Ok(Report {
         pairs: all_matches + others.iter().sum::<usize>(),
@@ -179,7 +188,10 @@ fn decide(pair: &Pair, policy: &MatchPolicy) -> tidal_cleanup::diff::identity::J
     let tidal_id = tags.tidal_id.as_ref().map(id);
     let facts = LocalFacts {
         file_name: &pair.local.filename,
-        title: tags.title.as_deref().filter(|title| !title.trim().is_empty()),
+        title: tags
+            .title
+            .as_deref()
+            .filter(|title| !title.trim().is_empty()),
         artists: &artists,
         album: tags.album.as_deref(),
         isrc: isrc.as_ref(),
@@ -219,12 +231,28 @@ fn show(report: &Report, json: bool) -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     writeln!(out, "pairs                  {}", report.pairs)?;
-    writeln!(out, "auto, ask              {}, {}", report.auto, report.ask)?;
+    writeln!(
+        out,
+        "auto, ask              {}, {}",
+        report.auto, report.ask
+    )?;
     writeln!(out, "auto precision         {:.4}", report.auto_precision)?;
-    writeln!(out, "auto across a veto     {}", report.auto_across_version_veto)?;
+    writeln!(
+        out,
+        "auto across a veto     {}",
+        report.auto_across_version_veto
+    )?;
     writeln!(out, "recall auto            {:.4}", report.recall_auto)?;
-    writeln!(out, "recall auto or ask     {:.4}", report.recall_auto_or_ask)?;
-    writeln!(out, "ask rate on no_match   {:.4}", report.ask_rate_on_no_match)?;
+    writeln!(
+        out,
+        "recall auto or ask     {:.4}",
+        report.recall_auto_or_ask
+    )?;
+    writeln!(
+        out,
+        "ask rate on no_match   {:.4}",
+        report.ask_rate_on_no_match
+    )?;
     for wrong in &report.wrong {
         let label = match wrong.label {
             Label::Match => "match",

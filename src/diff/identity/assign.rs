@@ -1,8 +1,8 @@
 //! Gives every track its one file, by the strongest evidence there is.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
     cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap},
 };
 
 use rayon::prelude::*;
@@ -44,7 +44,8 @@ pub fn identify<'a>(
     decisions: &BTreeMap<TrackId, Option<MediaPath>>,
     policy: &MatchPolicy,
 ) -> Identities {
-    let tracks: BTreeMap<&TrackId, &Track> = tracks.iter().map(|track| (&track.id, *track)).collect();
+    let tracks: BTreeMap<&TrackId, &Track> =
+        tracks.iter().map(|track| (&track.id, *track)).collect();
     let tracks: Vec<&Track> = tracks.into_values().collect();
     let mut search = Search {
         shelf: Shelf::new(files),
@@ -120,7 +121,12 @@ impl<'a> Search<'a, '_> {
                 self.choose(number, file, How::Decision, "you said so");
                 continue;
             }
-            let Some(path) = self.state.tracks.get(&track.id).and_then(|row| row.file.as_ref()) else {
+            let Some(path) = self
+                .state
+                .tracks
+                .get(&track.id)
+                .and_then(|row| row.file.as_ref())
+            else {
                 continue;
             };
             match self.shelf.at(path) {
@@ -188,7 +194,10 @@ impl<'a> Search<'a, '_> {
             if self.taken[at] || linked.contains(&file.path) {
                 continue;
             }
-            spelled.entry(fold_name(file.path.as_str())).or_default().push(at);
+            spelled
+                .entry(fold_name(file.path.as_str()))
+                .or_default()
+                .push(at);
             sizes.entry(file.stat.size).or_default().push(at);
         }
         let mut found = Vec::new();
@@ -198,7 +207,11 @@ impl<'a> Search<'a, '_> {
                 [file] if self.is_present(*file, track) => Some(*file),
                 _ => None,
             };
-            if let Some(file) = spelled.get(&fold_name(path.as_str())).cloned().and_then(alone) {
+            if let Some(file) = spelled
+                .get(&fold_name(path.as_str()))
+                .cloned()
+                .and_then(alone)
+            {
                 found.push((*number, file, How::Link, "known file, spelled differently"));
                 continue;
             }
@@ -226,7 +239,10 @@ impl<'a> Search<'a, '_> {
         }
         let mut wanted: HashMap<usize, Vec<&TrackId>> = HashMap::new();
         for (number, file, ..) in &found {
-            wanted.entry(*file).or_default().push(&self.tracks[*number].id);
+            wanted
+                .entry(*file)
+                .or_default()
+                .push(&self.tracks[*number].id);
         }
         let contested: BTreeSet<usize> = wanted
             .iter()
@@ -254,7 +270,11 @@ impl<'a> Search<'a, '_> {
         if free.is_empty() && self.chosen.iter().all(Option::is_some) {
             return Claims::default();
         }
-        let wanted: Vec<Wanted> = self.tracks.par_iter().map(|track| Wanted::new(track)).collect();
+        let wanted: Vec<Wanted> = self
+            .tracks
+            .par_iter()
+            .map(|track| Wanted::new(track))
+            .collect();
         let locals: Vec<(usize, Local)> = free
             .into_par_iter()
             .map(|at| {
@@ -264,25 +284,31 @@ impl<'a> Search<'a, '_> {
             })
             .collect();
         let foreign = locals.par_iter().any(|(_, local)| {
-            local.readings().iter().any(|reading| !is_latin(&reading.title.core))
+            local
+                .readings()
+                .iter()
+                .any(|reading| !is_latin(&reading.title.core))
         });
         let index = Index::new(&wanted, foreign);
         let list = locals
             .par_iter()
             .flat_map_iter(|(file, local)| {
                 let index = &index;
-                index.candidates(local).into_iter().filter_map(move |track| {
-                    let ranked = rank(local, index.track(track)?, self.policy);
-                    let present = self
-                        .tracks
-                        .get(usize::try_from(track).ok()?)
-                        .is_some_and(|track| self.is_present(*file, track));
-                    (present && ranked.judgement.verdict != Verdict::No).then_some(Claim {
-                        file: *file,
-                        track,
-                        ranked,
+                index
+                    .candidates(local)
+                    .into_iter()
+                    .filter_map(move |track| {
+                        let ranked = rank(local, index.track(track)?, self.policy);
+                        let present = self
+                            .tracks
+                            .get(usize::try_from(track).ok()?)
+                            .is_some_and(|track| self.is_present(*file, track));
+                        (present && ranked.judgement.verdict != Verdict::No).then_some(Claim {
+                            file: *file,
+                            track,
+                            ranked,
+                        })
                     })
-                })
             })
             .collect();
         Claims { wanted, list }
@@ -336,7 +362,9 @@ impl<'a> Search<'a, '_> {
     /// What makes one file of a track better than another; the smallest is the best.
     fn preference(&self, claim: &Claim, folders: &Folders<'_>) -> Preference {
         let file = &self.shelf.files[claim.file];
-        let track = self.tracks.get(usize::try_from(claim.track).unwrap_or(usize::MAX));
+        let track = self
+            .tracks
+            .get(usize::try_from(claim.track).unwrap_or(usize::MAX));
         let row = self.state.files.get(&file.path);
         Preference {
             copy: row.is_some_and(|row| row.role == FileRole::Copy),
@@ -345,7 +373,10 @@ impl<'a> Search<'a, '_> {
             quality: Reverse((
                 file.format.is_lossless(),
                 file.bit_depth,
-                file.format.is_lossless().then_some(file.sample_rate_hz).flatten(),
+                file.format
+                    .is_lossless()
+                    .then_some(file.sample_rate_hz)
+                    .flatten(),
                 file.bitrate_kbps,
             )),
             unlike: Reverse(claim.ranked.rank),
@@ -373,7 +404,9 @@ impl<'a> Search<'a, '_> {
                 .into_iter()
                 .flatten()
                 .find(|owner| wanted[**owner].is_same_recording(track));
-            let Some((owner, chosen)) = owner.and_then(|owner| Some((*owner, self.chosen[*owner].as_ref()?))) else {
+            let Some((owner, chosen)) =
+                owner.and_then(|owner| Some((*owner, self.chosen[*owner].as_ref()?)))
+            else {
                 continue;
             };
             if self.is_present(chosen.file, self.tracks[number]) {
@@ -381,7 +414,10 @@ impl<'a> Search<'a, '_> {
                     file: chosen.file,
                     how: How::Isrc,
                     score: 99,
-                    reasons: vec![format!("same ISRC as TIDAL track {}", self.tracks[owner].id)],
+                    reasons: vec![format!(
+                        "same ISRC as TIDAL track {}",
+                        self.tracks[owner].id
+                    )],
                 });
             }
         }
@@ -389,7 +425,12 @@ impl<'a> Search<'a, '_> {
 
     fn report(self, settled: Settled) -> Identities {
         let mut out = Identities::default();
-        let used: BTreeSet<usize> = self.chosen.iter().flatten().map(|chosen| chosen.file).collect();
+        let used: BTreeSet<usize> = self
+            .chosen
+            .iter()
+            .flatten()
+            .map(|chosen| chosen.file)
+            .collect();
         let mut asks = settled.asks;
         for (number, further) in settled.further {
             let Some(chosen) = self.chosen.get(number).and_then(Option::as_ref) else {
@@ -427,7 +468,8 @@ impl<'a> Search<'a, '_> {
                     .into_iter()
                     .map(|(claim, contested)| candidate(&self.shelf, claim, contested))
                     .collect();
-                candidates.sort_by(|a, b| (Reverse(a.score), &a.path).cmp(&(Reverse(b.score), &b.path)));
+                candidates
+                    .sort_by(|a, b| (Reverse(a.score), &a.path).cmp(&(Reverse(b.score), &b.path)));
                 candidates.truncate(OFFERED);
                 out.asks.insert(id.clone(), candidates);
             }
@@ -436,7 +478,10 @@ impl<'a> Search<'a, '_> {
     }
 
     fn is_copy(&self, path: &MediaPath) -> bool {
-        self.state.files.get(path).is_some_and(|row| row.role == FileRole::Copy)
+        self.state
+            .files
+            .get(path)
+            .is_some_and(|row| row.role == FileRole::Copy)
     }
 }
 
@@ -485,7 +530,13 @@ impl Settled {
     /// The claims on one file: the best wins, together with tracks that are the same recording. Other
     /// recordings that fit as well make it a question for all of them.
     fn settle(&mut self, mut claims: Vec<Claim>, wanted: &[Wanted]) {
-        claims.sort_by_key(|claim| (claim.ranked.judgement.verdict != Verdict::Auto, Reverse(claim.ranked.rank), claim.track));
+        claims.sort_by_key(|claim| {
+            (
+                claim.ranked.judgement.verdict != Verdict::Auto,
+                Reverse(claim.ranked.rank),
+                claim.track,
+            )
+        });
         let Some(best) = claims.first() else {
             return;
         };
@@ -496,9 +547,9 @@ impl Settled {
         }
         let same = |track: u32| track == top || same_recording(wanted, track, top);
         let is_auto = |claim: &Claim| claim.ranked.judgement.verdict == Verdict::Auto;
-        let disputed = claims
-            .iter()
-            .any(|claim| is_auto(claim) && !same(claim.track) && top_rank - claim.ranked.rank < TIE);
+        let disputed = claims.iter().any(|claim| {
+            is_auto(claim) && !same(claim.track) && top_rank - claim.ranked.rank < TIE
+        });
         for claim in claims {
             match (is_auto(&claim), same(claim.track), disputed) {
                 (true, true, false) => {
@@ -513,13 +564,18 @@ impl Settled {
 
     fn ask(&mut self, claim: Claim, contested: bool) {
         let number = usize::try_from(claim.track).unwrap_or(usize::MAX);
-        self.asks.entry(number).or_default().push((claim, contested));
+        self.asks
+            .entry(number)
+            .or_default()
+            .push((claim, contested));
     }
 }
 
 fn same_recording(wanted: &[Wanted], a: u32, b: u32) -> bool {
     let get = |number: u32| wanted.get(usize::try_from(number).ok()?);
-    get(a).zip(get(b)).is_some_and(|(a, b)| a.is_same_recording(b))
+    get(a)
+        .zip(get(b))
+        .is_some_and(|(a, b)| a.is_same_recording(b))
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -541,7 +597,11 @@ struct Folders<'s> {
 impl<'s> Folders<'s> {
     fn of(state: &'s State) -> Self {
         let mut by_track: HashMap<&TrackId, Vec<&MediaPath>> = HashMap::new();
-        for playlist in state.playlists.values().filter(|row| row.deleted_at.is_none()) {
+        for playlist in state
+            .playlists
+            .values()
+            .filter(|row| row.deleted_at.is_none())
+        {
             let Some(folder) = &playlist.folder else {
                 continue;
             };

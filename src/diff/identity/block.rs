@@ -43,13 +43,19 @@ impl<'a> Index<'a> {
         let mut names: Vec<_> = tracks
             .par_iter()
             .enumerate()
-            .flat_map_iter(|(at, track)| name_keys(track).into_iter().map(move |key| (key, number(at))))
+            .flat_map_iter(|(at, track)| {
+                name_keys(track)
+                    .into_iter()
+                    .map(move |key| (key, number(at)))
+            })
             .collect();
         let mut words: Vec<_> = tracks
             .par_iter()
             .enumerate()
             .flat_map_iter(|(at, track)| {
-                track_words(track).into_iter().map(move |word| (word, number(at)))
+                track_words(track)
+                    .into_iter()
+                    .map(move |word| (word, number(at)))
             })
             .collect();
         let mut sounds: Vec<_> = tracks

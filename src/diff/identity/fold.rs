@@ -231,7 +231,12 @@ fn sound(latin: &str) -> String {
 fn plain_letters(text: &str) -> String {
     let lower: String = text
         .chars()
-        .filter(|c| !matches!(c, '™' | '®' | '©' | '℠' | '\u{200b}'..='\u{200f}' | '\u{feff}'))
+        .filter(|c| {
+            !matches!(
+                c,
+                '™' | '®' | '©' | '℠' | '\u{200b}'..='\u{200f}' | '\u{feff}'
+            )
+        })
         .nfkc()
         .flat_map(char::to_lowercase)
         .collect();
@@ -390,7 +395,12 @@ fn percent_decoded(text: &str) -> Option<String> {
 
 /// Undoes UTF-8 that was decoded as Windows-1252 or Latin-1 (`BeyoncÃ©`).
 fn latin1_repaired(text: &str) -> Option<String> {
-    if text.is_ascii() || !text.contains(['Ã', 'Â', 'Ð', 'Ñ', 'Î', 'Ï', 'å', 'ä', 'ã', 'æ', 'ç', 'è', 'é', 'ê', 'ì', 'í', 'Å', 'Ä', 'â', 'Ø', 'Ù']) {
+    if text.is_ascii()
+        || !text.contains([
+            'Ã', 'Â', 'Ð', 'Ñ', 'Î', 'Ï', 'å', 'ä', 'ã', 'æ', 'ç', 'è', 'é', 'ê', 'ì', 'í', 'Å',
+            'Ä', 'â', 'Ø', 'Ù',
+        ])
+    {
         return None;
     }
     let bytes: Option<Vec<u8>> = text.chars().map(windows_1252).collect();

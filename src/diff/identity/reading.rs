@@ -53,9 +53,7 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
     let extra: Vec<Reading> = named
         .iter()
         .zip(name_titles.iter())
-        .filter(|((artist, _), title)| {
-            artist.is_some() && ((unknown && agrees) || foreign(title))
-        })
+        .filter(|((artist, _), title)| artist.is_some() && ((unknown && agrees) || foreign(title)))
         .map(|((artist, text), title)| {
             let cost = if foreign(title) { 8 } else { 0 };
             reading(artist.as_deref(), text, &Artists::default(), cost)
@@ -112,9 +110,14 @@ fn from_name(file_name: &str) -> Vec<(Option<String>, String)> {
             text = bare.trim_end();
         }
     }
+    text = without_video_id(text);
     let bare = without_number(text);
     let mut out = Vec::new();
-    for text in if bare == text { vec![text] } else { vec![bare, text] } {
+    for text in if bare == text {
+        vec![text]
+    } else {
+        vec![bare, text]
+    } {
         out.push((None, text.to_owned()));
         let parts: Vec<&str> = dash_parts(text);
         for at in 1..parts.len() {
@@ -126,6 +129,17 @@ fn from_name(file_name: &str) -> Vec<(Option<String>, String)> {
             // Artist - Album - Title.
             out.push((Some(parts[0].to_owned()), parts[parts.len() - 1].to_owned()));
         }
+    }
+    if out.len() == 1
+        && let Some((left, right)) = text.split_once('-')
+        && !right.contains('-')
+        && left.len() > 2
+        && right.len() > 2
+    {
+        let (left, right) = (left.trim().to_owned(), right.trim().to_owned());
+        out.push((Some(left.clone()), right.clone()));
+        out.push((Some(right), left));
+        return out;
     }
     // With a dash in it, a name is rarely a title alone.
     if out.len() > 1 {
@@ -153,6 +167,27 @@ fn name_text(file_name: &str) -> String {
         stem.replace('_', " ")
     };
     stem.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The text without the id that video downloaders append: a hyphen and eleven characters.
+fn without_video_id(text: &str) -> &str {
+    let Some(at) = text
+        .len()
+        .checked_sub(12)
+        .filter(|at| text.is_char_boundary(*at))
+    else {
+        return text;
+    };
+    let (name, id) = text.split_at(at);
+    let mixed = |test: fn(&u8) -> bool| id.bytes().skip(1).any(|b| test(&b));
+    let is_id = id.starts_with('-')
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && mixed(u8::is_ascii_uppercase)
+        && mixed(u8::is_ascii_lowercase)
+        && mixed(u8::is_ascii_digit);
+    if is_id { name } else { text }
 }
 
 /// The text without track numbers, keys and tempos before it: `01 - `, `A1. `, `8A - 128 - `.
@@ -202,7 +237,11 @@ fn dash_parts(text: &str) -> Vec<&str> {
     let mut depth_start = 0;
     while let Some((at, len)) = [" - ", " – ", " — ", " -- "]
         .iter()
-        .filter_map(|dash| rest[depth_start..].find(dash).map(|at| (at + depth_start, dash.len())))
+        .filter_map(|dash| {
+            rest[depth_start..]
+                .find(dash)
+                .map(|at| (at + depth_start, dash.len()))
+        })
         .min()
     {
         let open = rest[..at].matches(['(', '[']).count();
@@ -237,12 +276,25 @@ fn is_generic(title: &str) -> bool {
     let folded = fold(title);
     let bare = folded.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
     folded.is_empty()
-        || matches!(bare, "unknown" | "unknown title" | "no title" | "unbekannt" | "unbekannter titel")
+        || matches!(
+            bare,
+            "unknown" | "unknown title" | "no title" | "unbekannt" | "unbekannter titel"
+        )
         || (bare != folded
             && matches!(
                 bare,
-                "track" | "titel" | "piste" | "pista" | "traccia" | "faixa" | "audiotrack" | "audio track"
-                    | "untitled" | "audio" | "song" | "дорожка"
+                "track"
+                    | "titel"
+                    | "piste"
+                    | "pista"
+                    | "traccia"
+                    | "faixa"
+                    | "audiotrack"
+                    | "audio track"
+                    | "untitled"
+                    | "audio"
+                    | "song"
+                    | "дорожка"
             ))
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Title {
     pub full: String,
     /// Folded subtitles: what stands in brackets and is neither version, nor guest, nor noise.
     pub extras: Vec<String>,
+    /// The whole title with its version, folded and otherwise as it is written.
+    pub written: String,
     /// Folded guests (`feat. …`).
     pub feats: Vec<String>,
     /// Which version.
@@ -35,6 +37,10 @@ pub(super) struct Version {
     pub by: Vec<String>,
     /// Whether it is cut short or made long.
     pub length: Option<Length>,
+    /// The words that say so, for versions that differ in them alone.
+    pub labels: u16,
+    /// Whether it is called a club version, which may be longer or a mix of its own.
+    pub club: bool,
     /// The language, when a version is named after one.
     pub language: Option<&'static str>,
     /// The whole title ends in an unbracketed `… Name Remix`, so that the last words of the core may
@@ -89,6 +95,11 @@ impl Kinds {
         Self(self.0 & !other.0)
     }
 
+    /// What is in both.
+    pub(super) const fn only(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether nothing is in it.
     pub(super) const fn is_empty(self) -> bool {
         self.0 == 0
@@ -141,6 +152,8 @@ impl Version {
             }
         }
         self.length = self.length.or(other.length);
+        self.labels |= other.labels;
+        self.club |= other.club;
         self.language = self.language.or(other.language);
     }
 }
@@ -168,6 +181,10 @@ impl Title {
             parsed.take_label(&text, square, &mut names);
         }
         parsed.name(&title, &names);
+        parsed.written = words::canonical(&fold(&match version {
+            Some(version) => format!("{title} {version}"),
+            None => title.into_owned(),
+        }));
         parsed
     }
 

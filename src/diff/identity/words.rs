@@ -101,16 +101,41 @@ pub(super) fn numbers(canonical: &str) -> Vec<u32> {
     numbers
 }
 
+/// The text without its numbers and the words that introduce them.
+pub(super) fn without_numbers(canonical: &str) -> String {
+    canonical
+        .split(' ')
+        .filter(|word| !introduces_a_part(word) && !word.bytes().all(|b| b.is_ascii_digit()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn introduces_a_part(word: &str) -> bool {
+    matches!(
+        word,
+        "part"
+            | "vol"
+            | "no"
+            | "nr"
+            | "chapter"
+            | "ch"
+            | "kapitel"
+            | "act"
+            | "op"
+            | "opus"
+            | "day"
+            | "movement"
+            | "episode"
+            | "number"
+    )
+}
+
 /// Whether a number is introduced as that of a part.
 pub(super) fn names_a_part(canonical: &str) -> bool {
     let words: Vec<&str> = canonical.split(' ').collect();
-    words.windows(2).any(|pair| {
-        matches!(
-            pair[0],
-            "part" | "vol" | "no" | "nr" | "chapter" | "ch" | "kapitel" | "act" | "op" | "opus"
-                | "day" | "movement" | "episode" | "number"
-        ) && pair[1].bytes().all(|b| b.is_ascii_digit())
-    })
+    words
+        .windows(2)
+        .any(|pair| introduces_a_part(pair[0]) && pair[1].bytes().all(|b| b.is_ascii_digit()))
 }
 
 const FEAT: &[&str] = &["feat", "ft", "featuring", "feats", "feature"];
@@ -255,19 +280,106 @@ pub(super) fn classify(label: &str, square: bool) -> Word {
 
 /// Words that carry no information about the recording.
 const NOISE: &[&str] = &[
-    "original", "orig", "originale", "version", "ver", "versione", "album", "lp", "main", "remaster",
-    "remastered", "remastering", "remasterizado", "remasterise", "remastérisé", "digital", "digitally",
-    "mono", "stereo", "explicit", "dirty", "uncensored", "deluxe", "bonus", "track", "official", "offizielles",
-    "officiel", "oficial", "video", "audio", "music", "lyric", "lyrics", "visualizer", "visualiser", "clip",
-    "musikvideo", "videoclip", "hd", "hq", "4k", "uhd", "hi", "res", "hires", "standard", "edition", "anniversary",
-    "320", "320kbps", "256kbps", "192kbps", "128kbps", "kbps", "flac", "wav", "mp3", "m4a", "aiff", "aac",
-    "lossless", "free", "download", "dl", "premiere", "exclusive", "release", "atmos", "dolby", "soundtrack",
-    "expanded", "the", "and", "in", "on", "new", "out", "now", "24", "bit", "24bit", "16bit", "master", "2",
-    "cover", "art", "e", "cd", "vinyl", "web", "promo", "special", "single",
+    "original",
+    "orig",
+    "originale",
+    "version",
+    "ver",
+    "versione",
+    "album",
+    "lp",
+    "main",
+    "remaster",
+    "remastered",
+    "remastering",
+    "remasterizado",
+    "remasterise",
+    "remastérisé",
+    "digital",
+    "digitally",
+    "mono",
+    "stereo",
+    "explicit",
+    "dirty",
+    "uncensored",
+    "deluxe",
+    "bonus",
+    "track",
+    "official",
+    "offizielles",
+    "officiel",
+    "oficial",
+    "video",
+    "audio",
+    "music",
+    "lyric",
+    "lyrics",
+    "visualizer",
+    "visualiser",
+    "clip",
+    "musikvideo",
+    "videoclip",
+    "hd",
+    "hq",
+    "4k",
+    "uhd",
+    "hi",
+    "res",
+    "hires",
+    "standard",
+    "edition",
+    "anniversary",
+    "320",
+    "320kbps",
+    "256kbps",
+    "192kbps",
+    "128kbps",
+    "kbps",
+    "flac",
+    "wav",
+    "mp3",
+    "m4a",
+    "aiff",
+    "aac",
+    "lossless",
+    "free",
+    "download",
+    "dl",
+    "premiere",
+    "exclusive",
+    "release",
+    "atmos",
+    "dolby",
+    "soundtrack",
+    "expanded",
+    "the",
+    "and",
+    "in",
+    "on",
+    "new",
+    "out",
+    "now",
+    "24",
+    "bit",
+    "24bit",
+    "16bit",
+    "master",
+    "2",
+    "cover",
+    "art",
+    "e",
+    "cd",
+    "vinyl",
+    "web",
+    "promo",
+    "special",
+    "single",
 ];
 
 /// Words of [`NOISE`] that mean nothing alone.
-const FILLERS: &[&str] = &["the", "and", "in", "on", "e", "2", "hi", "24", "new", "cover", "art"];
+const FILLERS: &[&str] = &[
+    "the", "and", "in", "on", "e", "2", "hi", "24", "new", "cover", "art",
+];
 
 fn is_noise(words: &[&str], square: bool) -> bool {
     let last = words.last().copied().unwrap_or_default();
@@ -280,7 +392,16 @@ fn is_noise(words: &[&str], square: bool) -> bool {
     if square
         && (matches!(
             last,
-            "records" | "recordings" | "music" | "label" | "release" | "recs" | "rec" | "musik" | "traxx" | "digital"
+            "records"
+                | "recordings"
+                | "music"
+                | "label"
+                | "release"
+                | "recs"
+                | "rec"
+                | "musik"
+                | "traxx"
+                | "digital"
         ) || is_catalogue_number(words))
     {
         return true;
@@ -295,12 +416,19 @@ fn is_noise(words: &[&str], square: bool) -> bool {
     if words.contains(&"single") && !words.contains(&"album") {
         return false;
     }
-    let mix = words.contains(&"mix") && words.iter().any(|w| matches!(*w, "original" | "orig" | "album" | "main"));
+    let mix = words.contains(&"mix")
+        && words.iter().any(|w| {
+            matches!(
+                *w,
+                "original" | "orig" | "album" | "main" | "mono" | "stereo"
+            )
+        });
     let ordinal = |word: &str| {
         word.len() >= 3
-            && ["st", "nd", "rd", "th"]
-                .iter()
-                .any(|end| word.strip_suffix(end).is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit())))
+            && ["st", "nd", "rd", "th"].iter().any(|end| {
+                word.strip_suffix(end)
+                    .is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+            })
     };
     let known = |word: &&str| {
         NOISE.contains(word) || is_year(word) || ordinal(word) || (mix && *word == "mix")
@@ -309,7 +437,9 @@ fn is_noise(words: &[&str], square: bool) -> bool {
         return false;
     }
     words.iter().all(known)
-        && !words.iter().all(|word| FILLERS.contains(word) || is_year(word))
+        && !words
+            .iter()
+            .all(|word| FILLERS.contains(word) || is_year(word))
 }
 
 /// `2015 Version`, `1999 version`: another take of the song; a remaster of a year is not.
@@ -319,11 +449,15 @@ fn is_dated(words: &[&str]) -> bool {
 
 fn is_catalogue_number(words: &[&str]) -> bool {
     words.len() <= 2
-        && words.iter().any(|word| word.bytes().filter(u8::is_ascii_digit).count() >= 2)
+        && words
+            .iter()
+            .any(|word| word.bytes().filter(u8::is_ascii_digit).count() >= 2)
         && words
             .iter()
             .all(|word| word.bytes().all(|b| b.is_ascii_alphanumeric()))
-        && words.iter().any(|word| word.bytes().any(|b| b.is_ascii_alphabetic()))
+        && words
+            .iter()
+            .any(|word| word.bytes().any(|b| b.is_ascii_alphabetic()))
 }
 
 fn is_key(word: &str) -> bool {
@@ -336,7 +470,13 @@ fn credited(label: &str, words: &[&str]) -> Option<Version> {
     let padded = format!(" {label} ");
     let has = |phrases: &[&str]| phrases.iter().any(|phrase| padded.contains(phrase));
     let mut kinds = Kinds::default();
-    if has(&[" karaoke ", " backing track ", " sing along ", " singalong ", " カラオケ "]) {
+    if has(&[
+        " karaoke ",
+        " backing track ",
+        " sing along ",
+        " singalong ",
+        " カラオケ ",
+    ]) {
         kinds = kinds.with(Kinds::KARAOKE);
     }
     if has(&[
@@ -368,10 +508,10 @@ enum Role {
     Strong(Kinds),
     /// A kind that is also an ordinary word: it counts in a label of version words only, or with a head.
     Weak(Kinds),
-    /// A length.
-    Long,
-    /// A length.
-    Short,
+    /// A length, and a bit that tells its label from others.
+    Long(u16),
+    /// A length, and a bit that tells its label from others.
+    Short(u16),
     /// A language.
     Language(&'static str),
     /// Ends a label: `mix`, `edit`, `version`.
@@ -393,29 +533,38 @@ enum Head {
 
 fn role(word: &str) -> Role {
     match word {
-        "remix" | "rework" | "reworked" | "remake" | "bootleg" | "flip" | "refix" | "reedit" | "redux"
-        | "rerub" | "rub" | "retouch" | "reconstruction" | "reinterpretation" | "reimagined"
-        | "restrung" | "revisited" | "rebuild" | "remodel" | "recut" | "refreak" | "recreation"
-        | "remode" | "revamp" | "rendition" | "megamix" | "リミックス" => Role::Head(Head::Remix),
+        "remix" | "rework" | "reworked" | "remake" | "bootleg" | "flip" | "refix" | "reedit"
+        | "redux" | "rerub" | "rub" | "retouch" | "reconstruction" | "reinterpretation"
+        | "reimagined" | "restrung" | "revisited" | "rebuild" | "remodel" | "recut" | "refreak"
+        | "recreation" | "remode" | "revamp" | "rendition" | "megamix" | "リミックス" => {
+            Role::Head(Head::Remix)
+        }
         "mix" | "mezcla" => Role::Head(Head::Mix),
         "edit" => Role::Head(Head::Edit),
         "version" | "ver" | "versione" | "versao" | "take" | "edition" | "style" | "recording"
         | "バージョン" => Role::Head(Head::Version),
-        "extended" | "extend" | "club" | "12inch" | "10inch" | "long" | "maxi" => Role::Long,
-        "radio" | "single" | "short" | "7inch" | "airplay" | "tv" => Role::Short,
+        "extended" | "extend" | "long" => Role::Long(1),
+        "12inch" | "10inch" | "maxi" => Role::Long(2),
+        "club" => Role::Long(4),
+        "radio" | "airplay" => Role::Short(8),
+        "single" | "7inch" => Role::Short(16),
+        "short" => Role::Short(32),
+        "tv" => Role::Short(64),
         "live" | "livesession" | "concert" | "session" | "sessions" => Role::Weak(Kinds::LIVE),
         "unplugged" | "ライブ" | "ライヴ" | "라이브" | "现场" | "現場" | "концерт" | "вживую" => {
             Role::Strong(Kinds::LIVE)
         }
-        "acoustic" | "akustik" | "acustico" | "acustica" | "acoustique" | "stripped" | "акустика" => {
-            Role::Strong(Kinds::ACOUSTIC)
-        }
+        "acoustic" | "akustik" | "acustico" | "acustica" | "acoustique" | "stripped"
+        | "акустика" => Role::Strong(Kinds::ACOUSTIC),
         "instrumental" | "instrumentals" | "inst" | "instr" | "インストゥルメンタル" => {
             Role::Strong(Kinds::INSTRUMENTAL)
         }
-        "acapella" | "acappella" | "accapella" | "acapela" | "cappella" => Role::Strong(Kinds::A_CAPPELLA),
+        "acapella" | "acappella" | "accapella" | "acapela" | "cappella" => {
+            Role::Strong(Kinds::A_CAPPELLA)
+        }
         "dub" | "dubstrumental" => Role::Weak(Kinds::DUB),
         "vip" => Role::Strong(Kinds::VIP),
+        "8d" | "16d" | "bassboosted" => Role::Strong(Kinds::NAMED),
         "demo" | "demos" => Role::Weak(Kinds::DEMO),
         "nightcore" => Role::Strong(Kinds::SPED_UP),
         "slowed" => Role::Strong(Kinds::SLOWED),
@@ -433,17 +582,20 @@ fn role(word: &str) -> Role {
         "interlude" | "skit" => Role::Weak(Kinds::INTERLUDE),
         "loop" | "looped" => Role::Weak(Kinds::LOOP),
         "medley" => Role::Strong(Kinds::MEDLEY),
-        "original" | "orig" | "official" | "remaster" | "remastered" | "the" | "a" | "by" | "and" | "full"
-        | "explicit" | "dirty" | "mega" | "special" | "digital" | "studio" | "album" => Role::Filler,
+        "original" | "orig" | "official" | "remaster" | "remastered" | "the" | "a" | "by"
+        | "and" | "full" | "explicit" | "dirty" | "mega" | "special" | "digital" | "studio"
+        | "album" => Role::Filler,
         _ => language(word).map_or(Role::Name, Role::Language),
     }
 }
 
 fn language(word: &str) -> Option<&'static str> {
     Some(match word {
-        "english" | "englisch" | "englische" | "ingles" | "inglese" | "anglaise" | "anglais" => "English",
-        "spanish" | "espanol" | "espanola" | "spanisch" | "spanische" | "castellano" | "espagnol"
-        | "spagnolo" => "Spanish",
+        "english" | "englisch" | "englische" | "ingles" | "inglese" | "anglaise" | "anglais" => {
+            "English"
+        }
+        "spanish" | "espanol" | "espanola" | "spanisch" | "spanische" | "castellano"
+        | "espagnol" | "spagnolo" => "Spanish",
         "french" | "francais" | "francaise" | "franzosisch" | "frances" => "French",
         "german" | "deutsch" | "deutsche" | "aleman" | "allemand" => "German",
         "italian" | "italiano" | "italiana" | "italienisch" | "italien" => "Italian",
@@ -488,13 +640,16 @@ fn describe(words: &[&str]) -> Option<Version> {
                 }
                 weak = weak.with(kind);
             }
-            Role::Long => {
+            Role::Long(label) => {
                 long = true;
                 lengths += 1;
+                version.labels |= label;
+                version.club |= word == "club";
             }
-            Role::Short => {
+            Role::Short(label) => {
                 short = true;
                 lengths += 1;
+                version.labels |= label;
             }
             Role::Language(name) => version.language = Some(name),
             Role::Head(kind) => head = head.max(Some(kind)),
@@ -503,8 +658,10 @@ fn describe(words: &[&str]) -> Option<Version> {
         }
     }
     let last = words.last().map_or("", String::as_str);
-    let ends_weak = matches!(role(last), Role::Weak(kind) if kind.has(Kinds::LIVE) || kind.has(Kinds::DUB));
-    let ends_long = matches!(last, "extended") || matches!(words.first().map(String::as_str), Some("extended"));
+    let ends_weak =
+        matches!(role(last), Role::Weak(kind) if kind.has(Kinds::LIVE) || kind.has(Kinds::DUB));
+    let ends_long =
+        matches!(last, "extended") || matches!(words.first().map(String::as_str), Some("extended"));
     if names.is_empty() {
         if head.is_none() && weak.is_empty() && strong.is_empty() && lengths == 0 {
             // Only a language, or fillers.
@@ -552,6 +709,8 @@ fn join_pairs(words: &[&str]) -> Vec<String> {
             (Some("re"), "recorded" | "recording") => Some("rerecorded"),
             (Some("mash"), "up") => Some("mashup"),
             (Some("sped" | "speed" | "spedup"), "up") => Some("nightcore"),
+            (Some("quick"), "hit" | "hitter") => Some("quickhitter"),
+            (Some("bass"), "boosted") => Some("bassboosted"),
             (Some("slowed"), "down" | "reverb") => Some("slowed"),
             (Some("a"), "cappella" | "capella" | "capela") => Some("acapella"),
             (Some("ao" | "en" | "al" | "dal"), "vivo") => Some("unplugged"),
@@ -574,8 +733,21 @@ fn join_pairs(words: &[&str]) -> Vec<String> {
 
 fn live_follows(word: Option<&String>) -> bool {
     word.is_some_and(|word| {
-        matches!(word.as_str(), "at" | "in" | "from" | "on" | "for" | "aus" | "im" | "en" | "a" | "session" | "sessions" | "lounge" | "with")
-            || is_year(word)
+        matches!(
+            word.as_str(),
+            "at" | "in"
+                | "from"
+                | "on"
+                | "for"
+                | "aus"
+                | "im"
+                | "en"
+                | "a"
+                | "session"
+                | "sessions"
+                | "lounge"
+                | "with"
+        ) || is_year(word)
     })
 }
 
@@ -584,11 +756,19 @@ fn live(place: &[String]) -> Version {
     let place: Vec<&str> = place
         .iter()
         .map(String::as_str)
-        .filter(|word| !matches!(*word, "at" | "in" | "from" | "on" | "the" | "for" | "version" | "edit" | "a"))
+        .filter(|word| {
+            !matches!(
+                *word,
+                "at" | "in" | "from" | "on" | "the" | "for" | "version" | "edit" | "a"
+            )
+        })
         .collect();
     Version {
         kinds: Kinds::LIVE,
-        by: (!place.is_empty()).then(|| place.join(" ")).into_iter().collect(),
+        by: (!place.is_empty())
+            .then(|| place.join(" "))
+            .into_iter()
+            .collect(),
         ..Version::default()
     }
 }
@@ -598,11 +778,12 @@ fn language_phrase(words: &[String], language: Option<&'static str>) -> Option<V
     let [preposition, _] = words else {
         return None;
     };
-    (language.is_some() && matches!(preposition.as_str(), "en" | "in" | "auf" | "na" | "em"))
-        .then(|| Version {
+    (language.is_some() && matches!(preposition.as_str(), "en" | "in" | "auf" | "na" | "em")).then(
+        || Version {
             language,
             ..Version::default()
-        })
+        },
+    )
 }
 
 /// Versions named after where they were heard, not after what was done: film, soundtrack, video.
@@ -610,8 +791,23 @@ fn is_setting(names: &[&str]) -> bool {
     names.iter().all(|name| {
         matches!(
             *name,
-            "film" | "movie" | "motion" | "picture" | "soundtrack" | "video" | "lp" | "album" | "standard"
-                | "hd" | "vinyl" | "cd" | "explicit" | "mono" | "stereo" | "itunes" | "deluxe"
+            "film"
+                | "movie"
+                | "motion"
+                | "picture"
+                | "soundtrack"
+                | "video"
+                | "lp"
+                | "album"
+                | "standard"
+                | "hd"
+                | "vinyl"
+                | "cd"
+                | "explicit"
+                | "mono"
+                | "stereo"
+                | "itunes"
+                | "deluxe"
         )
     })
 }
@@ -627,7 +823,9 @@ fn length(
         (true, _) => Some(Length::Long),
         (false, true) => Some(Length::Short),
         // `Edit` alone; `Clean Edit` and `Intro Edit` say what the edit is.
-        (false, false) if head == Some(Head::Edit) && kinds.is_empty() && unnamed => Some(Length::Short),
+        (false, false) if head == Some(Head::Edit) && kinds.is_empty() && unnamed => {
+            Some(Length::Short)
+        }
         (false, false) => None,
     }
 }
