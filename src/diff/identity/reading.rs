@@ -309,7 +309,11 @@ fn same_song(tags: &Title, name: &Title) -> bool {
 
 /// What the file name says about the version and the tags leave out.
 fn add_labels(tags: &mut Title, name: &Title) {
+    let before = tags.version.clone();
     tags.version.join(&name.version);
+    if tags.version != before {
+        tags.written.clear();
+    }
     if tags.numbers.is_empty() {
         tags.numbers.clone_from(&name.numbers);
         tags.part |= name.part;

@@ -18,18 +18,21 @@ pub(super) enum Word {
 /// One spelling for parts and numbers: `pt ii`, `part two` and `parts 2` become `part 2`; `u` is `you`.
 pub(super) fn canonical(folded: &str) -> String {
     let mut out = String::with_capacity(folded.len() + 4);
-    let mut after_part = false;
+    let (mut after_part, mut range) = (false, false);
     for (at, word) in folded.split(' ').enumerate() {
         let (spelled, part) = spelling(word, after_part);
         if at > 0 {
             out.push(' ');
         }
-        match (roman(word), after_part) {
+        match (roman(word), after_part && !(range && word == "i")) {
             (Some(number), true) => out.push_str(number),
             (Some(number), false) if word.len() > 1 && at > 0 => out.push_str(number),
             _ => out.push_str(spelled),
         }
-        after_part = part;
+        // `Parts I-V`; a range never ends in I, which is a word as well.
+        let in_range = after_part && (roman(word).is_some() || word.parse::<u32>().is_ok());
+        after_part = part || in_range;
+        range = in_range;
     }
     out
 }
@@ -47,6 +50,28 @@ fn spelling(word: &str, after_part: bool) -> (&str, bool) {
         "n" => "and",
         "thru" => "through",
         "rmx" | "remixed" | "remixes" => "remix",
+        "12in" | "12inch" => "12 inch",
+        "7in" | "7inch" => "7 inch",
+        "10in" | "10inch" => "10 inch",
+        "first" | "1st" if after_part => "1",
+        "second" | "2nd" if after_part => "2",
+        _ if after_part => digit(word).unwrap_or(word),
+        _ => word,
+    };
+    (spelled, matches!(spelled, "part" | "vol"))
+}
+
+/// Number words as digits: `2 Become 1` is `Two Become One`.
+pub(super) fn with_digits(canonical: &str) -> String {
+    canonical
+        .split(' ')
+        .map(|word| digit(word).unwrap_or(word))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn digit(word: &str) -> Option<&'static str> {
+    Some(match word {
         "one" => "1",
         "two" => "2",
         "three" => "3",
@@ -57,14 +82,8 @@ fn spelling(word: &str, after_part: bool) -> (&str, bool) {
         "eight" => "8",
         "nine" => "9",
         "ten" => "10",
-        "12in" | "12inch" => "12 inch",
-        "7in" | "7inch" => "7 inch",
-        "10in" | "10inch" => "10 inch",
-        "1st" | "first" if after_part => "1",
-        "2nd" | "second" if after_part => "2",
-        _ => word,
-    };
-    (spelled, matches!(spelled, "part" | "vol"))
+        _ => return None,
+    })
 }
 
 fn roman(word: &str) -> Option<&'static str> {
