@@ -1,5 +1,17 @@
 //! The music folder: scanning, hashing, placing, trash.
 
+pub mod cache;
+pub mod canary;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod folder;
+pub mod hash;
+mod place;
+pub mod scan;
+pub mod tags;
+pub mod trash;
+pub mod volume;
+
 use std::path::PathBuf;
 
 use crate::domain::{ContentHash, FileStat, Library, LibraryId, MediaPath, Observed};
