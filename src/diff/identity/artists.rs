@@ -1,12 +1,14 @@
 //! Who plays it: credits in all their writings, compared.
 
-use super::fold::{LATIN, fold, repair, romanised, scripts, squash, umlautless};
+use super::fold::{fold, repair, romanised, scripts, squash, umlautless};
 
 /// The artists that a credit names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Artists {
     /// Folded names as they are credited: whole, and without guests.
     whole: Vec<String>,
+    /// Folded names of a `… vs. …`, each alone.
+    versus: Vec<Artists>,
     /// Folded names that a credit contains, split at `&`, commas, `x`, `vs`, `feat.`.
     parts: Vec<String>,
 }
@@ -82,11 +84,6 @@ impl Artists {
         self.whole.iter().chain(&self.parts).map(String::as_str)
     }
 
-    /// The first name that was credited as a whole.
-    pub(super) fn first(&self) -> Option<&str> {
-        self.names().next()
-    }
-
     /// Whether every word of a folded text is from the names.
     pub(super) fn spell(&self, text: &str) -> bool {
         text.split(' ').all(|word| {
@@ -105,11 +102,23 @@ impl Artists {
             .any(|own| own == name || ratio(own, name) >= 0.88)
     }
 
+    /// Those who are played against each other (`A vs. B`), each alone.
+    pub(super) fn opponents(&self) -> impl Iterator<Item = &Self> {
+        self.versus.iter()
+    }
+
     fn add(&mut self, credit: &str) {
+        let lower = credit.to_lowercase();
+        for versus in [" vs. ", " vs ", " versus "] {
+            if lower.contains(versus) {
+                self.versus
+                    .extend(lower.split(versus).map(|side| Self::parse([side])));
+            }
+        }
         let whole = clean(&fold(&without_brackets(credit)));
         push(&mut self.whole, &whole);
         push(&mut self.whole, &clean(&fold(credit)));
-        let mut text = format!(" {} ", credit.to_lowercase());
+        let mut text = format!(" {lower} ");
         for separator in [
             " feat. ",
             " feat ",
@@ -241,6 +250,10 @@ fn alike(a: &str, b: &str) -> Option<(u8, &'static str)> {
                 (x.len() >= 5 && ratio(&x, &y) >= 0.8).then_some((8, "artist transliterated"))
             });
     }
+    if !a.is_ascii() && !b.is_ascii() && romanised(a) == romanised(b) {
+        // Simplified and traditional characters, kana and kanji.
+        return Some((2, "same artist, other characters"));
+    }
     let short = x.chars().count().min(y.chars().count());
     if short >= 6 && ratio(a, b) >= 0.88 {
         return Some((3, "artist written almost the same"));
@@ -284,12 +297,12 @@ fn is_acronym(short: &str, long: &str) -> bool {
     short == initials(false) || short == initials(true)
 }
 
-/// Likeness of two texts: 1 for equal ones, by Levenshtein distance.
+/// Likeness of two texts: 1 for equal ones, by edit distance, neighbouring letters swapped counting once.
 pub(super) fn ratio(a: &str, b: &str) -> f64 {
     if a.is_ascii() && b.is_ascii() {
-        rapidfuzz::distance::levenshtein::normalized_similarity(a.bytes(), b.bytes())
+        rapidfuzz::distance::osa::normalized_similarity(a.bytes(), b.bytes())
     } else {
-        rapidfuzz::distance::levenshtein::normalized_similarity(a.chars(), b.chars())
+        rapidfuzz::distance::osa::normalized_similarity(a.chars(), b.chars())
     }
 }
 
@@ -301,11 +314,6 @@ pub(super) fn wildcard_equal(a: &str, b: &str) -> bool {
             .zip(b.chars())
             .all(|(x, y)| x == y || x == '*' || y == '*')
         && a.chars().any(|c| c != '*')
-}
-
-/// Whether both are written in Latin letters.
-pub(super) fn both_latin(a: &str, b: &str) -> bool {
-    scripts(a) & scripts(b) & LATIN != 0
 }
 
 #[cfg(test)]

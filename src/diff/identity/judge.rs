@@ -7,7 +7,8 @@ use super::{
     artists::{Agreement, Artists, agreement, ratio, wildcard_equal},
     fold::{fold, romanised, scripts, squash, umlautless},
     reading::{Reading, readings},
-    version::{Kinds, Title, Version},
+    version::{Kinds, Title},
+    words,
 };
 use crate::{
     domain::{Isrc, Track, TrackId},
@@ -45,6 +46,7 @@ pub(super) struct Local {
     isrc: Option<Isrc>,
     tidal_id: Option<TrackId>,
     album: Option<String>,
+    album_kinds: Kinds,
     duration_ms: Option<u64>,
 }
 
@@ -56,6 +58,7 @@ pub(super) struct Wanted {
     artists: Artists,
     isrc: Option<Isrc>,
     album: Option<String>,
+    album_kinds: Kinds,
     duration_ms: Option<u64>,
     clean: bool,
 }
@@ -75,8 +78,16 @@ pub(super) struct Ranked {
 
 impl Local {
     pub(super) fn new(facts: &LocalFacts<'_>) -> Self {
+        let readings = readings(facts);
+        let artists = readings.first().map(|reading| &reading.artists);
+        let album_kinds = facts
+            .album
+            .zip(artists)
+            .map(|(album, artists)| album_kinds(album, artists))
+            .unwrap_or_default();
         Self {
-            readings: readings(facts),
+            readings,
+            album_kinds,
             isrc: facts.isrc.cloned(),
             tidal_id: facts
                 .tidal_id
@@ -108,10 +119,15 @@ impl Wanted {
         Self {
             id: track.id.clone(),
             title,
-            artists,
             isrc: track.isrc.clone(),
+            album_kinds: track
+                .album
+                .as_deref()
+                .map(|album| album_kinds(album, &artists))
+                .unwrap_or_default(),
             album: track.album.as_deref().map(fold),
             duration_ms: track.duration_s.map(|s| u64::from(s) * 1000),
+            artists,
             clean: track.explicit == Some(false),
         }
     }
@@ -132,11 +148,21 @@ impl Wanted {
         &self.artists
     }
 
+    fn beside<'a>(&'a self, other: &'a Self) -> Pair<'a> {
+        Pair {
+            title: Cow::Borrowed(&self.title),
+            artists: &self.artists,
+            other: Cow::Borrowed(&other.title),
+            credits: &other.artists,
+            clean: other.clean,
+        }
+    }
+
     /// Whether the two are one recording by everything that TIDAL says of them, the ISRC first of all.
     pub(super) fn is_same_recording(&self, other: &Self) -> bool {
         self.isrc.is_some()
             && self.isrc == other.isrc
-            && version_vetoes(&self.title, &self.artists, other, None).is_empty()
+            && version_vetoes(&self.beside(other), true).is_empty()
             && self
                 .duration_ms
                 .zip(other.duration_ms)
@@ -284,13 +310,34 @@ fn fit(
         vetoes: length.vetoes(policy),
         clash: false,
     };
-    let title = closed(&reading.title, wanted);
+    let pair = Pair {
+        title: closed(&reading.title, &wanted.title),
+        artists: &reading.artists,
+        other: closed(&wanted.title, &reading.title),
+        credits: &wanted.artists,
+        clean: wanted.clean,
+    };
     fit.take_length(length);
-    fit.take_title(&title, reading, wanted);
-    fit.take_artists(&reading.artists, wanted);
-    fit.take_version(&title, reading, wanted, length, policy);
-    fit.take_album(local, wanted, &title);
+    fit.take_title(&pair);
+    fit.take_artists(&pair);
+    fit.take_guests(&pair);
+    fit.take_version(&pair, length, policy);
+    fit.take_albums(local, wanted, &pair);
     fit
+}
+
+/// A reading of a file beside a track.
+struct Pair<'a> {
+    /// The file's title.
+    title: Cow<'a, Title>,
+    /// The file's artists.
+    artists: &'a Artists,
+    /// The track's title.
+    other: Cow<'a, Title>,
+    /// The track's artists.
+    credits: &'a Artists,
+    /// Whether TIDAL says that nothing in the track is explicit.
+    clean: bool,
 }
 
 impl Fit {
@@ -309,8 +356,8 @@ impl Fit {
         }
     }
 
-    fn take_title(&mut self, title: &Title, reading: &Reading, wanted: &Wanted) {
-        match title_cost(title, &reading.artists, wanted) {
+    fn take_title(&mut self, pair: &Pair<'_>) {
+        match title_fit(pair) {
             TitleFit::Same => self.reasons.push("same title".to_owned()),
             TitleFit::Costs(points, reason) => self.cost(points, reason),
             TitleFit::Incomparable => {
@@ -324,15 +371,15 @@ impl Fit {
         }
     }
 
-    fn take_artists(&mut self, artists: &Artists, wanted: &Wanted) {
-        match agreement(artists, &wanted.artists) {
+    fn take_artists(&mut self, pair: &Pair<'_>) {
+        match agreement(pair.artists, pair.credits) {
             Agreement::Same(0, reason) => self.reasons.push(reason.to_owned()),
             Agreement::Same(cost, reason) => self.cost(f64::from(cost), reason),
             Agreement::Unknown => self.cost(12.0, "artist unknown"),
             Agreement::Incomparable => self.cost(12.0, "artists in different scripts"),
             Agreement::Different => {
-                let remixer = wanted.title.version.by.iter().any(|by| artists.include(by));
-                if remixer {
+                let by = &pair.other.version.by;
+                if by.iter().any(|by| pair.artists.include(by)) {
                     self.cost(4.0, "credited to the remixer");
                 } else {
                     self.cost(45.0, "another artist");
@@ -342,15 +389,29 @@ impl Fit {
         }
     }
 
-    fn take_version(
-        &mut self,
-        title: &Title,
-        reading: &Reading,
-        wanted: &Wanted,
-        length: &Span,
-        policy: &MatchPolicy,
-    ) {
-        let vetoes = version_vetoes(title, &reading.artists, wanted, Some(length));
+    /// Guests, and opponents in a mash-up, that TIDAL does not credit.
+    fn take_guests(&mut self, pair: &Pair<'_>) {
+        let guests = Artists::parse(pair.title.feats.iter().map(String::as_str));
+        let strangers = |names: &Artists| {
+            !names.is_unknown()
+                && matches!(
+                    agreement(names, pair.credits),
+                    Agreement::Different | Agreement::Incomparable
+                )
+        };
+        if strangers(&guests) {
+            self.cost(5.0, "a guest whom TIDAL does not name");
+        } else if pair.artists.opponents().any(strangers) {
+            self.cost(5.0, "an artist against whom TIDAL does not name");
+        } else if is_classical(&pair.title.full)
+            && pair.artists.names().any(|name| !pair.credits.include(name))
+        {
+            self.cost(6.0, "other performers may have played it");
+        }
+    }
+
+    fn take_version(&mut self, pair: &Pair<'_>, length: &Span, policy: &MatchPolicy) {
+        let vetoes = version_vetoes(pair, length.is_close());
         if policy.veto_version {
             self.vetoes.extend(vetoes);
         } else {
@@ -358,42 +419,104 @@ impl Fit {
                 self.cost(12.0, veto);
             }
         }
-        let (own, other) = (&title.version, &wanted.title.version);
+        if same_writing(&pair.title, &pair.other) {
+            return;
+        }
+        let (own, other) = (&pair.title.version, &pair.other.version);
         if own.length != other.length {
-            self.cost(1.5, "one of them is not labelled as an edit");
+            let club = own.club || other.club;
+            self.cost(
+                if club { 5.0 } else { 1.5 },
+                "an edit by the label of one side only",
+            );
             if !length.is_close() {
                 self.cap = self.cap.min(90.0);
             }
+        } else if own.length.is_some() && own.labels != other.labels {
+            self.cost(3.5, "edits of other names");
         }
-        let named = |version: &Version| !version.by.is_empty();
-        if named(own) != named(other)
+        let half_named = own.by.is_empty() != other.by.is_empty();
+        let mut artists = pair.credits.names().chain(pair.artists.names());
+        if half_named
             && own.kinds == other.kinds
             && !own.kinds.is_empty()
-            && !wanted
-                .artists
-                .names()
-                .chain(reading.artists.names())
-                .any(|name| own.by.iter().chain(&other.by).any(|by| by == name))
+            && !artists.any(|name| own.by.iter().chain(&other.by).any(|by| by == name))
         {
             self.cost(10.0, "the version's name is known on one side only");
         }
-        if title.numbers != wanted.title.numbers && self.vetoes.is_empty() {
+        if pair.title.numbers != pair.other.numbers && self.vetoes.is_empty() {
             self.cost(9.0, "a number stands in one of the titles only");
         }
     }
 
-    /// `Live at …` on an album that the title does not mention.
-    fn take_album(&mut self, local: &Local, wanted: &Wanted, title: &Title) {
-        let live = |album: &Option<String>| album.as_deref().is_some_and(is_live_album);
-        let labelled =
-            title.version.kinds.has(Kinds::LIVE) || wanted.title.version.kinds.has(Kinds::LIVE);
-        if live(&local.album) != live(&wanted.album) && !labelled {
-            let same_song_on_both = local.album.is_none() || wanted.album.is_none();
-            if !same_song_on_both || live(&local.album) {
-                self.cost(8.0, "one album is a live album");
-            }
+    /// What an album says of all its tracks: live, unplugged, karaoke, recorded anew.
+    fn take_albums(&mut self, local: &Local, wanted: &Wanted, pair: &Pair<'_>) {
+        let said = pair.title.version.kinds.with(pair.other.version.kinds);
+        let (own, other) = (local.album_kinds, wanted.album_kinds);
+        // An album that the tags leave out says nothing.
+        let differ = own.without(other).with(if local.album.is_some() {
+            other.without(own)
+        } else {
+            Kinds::default()
+        });
+        let differ = differ.without(said);
+        if !differ.is_empty() {
+            self.cost(8.0, format!("one album is {differ}"));
         }
     }
+}
+
+fn is_classical(title: &str) -> bool {
+    title.split(' ').any(|word| {
+        matches!(
+            word,
+            "op" | "opus"
+                | "bwv"
+                | "kv"
+                | "hwv"
+                | "sonata"
+                | "concerto"
+                | "symphony"
+                | "nocturne"
+                | "prelude"
+                | "etude"
+                | "fugue"
+                | "sonate"
+                | "quartet"
+                | "requiem"
+        )
+    })
+}
+
+/// The kinds that an album's title gives to its tracks.
+fn album_kinds(album: &str, artists: &Artists) -> Kinds {
+    let folded = fold(album);
+    let version = Title::parse(album, None).version;
+    let mut kinds = version.kinds.only(
+        Kinds::LIVE
+            .with(Kinds::ACOUSTIC)
+            .with(Kinds::INSTRUMENTAL)
+            .with(Kinds::KARAOKE)
+            .with(Kinds::COVER)
+            .with(Kinds::RERECORDED)
+            .with(Kinds::SPED_UP)
+            .with(Kinds::SLOWED),
+    );
+    if is_live_album(&folded) {
+        kinds = kinds.with(Kinds::LIVE);
+    }
+    // `Taylor's Version`: recorded anew by the artist herself.
+    let own = |by: &String| {
+        by.strip_suffix('s').is_some_and(|name| {
+            artists
+                .names()
+                .any(|artist| artist.split(' ').any(|w| w == name))
+        })
+    };
+    if version.kinds.has(Kinds::NAMED) && version.by.iter().any(own) {
+        kinds = kinds.with(Kinds::RERECORDED);
+    }
+    kinds
 }
 
 fn is_live_album(album: &str) -> bool {
@@ -473,11 +596,18 @@ enum TitleFit {
     Different,
 }
 
-fn title_cost(title: &Title, artists: &Artists, wanted: &Wanted) -> TitleFit {
-    let other = &wanted.title;
-    let spelled = |text: &String| artists.spell(text) || wanted.artists.spell(text);
-    if same_text(&title.full, &other.full) {
+fn title_fit(pair: &Pair<'_>) -> TitleFit {
+    let (title, other) = (pair.title.as_ref(), pair.other.as_ref());
+    let spelled = |text: &String| pair.artists.spell(text) || pair.credits.spell(text);
+    if same_text(&title.full, &other.full) || same_writing(title, other) {
         return TitleFit::Same;
+    }
+    if title.numbers != other.numbers {
+        // Numbers cost or veto on their own.
+        let bare = words::without_numbers(&title.full);
+        if !bare.is_empty() && same_text(&bare, &words::without_numbers(&other.full)) {
+            return TitleFit::Same;
+        }
     }
     let one_sided = title.extras.is_empty() != other.extras.is_empty();
     if same_text(&title.core, &other.core) {
@@ -536,6 +666,11 @@ fn by_sound(title: &Title, other: &Title) -> TitleFit {
     }
 }
 
+/// Whether the two are written alike, version and all, so that there is nothing to interpret.
+fn same_writing(a: &Title, b: &Title) -> bool {
+    !a.written.is_empty() && !b.written.is_empty() && same_text(&a.written, &b.written)
+}
+
 fn same_text(a: &str, b: &str) -> bool {
     if a == b {
         return true;
@@ -556,79 +691,72 @@ fn is_cut(local: &str, whole: &str) -> bool {
 
 /// A title that ends in `… Name Remix` without brackets, with the remixer taken out of the name where
 /// the track's remixer or title shows which words are his.
-fn closed<'a>(title: &'a Title, wanted: &Wanted) -> Cow<'a, Title> {
+fn closed<'a>(title: &'a Title, other: &Title) -> Cow<'a, Title> {
     if !title.version.open || !title.version.by.is_empty() {
         return Cow::Borrowed(title);
     }
-    let rest = title
+    let remixer = title
         .core
-        .strip_prefix(wanted.title.core.as_str())
-        .map(str::trim_start)
-        .filter(|rest| !rest.is_empty());
-    match rest {
+        .strip_prefix(other.core.as_str())
+        .and_then(|rest| rest.strip_prefix(' '));
+    match remixer {
         Some(remixer) => {
             let mut closed = title.clone();
             closed.version.by.push(remixer.to_owned());
-            closed.core.clone_from(&wanted.title.core);
-            closed.full.clone_from(&wanted.title.core);
+            closed.core.clone_from(&other.core);
+            closed.full.clone_from(&other.core);
             Cow::Owned(closed)
         }
         None => Cow::Borrowed(title),
     }
 }
 
-/// Why the two cannot be the same version. `length: None` compares two tracks of TIDAL.
-fn version_vetoes(
-    title: &Title,
-    artists: &Artists,
-    wanted: &Wanted,
-    length: Option<&Span>,
-) -> Vec<String> {
+/// Why the two cannot be the same version; `close`: their lengths agree.
+fn version_vetoes(pair: &Pair<'_>, close: bool) -> Vec<String> {
     let mut vetoes = Vec::new();
-    let (own, other) = (&title.version, &wanted.title.version);
+    if same_writing(&pair.title, &pair.other) {
+        return vetoes;
+    }
+    let (own, other) = (&pair.title.version, &pair.other.version);
     let mut differ = own
         .kinds
         .without(other.kinds)
         .with(other.kinds.without(own.kinds));
-    if wanted.clean {
+    if pair.clean {
         // TIDAL does not say `clean` of a song that has no explicit twin.
         differ = differ.without(Kinds::CLEAN);
     }
-    if !differ.is_empty() || own.language != other.language {
+    let lengths = match (own.length, other.length) {
+        (Some(a), Some(b)) => a == b,
+        (None, None) => true,
+        _ => close,
+    };
+    if !differ.is_empty() || own.language != other.language || !lengths {
         vetoes.push(format!("version: {own} ≠ {other}"));
-    } else if !same_names(own, other, artists, wanted) {
+    } else if !same_names(pair) {
         vetoes.push(format!(
             "version: {} ≠ {}",
             own.by.join(", "),
             other.by.join(", ")
         ));
     }
-    let close = length.is_none_or(Span::is_close);
-    match (own.length, other.length) {
-        (Some(a), Some(b)) if a != b => vetoes.push(format!("version: {own} ≠ {other}")),
-        (Some(_), None) | (None, Some(_)) if !close && vetoes.is_empty() => {
-            vetoes.push(format!("version: {own} ≠ {other}"));
-        }
-        _ => {}
-    }
-    if let Some(veto) = number_veto(title, &wanted.title, close) {
-        vetoes.push(veto);
-    }
+    vetoes.extend(number_veto(&pair.title, &pair.other, close));
     vetoes
 }
 
 /// Whether the names of the versions (remixers, places) agree; a name that one side leaves out does.
-fn same_names(own: &Version, other: &Version, artists: &Artists, wanted: &Wanted) -> bool {
-    if own.by.is_empty() || other.by.is_empty() {
-        return true;
-    }
-    let matches = |name: &String, names: &[String]| {
-        names.iter().any(|candidate| same_remixer(name, candidate))
-            || artists.names().any(|artist| artist == name)
-                && wanted.artists.names().any(|artist| artist == name)
+fn same_names(pair: &Pair<'_>) -> bool {
+    let (own, other) = (&pair.title.version.by, &pair.other.version.by);
+    let of_both = |name: &String| {
+        pair.artists.names().any(|artist| artist == name)
+            && pair.credits.names().any(|artist| artist == name)
     };
-    own.by.iter().all(|name| matches(name, &other.by))
-        && other.by.iter().all(|name| matches(name, &own.by))
+    let among = |name: &String, names: &[String]| {
+        names.iter().any(|candidate| same_remixer(name, candidate)) || of_both(name)
+    };
+    own.is_empty()
+        || other.is_empty()
+        || own.iter().all(|name| among(name, other)) && other.iter().all(|name| among(name, own))
 }
 
 fn same_remixer(a: &str, b: &str) -> bool {
@@ -673,4 +801,330 @@ fn number_veto(title: &Title, other: &Title, close: bool) -> Option<String> {
     let (few, many) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     let one_sided = few.iter().all(|number| many.contains(number));
     (!one_sided || !close).then(|| format!("number: {} ≠ {}", show(a), show(b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const POLICY: MatchPolicy = MatchPolicy {
+        auto: 97,
+        ask: 80,
+        duration_tolerance: Duration::from_secs(3),
+        veto_version: true,
+        veto_duration: true,
+    };
+
+    /// `Artist - Title` of the tags (none: the name alone), seconds.
+    fn verdict_of(
+        name: &str,
+        tags: Option<(&str, &str)>,
+        seconds: u64,
+        track: &Track,
+    ) -> Judgement {
+        let artists: Vec<String> = tags
+            .iter()
+            .map(|(artist, _)| (*artist).to_owned())
+            .collect();
+        let facts = LocalFacts {
+            file_name: name,
+            title: tags.map(|(_, title)| title),
+            artists: &artists,
+            duration_ms: Some(seconds * 1000),
+            ..LocalFacts::default()
+        };
+        judge(&facts, track, &POLICY)
+    }
+
+    fn track(title: &str, version: &str, artists: &[&str], seconds: u32) -> Track {
+        Track {
+            id: TrackId::new("7001"),
+            title: title.to_owned(),
+            version: (!version.is_empty()).then(|| version.to_owned()),
+            artists: artists.iter().map(|artist| (*artist).to_owned()).collect(),
+            album: None,
+            isrc: Isrc::parse("GBAJH9900028"),
+            duration_s: Some(seconds),
+            explicit: None,
+            release_date: None,
+            media_tags: Vec::new(),
+            streamable: None,
+        }
+    }
+
+    type Case = (
+        (&'static str, Option<(&'static str, &'static str)>, u64),
+        (&'static str, &'static str, &'static [&'static str], u32),
+    );
+
+    fn check(expected: Verdict, cases: &[Case]) {
+        for ((name, tags, seconds), (title, version, artists, length)) in cases {
+            let track = track(title, version, artists, *length);
+            let judgement = verdict_of(name, *tags, *seconds, &track);
+            assert_eq!(
+                judgement.verdict, expected,
+                "{name} {tags:?} / {title} ({version}): {judgement:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_recording_in_other_writings_is_linked() {
+        check(
+            Verdict::Auto,
+            &[
+                (
+                    ("Darude - Sandstorm.mp3", None, 225),
+                    ("Sandstorm", "", &["Darude"], 225),
+                ),
+                (
+                    ("8A - 136 - Darude - Sandstorm.mp3", None, 225),
+                    ("Sandstorm", "", &["Darude"], 225),
+                ),
+                (
+                    ("darude_-_sandstorm_(extended_mix).mp3", None, 445),
+                    ("Sandstorm", "Extended Mix", &["Darude"], 445),
+                ),
+                (
+                    ("x.mp3", Some(("Darude", "Sandstorm (Original Mix)")), 225),
+                    ("Sandstorm", "", &["Darude"], 225),
+                ),
+                (
+                    ("x.mp3", Some(("Darude", "Sandstorm - 2011 Remaster")), 225),
+                    ("Sandstorm", "", &["Darude"], 225),
+                ),
+                (
+                    ("x.mp3", Some(("Darude", "Sandstorm")), 225),
+                    ("Sandstorm", "Radio Edit", &["Darude"], 225),
+                ),
+                (
+                    ("x.mp3", Some(("Darude", "Sandstorm (JS16 Remix)")), 400),
+                    ("Sandstorm", "JS16 Remix", &["Darude", "JS16"], 400),
+                ),
+                (
+                    ("Darude - Sandstorm JS16 Remix.mp3", None, 400),
+                    ("Sandstorm", "JS16 Remix", &["Darude"], 400),
+                ),
+                (
+                    ("x.mp3", Some(("Röyksopp feat. Robyn", "Monument")), 595),
+                    ("Monument (feat. Robyn)", "", &["Robyn", "Röyksopp"], 595),
+                ),
+                (
+                    ("x.mp3", Some(("Smashing Pumpkins", "1979")), 266),
+                    ("1979", "Remastered 2012", &["The Smashing Pumpkins"], 266),
+                ),
+                (
+                    ("x.mp3", Some(("Alisa", "Krasnoe na chernom")), 280),
+                    ("Красное на чёрном", "", &["Алиса"], 280),
+                ),
+                (
+                    ("x.mp3", Some(("周杰伦", "爱在西元前")), 234),
+                    ("愛在西元前", "", &["周杰倫"], 234),
+                ),
+                (
+                    (
+                        "x.mp3",
+                        Some(("Pink Floyd", "Shine On You Crazy Diamond (Parts I-V)")),
+                        811,
+                    ),
+                    (
+                        "Shine On You Crazy Diamond, Pts. 1-5",
+                        "",
+                        &["Pink Floyd"],
+                        811,
+                    ),
+                ),
+                (
+                    (
+                        "Moby - Porcelain.mp3",
+                        Some(("Unknown Artist", "Track 05")),
+                        241,
+                    ),
+                    ("Porcelain", "", &["Moby"], 241),
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn another_version_is_never_linked_nor_asked() {
+        check(
+            Verdict::No,
+            &[
+                (
+                    ("x.mp3", Some(("Darude", "Sandstorm (JS16 Remix)")), 225),
+                    ("Sandstorm", "", &["Darude"], 225),
+                ),
+                (
+                    ("x.mp3", Some(("Darude", "Sandstorm (JS16 Remix)")), 400),
+                    ("Sandstorm", "Ariel Remix", &["Darude"], 400),
+                ),
+                (
+                    ("x.mp3", Some(("Darude", "Sandstorm")), 400),
+                    ("Sandstorm", "JS16 Remix", &["Darude"], 400),
+                ),
+                (
+                    (
+                        "Darude - Sandstorm (Live).mp3",
+                        Some(("Darude", "Sandstorm")),
+                        225,
+                    ),
+                    ("Sandstorm", "", &["Darude"], 225),
+                ),
+                (
+                    ("x.mp3", Some(("Darude", "Sandstorm (Instrumental)")), 225),
+                    ("Sandstorm", "", &["Darude"], 225),
+                ),
+                (
+                    ("x.mp3", Some(("Darude", "Sandstorm (Extended Mix)")), 225),
+                    ("Sandstorm", "Radio Edit", &["Darude"], 225),
+                ),
+                (
+                    ("x.mp3", Some(("Darude", "Sandstorm (Extended Mix)")), 445),
+                    ("Sandstorm", "", &["Darude"], 225),
+                ),
+                (
+                    ("x.mp3", Some(("Darude", "Sandstorm")), 445),
+                    ("Sandstorm", "", &["Darude"], 225),
+                ),
+                (
+                    ("x.mp3", Some(("Darude", "Sandstorm (Intro - Clean)")), 225),
+                    ("Sandstorm", "", &["Darude"], 225),
+                ),
+                (
+                    (
+                        "x.mp3",
+                        Some(("Darude", "Sandstorm (Spanish Version)")),
+                        225,
+                    ),
+                    ("Sandstorm", "English Version", &["Darude"], 225),
+                ),
+                (
+                    ("x.mp3", Some(("Taylor Swift", "Style")), 231),
+                    ("Style (Taylor's Version)", "", &["Taylor Swift"], 231),
+                ),
+                (
+                    ("x.mp3", Some(("CamelPhat", "Cola (Glitterbox Dub)")), 391),
+                    ("Cola", "Glitterbox Mix", &["CamelPhat"], 391),
+                ),
+                (
+                    (
+                        "x.mp3",
+                        Some(("Mike Oldfield", "Incantations, Pt. 1")),
+                        1150,
+                    ),
+                    ("Incantations", "Pt. 2", &["Mike Oldfield"], 1150),
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn another_song_or_artist_is_no_match() {
+        check(
+            Verdict::No,
+            &[
+                (
+                    ("x.mp3", Some(("Faithless", "Tarantula")), 330),
+                    ("Tarantula", "", &["Pendulum"], 330),
+                ),
+                (
+                    ("x.mp3", Some(("周杰倫", "夜曲")), 297),
+                    ("七里香", "", &["周杰倫"], 297),
+                ),
+                (
+                    ("x.mp3", Some(("Ed Sheeran", "÷")), 200),
+                    ("×", "", &["Ed Sheeran"], 200),
+                ),
+                (
+                    ("Moby - Porcelain.mp3", Some(("Moby", "Natural Blues")), 241),
+                    ("Porcelain", "", &["Moby"], 241),
+                ),
+                (
+                    ("x.mp3", Some(("みんな", "か")), 200),
+                    ("が", "", &["みんな"], 200),
+                ),
+                (
+                    ("x.mp3", Some(("Moby", "Porcelain")), 90),
+                    ("Porcelain", "", &["Moby"], 241),
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_doubtful_is_asked() {
+        check(
+            Verdict::Ask,
+            &[
+                (
+                    ("x.mp3", Some(("Queen Latifah", "So What")), 215),
+                    ("So What", "", &["Queen"], 215),
+                ),
+                (
+                    ("x.mp3", Some(("Darude", "Sandstrom")), 225),
+                    ("Sandstorm", "", &["Darude"], 225),
+                ),
+                (
+                    ("x.mp3", Some(("Darude", "Sandstorm")), 230),
+                    ("Sandstorm", "", &["Darude"], 225),
+                ),
+                (
+                    ("x.mp3", Some(("Modjo", "Lady")), 307),
+                    ("Lady (Hear Me Tonight)", "", &["Modjo"], 307),
+                ),
+                (
+                    ("Sandstorm.mp3", None, 225),
+                    ("Sandstorm", "", &["Darude"], 225),
+                ),
+                (
+                    ("x.mp3", Some(("Mousse T", "Horny")), 212),
+                    ("Horny '98", "", &["Mousse T."], 212),
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn an_equal_isrc_confirms_unless_a_veto_speaks() {
+        let isrc = Isrc::parse("gb-ajh-99-00028").unwrap();
+        let judged = |title: &str, artist: &str, seconds: u64| {
+            let artists = [artist.to_owned()];
+            let facts = LocalFacts {
+                file_name: "x.mp3",
+                title: Some(title),
+                artists: &artists,
+                isrc: Some(&isrc),
+                duration_ms: Some(seconds * 1000),
+                ..LocalFacts::default()
+            };
+            judge(&facts, &track("Группа крови", "", &["Кино"], 285), &POLICY).verdict
+        };
+        assert_eq!(judged("Blood Type", "Kino", 285), Verdict::Auto);
+        assert_eq!(judged("Blood Type (Live)", "Kino", 340), Verdict::No);
+        assert_eq!(judged("Blood Type (Live)", "Kino", 285), Verdict::Ask);
+        assert_eq!(judged("Пачка сигарет", "Кино", 285), Verdict::Ask);
+        assert_eq!(judged("Пачка сигарет", "Кино", 268), Verdict::No);
+    }
+
+    #[test]
+    fn vetoes_that_the_policy_turns_off_still_cost_too_much_to_link() {
+        let policy = MatchPolicy {
+            veto_version: false,
+            veto_duration: false,
+            ..POLICY
+        };
+        let facts = LocalFacts {
+            file_name: "Darude - Sandstorm (Live).mp3",
+            duration_ms: Some(225_000),
+            ..LocalFacts::default()
+        };
+        let judgement = judge(&facts, &track("Sandstorm", "", &["Darude"], 225), &policy);
+        assert_eq!(
+            (judgement.verdict, judgement.vetoes.len()),
+            (Verdict::Ask, 0)
+        );
+    }
 }

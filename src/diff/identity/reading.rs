@@ -110,6 +110,7 @@ fn from_name(file_name: &str) -> Vec<(Option<String>, String)> {
             text = bare.trim_end();
         }
     }
+    text = without_video_id(text);
     let bare = without_number(text);
     let mut out = Vec::new();
     for text in if bare == text {
@@ -128,6 +129,17 @@ fn from_name(file_name: &str) -> Vec<(Option<String>, String)> {
             // Artist - Album - Title.
             out.push((Some(parts[0].to_owned()), parts[parts.len() - 1].to_owned()));
         }
+    }
+    if out.len() == 1
+        && let Some((left, right)) = text.split_once('-')
+        && !right.contains('-')
+        && left.len() > 2
+        && right.len() > 2
+    {
+        let (left, right) = (left.trim().to_owned(), right.trim().to_owned());
+        out.push((Some(left.clone()), right.clone()));
+        out.push((Some(right), left));
+        return out;
     }
     // With a dash in it, a name is rarely a title alone.
     if out.len() > 1 {
@@ -155,6 +167,27 @@ fn name_text(file_name: &str) -> String {
         stem.replace('_', " ")
     };
     stem.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The text without the id that video downloaders append: a hyphen and eleven characters.
+fn without_video_id(text: &str) -> &str {
+    let Some(at) = text
+        .len()
+        .checked_sub(12)
+        .filter(|at| text.is_char_boundary(*at))
+    else {
+        return text;
+    };
+    let (name, id) = text.split_at(at);
+    let mixed = |test: fn(&u8) -> bool| id.bytes().skip(1).any(|b| test(&b));
+    let is_id = id.starts_with('-')
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && mixed(u8::is_ascii_uppercase)
+        && mixed(u8::is_ascii_lowercase)
+        && mixed(u8::is_ascii_digit);
+    if is_id { name } else { text }
 }
 
 /// The text without track numbers, keys and tempos before it: `01 - `, `A1. `, `8A - 128 - `.
@@ -276,7 +309,11 @@ fn same_song(tags: &Title, name: &Title) -> bool {
 
 /// What the file name says about the version and the tags leave out.
 fn add_labels(tags: &mut Title, name: &Title) {
+    let before = tags.version.clone();
     tags.version.join(&name.version);
+    if tags.version != before {
+        tags.written.clear();
+    }
     if tags.numbers.is_empty() {
         tags.numbers.clone_from(&name.numbers);
         tags.part |= name.part;

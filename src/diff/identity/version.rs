@@ -16,6 +16,9 @@ pub(super) struct Title {
     pub full: String,
     /// Folded subtitles: what stands in brackets and is neither version, nor guest, nor noise.
     pub extras: Vec<String>,
+    /// The whole title with its version, folded and otherwise as it is written; empty where labels
+    /// came to it from elsewhere.
+    pub written: String,
     /// Folded guests (`feat. …`).
     pub feats: Vec<String>,
     /// Which version.
@@ -35,6 +38,10 @@ pub(super) struct Version {
     pub by: Vec<String>,
     /// Whether it is cut short or made long.
     pub length: Option<Length>,
+    /// The words that say so, for versions that differ in them alone.
+    pub labels: u16,
+    /// Whether it is called a club version, which may be longer or a mix of its own.
+    pub club: bool,
     /// The language, when a version is named after one.
     pub language: Option<&'static str>,
     /// The whole title ends in an unbracketed `… Name Remix`, so that the last words of the core may
@@ -89,6 +96,11 @@ impl Kinds {
         Self(self.0 & !other.0)
     }
 
+    /// What is in both.
+    pub(super) const fn only(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether nothing is in it.
     pub(super) const fn is_empty(self) -> bool {
         self.0 == 0
@@ -141,6 +153,8 @@ impl Version {
             }
         }
         self.length = self.length.or(other.length);
+        self.labels |= other.labels;
+        self.club |= other.club;
         self.language = self.language.or(other.language);
     }
 }
@@ -168,6 +182,10 @@ impl Title {
             parsed.take_label(&text, square, &mut names);
         }
         parsed.name(&title, &names);
+        parsed.written = words::canonical(&fold(&match version {
+            Some(version) => format!("{title} {version}"),
+            None => title.into_owned(),
+        }));
         parsed
     }
 
@@ -177,7 +195,7 @@ impl Title {
             names
                 .iter()
                 .filter(|(_, extra)| all || !extra)
-                .map(|(text, _)| text.as_str())
+                .map(|(text, _)| words::with_digits(text))
                 .collect::<Vec<_>>()
                 .join(" ")
         };
@@ -186,12 +204,12 @@ impl Title {
         self.extras = names
             .iter()
             .filter(|(_, extra)| *extra)
-            .map(|(text, _)| text.clone())
+            .map(|(text, _)| words::with_digits(text))
             .collect();
         if self.core.is_empty() {
             // A title that stands in brackets as a whole, or is nothing but a version (`Intro`).
             self.core = if self.full.is_empty() {
-                fold(title)
+                words::with_digits(&words::canonical(&fold(title)))
             } else {
                 self.extras.clear();
                 self.full.clone()
@@ -338,5 +356,75 @@ fn flush(plain: &mut String, out: &mut Vec<Piece>) {
             Some(after) => rest = after,
             None => break,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(title: &str, version: Option<&str>) -> String {
+        let parsed = Title::parse(title, version);
+        format!("{} | {}", parsed.core, parsed.version)
+    }
+
+    #[test]
+    fn titles_come_apart() {
+        for (title, version, expected) in [
+            ("Opus (Extended Mix)", None, "opus | extended"),
+            ("Opus", Some("Four Tet Remix"), "opus | four tet remix"),
+            (
+                "Opus [Four Tet Extended Remix]",
+                None,
+                "opus | four tet extended remix",
+            ),
+            ("Opus - Radio Edit", None, "opus | radio or short"),
+            (
+                "Opus (Live at Ushuaïa 2015)",
+                None,
+                "opus | ushuaia 2015 live",
+            ),
+            (
+                "Opus (Original Mix) [2015 Remaster]",
+                None,
+                "opus | original",
+            ),
+            ("Opus (Piano Version)", None, "opus | piano"),
+            ("Opus (En Español)", None, "opus | Spanish"),
+            ("Opus (7\" Mix)", None, "opus | radio or short"),
+            ("Opus VIP", None, "opus | vip"),
+            ("Edit", None, "edit | original"),
+            ("Intro", None, "intro | original"),
+            ("Live Forever", None, "live forever | original"),
+            ("Rockabye (Clean Bandit)", None, "rockabye | original"),
+        ] {
+            assert_eq!(shown(title, version), expected, "{title} {version:?}");
+        }
+    }
+
+    #[test]
+    fn subtitles_and_guests_stand_apart() {
+        let title = Title::parse("Nights (On My Mind) [feat. Someone & Other]", None);
+        assert_eq!(title.core, "nights");
+        assert_eq!(title.extras, ["on my mind"]);
+        assert_eq!(title.feats, ["someone and other"]);
+        assert_eq!(title.full, "nights on my mind");
+    }
+
+    #[test]
+    fn parts_have_numbers() {
+        for title in [
+            "Suite, Pt. II",
+            "Suite (Part Two)",
+            "Suite Part 2",
+            "Suite pt.2",
+        ] {
+            let title = Title::parse(title, None);
+            assert_eq!(title.numbers, [2], "{title:?}");
+        }
+        assert_eq!(
+            Title::parse("Monday '88", None).numbers,
+            Title::parse("Monday 1988", None).numbers
+        );
     }
 }

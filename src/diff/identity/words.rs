@@ -18,18 +18,21 @@ pub(super) enum Word {
 /// One spelling for parts and numbers: `pt ii`, `part two` and `parts 2` become `part 2`; `u` is `you`.
 pub(super) fn canonical(folded: &str) -> String {
     let mut out = String::with_capacity(folded.len() + 4);
-    let mut after_part = false;
+    let (mut after_part, mut range) = (false, false);
     for (at, word) in folded.split(' ').enumerate() {
         let (spelled, part) = spelling(word, after_part);
         if at > 0 {
             out.push(' ');
         }
-        match (roman(word), after_part) {
+        match (roman(word), after_part && !(range && word == "i")) {
             (Some(number), true) => out.push_str(number),
             (Some(number), false) if word.len() > 1 && at > 0 => out.push_str(number),
             _ => out.push_str(spelled),
         }
-        after_part = part;
+        // `Parts I-V`; a range never ends in I, which is a word as well.
+        let in_range = after_part && (roman(word).is_some() || word.parse::<u32>().is_ok());
+        after_part = part || in_range;
+        range = in_range;
     }
     out
 }
@@ -47,6 +50,28 @@ fn spelling(word: &str, after_part: bool) -> (&str, bool) {
         "n" => "and",
         "thru" => "through",
         "rmx" | "remixed" | "remixes" => "remix",
+        "12in" | "12inch" => "12 inch",
+        "7in" | "7inch" => "7 inch",
+        "10in" | "10inch" => "10 inch",
+        "first" | "1st" if after_part => "1",
+        "second" | "2nd" if after_part => "2",
+        _ if after_part => digit(word).unwrap_or(word),
+        _ => word,
+    };
+    (spelled, matches!(spelled, "part" | "vol"))
+}
+
+/// Number words as digits: `2 Become 1` is `Two Become One`.
+pub(super) fn with_digits(canonical: &str) -> String {
+    canonical
+        .split(' ')
+        .map(|word| digit(word).unwrap_or(word))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn digit(word: &str) -> Option<&'static str> {
+    Some(match word {
         "one" => "1",
         "two" => "2",
         "three" => "3",
@@ -57,14 +82,8 @@ fn spelling(word: &str, after_part: bool) -> (&str, bool) {
         "eight" => "8",
         "nine" => "9",
         "ten" => "10",
-        "12in" | "12inch" => "12 inch",
-        "7in" | "7inch" => "7 inch",
-        "10in" | "10inch" => "10 inch",
-        "1st" | "first" if after_part => "1",
-        "2nd" | "second" if after_part => "2",
-        _ => word,
-    };
-    (spelled, matches!(spelled, "part" | "vol"))
+        _ => return None,
+    })
 }
 
 fn roman(word: &str) -> Option<&'static str> {
@@ -101,28 +120,41 @@ pub(super) fn numbers(canonical: &str) -> Vec<u32> {
     numbers
 }
 
+/// The text without its numbers and the words that introduce them.
+pub(super) fn without_numbers(canonical: &str) -> String {
+    canonical
+        .split(' ')
+        .filter(|word| !introduces_a_part(word) && !word.bytes().all(|b| b.is_ascii_digit()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn introduces_a_part(word: &str) -> bool {
+    matches!(
+        word,
+        "part"
+            | "vol"
+            | "no"
+            | "nr"
+            | "chapter"
+            | "ch"
+            | "kapitel"
+            | "act"
+            | "op"
+            | "opus"
+            | "day"
+            | "movement"
+            | "episode"
+            | "number"
+    )
+}
+
 /// Whether a number is introduced as that of a part.
 pub(super) fn names_a_part(canonical: &str) -> bool {
     let words: Vec<&str> = canonical.split(' ').collect();
-    words.windows(2).any(|pair| {
-        matches!(
-            pair[0],
-            "part"
-                | "vol"
-                | "no"
-                | "nr"
-                | "chapter"
-                | "ch"
-                | "kapitel"
-                | "act"
-                | "op"
-                | "opus"
-                | "day"
-                | "movement"
-                | "episode"
-                | "number"
-        ) && pair[1].bytes().all(|b| b.is_ascii_digit())
-    })
+    words
+        .windows(2)
+        .any(|pair| introduces_a_part(pair[0]) && pair[1].bytes().all(|b| b.is_ascii_digit()))
 }
 
 const FEAT: &[&str] = &["feat", "ft", "featuring", "feats", "feature"];
@@ -404,9 +436,12 @@ fn is_noise(words: &[&str], square: bool) -> bool {
         return false;
     }
     let mix = words.contains(&"mix")
-        && words
-            .iter()
-            .any(|w| matches!(*w, "original" | "orig" | "album" | "main"));
+        && words.iter().any(|w| {
+            matches!(
+                *w,
+                "original" | "orig" | "album" | "main" | "mono" | "stereo"
+            )
+        });
     let ordinal = |word: &str| {
         word.len() >= 3
             && ["st", "nd", "rd", "th"].iter().any(|end| {
@@ -492,10 +527,10 @@ enum Role {
     Strong(Kinds),
     /// A kind that is also an ordinary word: it counts in a label of version words only, or with a head.
     Weak(Kinds),
-    /// A length.
-    Long,
-    /// A length.
-    Short,
+    /// A length, and a bit that tells its label from others.
+    Long(u16),
+    /// A length, and a bit that tells its label from others.
+    Short(u16),
     /// A language.
     Language(&'static str),
     /// Ends a label: `mix`, `edit`, `version`.
@@ -527,8 +562,13 @@ fn role(word: &str) -> Role {
         "edit" => Role::Head(Head::Edit),
         "version" | "ver" | "versione" | "versao" | "take" | "edition" | "style" | "recording"
         | "バージョン" => Role::Head(Head::Version),
-        "extended" | "extend" | "club" | "12inch" | "10inch" | "long" | "maxi" => Role::Long,
-        "radio" | "single" | "short" | "7inch" | "airplay" | "tv" => Role::Short,
+        "extended" | "extend" | "long" => Role::Long(1),
+        "12inch" | "10inch" | "maxi" => Role::Long(2),
+        "club" => Role::Long(4),
+        "radio" | "airplay" => Role::Short(8),
+        "single" | "7inch" => Role::Short(16),
+        "short" => Role::Short(32),
+        "tv" => Role::Short(64),
         "live" | "livesession" | "concert" | "session" | "sessions" => Role::Weak(Kinds::LIVE),
         "unplugged" | "ライブ" | "ライヴ" | "라이브" | "现场" | "現場" | "концерт" | "вживую" => {
             Role::Strong(Kinds::LIVE)
@@ -543,6 +583,7 @@ fn role(word: &str) -> Role {
         }
         "dub" | "dubstrumental" => Role::Weak(Kinds::DUB),
         "vip" => Role::Strong(Kinds::VIP),
+        "8d" | "16d" | "bassboosted" => Role::Strong(Kinds::NAMED),
         "demo" | "demos" => Role::Weak(Kinds::DEMO),
         "nightcore" => Role::Strong(Kinds::SPED_UP),
         "slowed" => Role::Strong(Kinds::SLOWED),
@@ -618,13 +659,16 @@ fn describe(words: &[&str]) -> Option<Version> {
                 }
                 weak = weak.with(kind);
             }
-            Role::Long => {
+            Role::Long(label) => {
                 long = true;
                 lengths += 1;
+                version.labels |= label;
+                version.club |= word == "club";
             }
-            Role::Short => {
+            Role::Short(label) => {
                 short = true;
                 lengths += 1;
+                version.labels |= label;
             }
             Role::Language(name) => version.language = Some(name),
             Role::Head(kind) => head = head.max(Some(kind)),
@@ -684,6 +728,8 @@ fn join_pairs(words: &[&str]) -> Vec<String> {
             (Some("re"), "recorded" | "recording") => Some("rerecorded"),
             (Some("mash"), "up") => Some("mashup"),
             (Some("sped" | "speed" | "spedup"), "up") => Some("nightcore"),
+            (Some("quick"), "hit" | "hitter") => Some("quickhitter"),
+            (Some("bass"), "boosted") => Some("bassboosted"),
             (Some("slowed"), "down" | "reverb") => Some("slowed"),
             (Some("a"), "cappella" | "capella" | "capela") => Some("acapella"),
             (Some("ao" | "en" | "al" | "dal"), "vivo") => Some("unplugged"),
