@@ -62,7 +62,8 @@ fn copy(database: &Path, xml: &Path, folder: &Path) -> Result<(), RekordboxError
 fn copy_synced(from: &Path, to: &Path) -> Result<(), RekordboxError> {
     fs::copy(from, to).map_err(io("back up", from))?;
     let copy = File::options().read(true).write(true).open(to);
-    copy.and_then(|copy| copy.sync_all()).map_err(io("write", to))
+    copy.and_then(|copy| copy.sync_all())
+        .map_err(io("write", to))
 }
 
 async fn verify(database: &Database, copy: &Path) -> Result<(), RekordboxError> {
@@ -84,7 +85,9 @@ pub(super) async fn quick_check(
     .await?;
     match found.iter().find(|line| *line != "ok") {
         None => Ok(()),
-        Some(damage) => Err(RekordboxError::Invariant(format!("it is damaged: {damage}"))),
+        Some(damage) => Err(RekordboxError::Invariant(format!(
+            "it is damaged: {damage}"
+        ))),
     }
 }
 
@@ -98,7 +101,9 @@ pub(super) async fn cipher_check(
         .map_err(failed("cannot be checked"))?;
     match found.len() {
         0 => Ok(()),
-        count => Err(RekordboxError::Invariant(format!("{count} pages are damaged"))),
+        count => Err(RekordboxError::Invariant(format!(
+            "{count} pages are damaged"
+        ))),
     }
 }
 
@@ -106,7 +111,9 @@ pub(super) async fn cipher_check(
 pub(super) fn sync_folder(folder: &Path) -> Result<(), RekordboxError> {
     if cfg!(unix) {
         let handle = File::open(folder);
-        handle.and_then(|folder| folder.sync_all()).map_err(io("write", folder))?;
+        handle
+            .and_then(|folder| folder.sync_all())
+            .map_err(io("write", folder))?;
     }
     Ok(())
 }
@@ -138,13 +145,19 @@ fn forget_oldest(folder: &Path) {
 }
 
 fn is_backup(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     let shape = "0000-00-00T00-00-00.000Z";
     let shaped = name.len() == shape.len()
-        && name.bytes().zip(shape.bytes()).all(|(byte, like)| match like {
-            b'0' => byte.is_ascii_digit(),
-            like => byte == like,
-        });
+        && name
+            .bytes()
+            .zip(shape.bytes())
+            .all(|(byte, like)| match like {
+                b'0' => byte.is_ascii_digit(),
+                like => byte == like,
+            });
     shaped && path.join(DATABASE).is_file()
 }
 

@@ -159,7 +159,9 @@ struct Names {
 }
 
 fn named(rows: Vec<RawName>) -> HashMap<String, String> {
-    let pairs = rows.into_iter().filter_map(|RawName(id, name)| Some((id?, name?)));
+    let pairs = rows
+        .into_iter()
+        .filter_map(|RawName(id, name)| Some((id?, name?)));
     pairs.filter(|(_, name)| !name.is_empty()).collect()
 }
 
@@ -192,11 +194,11 @@ fn contents(
 }
 
 fn content(row: RawContent, names: &Names) -> Content {
-    let name = |names: &HashMap<String, String>, id: Option<String>| {
-        names.get(&reference(id)?).cloned()
-    };
+    let name =
+        |names: &HashMap<String, String>, id: Option<String>| names.get(&reference(id)?).cloned();
     let positive = |number: Option<i64>| number.filter(|number| *number > 0);
-    let small = |number: Option<i64>| positive(number).and_then(|number| u32::try_from(number).ok());
+    let small =
+        |number: Option<i64>| positive(number).and_then(|number| u32::try_from(number).ok());
     Content {
         id: row.id.map(ContentId::new),
         folder_path: row.folder_path.unwrap_or_default(),
@@ -213,7 +215,9 @@ fn content(row: RawContent, names: &Names) -> Content {
         memory_cues: 0,
         analysed: row.analysed.unwrap_or(0) != 0,
         file_type: row.file_type.unwrap_or(0),
-        file_size: row.file_size.map_or(0, |size| u64::try_from(size).unwrap_or(0)),
+        file_size: row
+            .file_size
+            .map_or(0, |size| u64::try_from(size).unwrap_or(0)),
         bitrate_kbps: small(row.bitrate).unwrap_or(0),
         stock_date: row.stock_date.filter(|date| !date.is_empty()),
         my_tags: BTreeSet::new(),
@@ -271,7 +275,10 @@ fn nodes(rows: Vec<RawNode>, problems: &mut Problems) -> BTreeMap<NodeId, Collec
             continue;
         };
         if row.lacks_uuid != 0 {
-            problems.add(name.as_str(), "a playlist without a UUID, which Rekordbox does not show");
+            problems.add(
+                name.as_str(),
+                "a playlist without a UUID, which Rekordbox does not show",
+            );
         }
         let parent = row.parent.filter(|parent| parent != "root");
         let node = CollectionPlaylist {
@@ -288,7 +295,10 @@ fn nodes(rows: Vec<RawNode>, problems: &mut Problems) -> BTreeMap<NodeId, Collec
     for node in nodes.values() {
         let lost = |parent: &NodeId| nodes.get(parent).is_none_or(|p| p.kind != NodeKind::Folder);
         if node.parent.as_ref().is_some_and(lost) {
-            problems.add(node.name.as_str(), "a playlist in a folder that does not exist");
+            problems.add(
+                node.name.as_str(),
+                "a playlist in a folder that does not exist",
+            );
         }
     }
     nodes
@@ -341,7 +351,10 @@ fn fill_one(
         faults.disordered |= row.track_no != Some(position);
         faults.unseen += usize::from(row.lacks_uuid != 0);
         let content = row.content.map(ContentId::new);
-        match (row.id, content.filter(|content| contents.contains_key(content))) {
+        match (
+            row.id,
+            content.filter(|content| contents.contains_key(content)),
+        ) {
             (Some(id), Some(content)) => node.entries.push(CollectionEntry { id, content }),
             (Some(_) | None, Some(_) | None) => faults.lost += 1,
         }
@@ -357,10 +370,16 @@ fn report(node: &CollectionPlaylist, faults: &Faults, problems: &mut Problems) {
     } = *faults;
     let subject = format!("playlist {}", node.name);
     if lost > 0 {
-        problems.add(&*subject, format!("{lost} entries name no track of the collection"));
+        problems.add(
+            &*subject,
+            format!("{lost} entries name no track of the collection"),
+        );
     }
     if unseen > 0 {
-        problems.add(&*subject, format!("{unseen} entries without a UUID, which Rekordbox hides"));
+        problems.add(
+            &*subject,
+            format!("{unseen} entries without a UUID, which Rekordbox hides"),
+        );
     }
     if disordered {
         problems.add(&*subject, "its entries are not numbered 1, 2, 3 and so on");

@@ -57,7 +57,11 @@ impl Checker<'_> {
     }
 
     fn lists_of_deleted(&self) -> BTreeSet<String> {
-        let songs = self.net.rows.iter().filter(|row| row.table == Table::SongPlaylist);
+        let songs = self
+            .net
+            .rows
+            .iter()
+            .filter(|row| row.table == Table::SongPlaylist);
         let lists = songs.filter_map(|row| match (&row.before, &row.after) {
             (Before::Whole(image) | Before::Columns(image), After::Absent) => {
                 Some(text(image, "PlaylistID").to_owned())

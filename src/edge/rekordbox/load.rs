@@ -225,7 +225,8 @@ impl Loader<'_> {
         let lists = lists.iter().map(String::as_str).collect();
         self.by(Table::SongPlaylist, "PlaylistID", &lists).await?;
         self.by(Table::SongMyTag, "ID", &needs.links).await?;
-        self.by(Table::SongMyTag, "ContentID", &needs.links_of).await?;
+        self.by(Table::SongMyTag, "ContentID", &needs.links_of)
+            .await?;
         self.going(&needs.going).await
     }
 
@@ -242,7 +243,8 @@ impl Loader<'_> {
         let contents = of(Table::Content);
         self.by(Table::SongPlaylist, "ContentID", &contents).await?;
         self.by(Table::SongMyTag, "ContentID", &contents).await?;
-        self.by(Table::SongMyTag, "MyTagID", &of(Table::MyTag)).await?;
+        self.by(Table::SongMyTag, "MyTagID", &of(Table::MyTag))
+            .await?;
         self.burdened(&contents).await
     }
 
@@ -285,8 +287,7 @@ impl Loader<'_> {
                  AND coalesce(rb_local_deleted, 0) = 0"
             );
             let list = Some(json!(ids).to_string());
-            let pairs: Vec<(String, String)> =
-                json_rows_with(self.connection, sql, list).await?;
+            let pairs: Vec<(String, String)> = json_rows_with(self.connection, sql, list).await?;
             for (id, user) in pairs {
                 self.tables.uses(table, &id, &user);
             }
@@ -313,8 +314,7 @@ impl Loader<'_> {
                 "SELECT json_group_array(DISTINCT cast(ContentID AS TEXT)) FROM \"{table}\" \
                  WHERE ContentID IN (SELECT value FROM json_each(?1)) AND {live}"
             );
-            let ids: Vec<String> =
-                json_rows_with(self.connection, sql, Some(list.clone())).await?;
+            let ids: Vec<String> = json_rows_with(self.connection, sql, Some(list.clone())).await?;
             self.tables.burdened.extend(ids);
         }
         Ok(())

@@ -102,7 +102,10 @@ impl MasterDb {
 impl RekordboxReader for MasterDb {
     async fn read(&self) -> Result<Observed<Collection>, RekordboxError> {
         let mut raw = self.read_rows().await?;
-        match self.xml().and_then(|text| text.map(|text| self.inspect(&text)).transpose()) {
+        match self
+            .xml()
+            .and_then(|text| text.map(|text| self.inspect(&text)).transpose())
+        {
             Ok(Some((_, version))) => raw.app_version = version,
             Ok(None) => raw.problems.push(problem("it is missing".to_owned())),
             Err(error) => raw.problems.push(problem(error.to_string())),
@@ -280,7 +283,10 @@ impl MasterDb {
         write::counter(&mut transaction, last, stamp).await?;
         invariants::check(&mut transaction, net).await?;
         self.options.processes.refuse_running()?;
-        transaction.commit().await.map_err(failed("cannot be committed"))
+        transaction
+            .commit()
+            .await
+            .map_err(failed("cannot be committed"))
     }
 
     /// A `-wal` that holds something was left by a crash. Ours is taken in, which is safe: SQLite keeps
@@ -293,7 +299,10 @@ impl MasterDb {
             return Err(RekordboxError::LeftoverWal(self.database.beside("-wal")));
         }
         let connection = self.database.writable().await?;
-        connection.close().await.map_err(failed("cannot be closed"))?;
+        connection
+            .close()
+            .await
+            .map_err(failed("cannot be closed"))?;
         Marker::clear(&self.backups());
         Ok(())
     }
@@ -332,7 +341,8 @@ impl MasterDb {
         if old.as_ref() == Some(&new) {
             return Ok(());
         }
-        self.replace_xml(&new).map_err(|error| self.bad_xml(error.to_string()))
+        self.replace_xml(&new)
+            .map_err(|error| self.bad_xml(error.to_string()))
     }
 
     /// By a file beside it and a rename: the XML is whole at any time.

@@ -82,7 +82,9 @@ impl Net {
     /// Compares with the present rows. Edits that change nothing count as done.
     pub(super) fn probe<'p>(&self, present: impl Fn(Table, &str) -> Option<&'p Row>) -> Probe {
         let is = |state: fn(&NetRow, Option<&Row>) -> bool| {
-            self.rows.iter().all(|row| state(row, present(row.table, &row.id)))
+            self.rows
+                .iter()
+                .all(|row| state(row, present(row.table, &row.id)))
         };
         if is(NetRow::is_after) {
             Probe::After
@@ -161,7 +163,10 @@ impl NetRow {
         match (&mut self.after, &edit.after) {
             (after, None) => *after = After::Absent,
             (After::Columns(known) | After::Whole(known), Some(row)) => {
-                known.extend(row.iter().map(|(column, value)| (column.clone(), value.clone())));
+                known.extend(
+                    row.iter()
+                        .map(|(column, value)| (column.clone(), value.clone())),
+                );
             }
             (after @ After::Absent, Some(row)) => *after = After::Whole(row.clone()),
         }
@@ -228,12 +233,18 @@ mod tests {
     fn two_updates_are_one_with_both_before_images() {
         let net = net(&[
             (json!({"Seq": 1}), json!({"Seq": 2})),
-            (json!({"Seq": 2, "Name": "a"}), json!({"Seq": 3, "Name": "b"})),
+            (
+                json!({"Seq": 2, "Name": "a"}),
+                json!({"Seq": 3, "Name": "b"}),
+            ),
         ]);
         assert_eq!(net.rows.len(), 1);
         assert_eq!(probe(&net, &json!({"Seq": 1, "Name": "a"})), Probe::Before);
         assert_eq!(probe(&net, &json!({"Seq": 3, "Name": "b"})), Probe::After);
-        assert_eq!(probe(&net, &json!({"Seq": 2, "Name": "a"})), Probe::Conflict);
+        assert_eq!(
+            probe(&net, &json!({"Seq": 2, "Name": "a"})),
+            Probe::Conflict
+        );
         assert_eq!(probe(&net, &Value::Null), Probe::Conflict);
     }
 

@@ -39,7 +39,10 @@ pub(super) fn update(
 ) -> Result<String, String> {
     const BYTE_ORDER_MARK: char = '\u{feff}';
     if let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
-        return Ok(format!("{BYTE_ORDER_MARK}{}", update(rest, tree, touched, at)?));
+        return Ok(format!(
+            "{BYTE_ORDER_MARK}{}",
+            update(rest, tree, touched, at)?
+        ));
     }
     let file = File::parse(text)?;
     let mut edits = Edits::new(&file, at);
@@ -170,12 +173,12 @@ impl<'t> File<'t> {
         }
     }
 
-    fn node(
-        &mut self,
-        tag: &BytesStart<'_>,
-        span: Range<usize>,
-    ) -> Result<Option<String>, String> {
-        if !self.text.get(span.clone()).is_some_and(|tag| tag.starts_with('<')) {
+    fn node(&mut self, tag: &BytesStart<'_>, span: Range<usize>) -> Result<Option<String>, String> {
+        if !self
+            .text
+            .get(span.clone())
+            .is_some_and(|tag| tag.starts_with('<'))
+        {
             return Err("a node that cannot be found again".to_owned());
         }
         let id = attribute(tag, "Id")?.ok_or("a node without an id")?;
@@ -184,7 +187,8 @@ impl<'t> File<'t> {
         let Ok(number) = u64::from_str_radix(&id, 16) else {
             return Ok(None);
         };
-        self.nodes.insert(number.to_string(), Place { span, parent });
+        self.nodes
+            .insert(number.to_string(), Place { span, parent });
         Ok(Some(number.to_string()))
     }
 
@@ -200,7 +204,11 @@ impl<'t> File<'t> {
     fn indent(&self, at: usize) -> &'t str {
         let line = self.text[..at].rfind('\n').map_or(0, |end| end + 1);
         let lead = &self.text[line..at];
-        if lead.chars().all(|c| matches!(c, ' ' | '\t')) { lead } else { "" }
+        if lead.chars().all(|c| matches!(c, ' ' | '\t')) {
+            lead
+        } else {
+            ""
+        }
     }
 
     /// The indentation of a node: that of the last one, or twice that of what holds them.
@@ -355,7 +363,10 @@ fn offset(reader: &Reader<&[u8]>) -> Result<usize, String> {
 }
 
 fn attribute(tag: &BytesStart<'_>, name: &str) -> Result<Option<String>, String> {
-    let Some(attribute) = tag.try_get_attribute(name).map_err(|error| error.to_string())? else {
+    let Some(attribute) = tag
+        .try_get_attribute(name)
+        .map_err(|error| error.to_string())?
+    else {
         return Ok(None);
     };
     let value = attribute.normalized_value(XmlVersion::Implicit1_0);
@@ -395,8 +406,15 @@ fn with_attribute(tag: &str, name: &str, value: &str) -> String {
     match found {
         Some(span) => format!("{}{value}{}", &tag[..span.start], &tag[span.end..]),
         None => {
-            let end = tag.rfind("/>").or_else(|| tag.rfind('>')).unwrap_or(tag.len());
-            format!("{} {name}=\"{value}\"{}", tag[..end].trim_end(), &tag[end..])
+            let end = tag
+                .rfind("/>")
+                .or_else(|| tag.rfind('>'))
+                .unwrap_or(tag.len());
+            format!(
+                "{} {name}=\"{value}\"{}",
+                tag[..end].trim_end(),
+                &tag[end..]
+            )
         }
     }
 }
@@ -425,7 +443,11 @@ mod tests {
 
     #[test]
     fn a_new_node_is_appended_and_its_folder_stamped() {
-        let result = updated(CRLF, &[("10", "root", 1), ("11", "10", 0), ("4096", "10", 4)], &["4096"]);
+        let result = updated(
+            CRLF,
+            &[("10", "root", 1), ("11", "10", 0), ("4096", "10", 4)],
+            &["4096"],
+        );
         let expected = CRLF.replace("Timestamp=\"1\"", "Timestamp=\"99\"").replace(
             "  </PLAYLISTS>",
             "    <NODE Id=\"1000\" ParentId=\"A\" Attribute=\"4\" Timestamp=\"99\" Lib_Type=\"0\" CheckType=\"0\"/>\r\n  </PLAYLISTS>",
@@ -464,7 +486,10 @@ mod tests {
         let empty = "<MASTER_PLAYLIST Version=\"3.0.0\"><PLAYLISTS/></MASTER_PLAYLIST>";
         let result = updated(empty, &[("4096", "root", 0)], &["4096"]);
         assert!(result.contains("<PLAYLISTS><NODE Id=\"1000\""), "{result}");
-        let pair = CRLF.replace("Timestamp=\"2\" Lib_Type=\"0\" CheckType=\"0\"/>", "Timestamp='2'></NODE>");
+        let pair = CRLF.replace(
+            "Timestamp=\"2\" Lib_Type=\"0\" CheckType=\"0\"/>",
+            "Timestamp='2'></NODE>",
+        );
         let removed = updated(&pair, &[("10", "root", 1)], &["11"]);
         assert!(!removed.contains("</NODE>"), "{removed}");
         let stamped = updated(&pair, &[("11", "10", 0)], &["11"]);
@@ -476,18 +501,37 @@ mod tests {
 
     #[test]
     fn what_is_no_such_file_is_refused() {
-        for text in ["", "<PLAYLISTS>", "<MASTER_PLAYLIST/>", "no xml", "<MASTER_PLAYLIST><PLAYLISTS></MASTER>"] {
-            assert!(update(text, &Tree::new(), &BTreeSet::new(), 0).is_err(), "{text}");
+        for text in [
+            "",
+            "<PLAYLISTS>",
+            "<MASTER_PLAYLIST/>",
+            "no xml",
+            "<MASTER_PLAYLIST><PLAYLISTS></MASTER>",
+        ] {
+            assert!(
+                update(text, &Tree::new(), &BTreeSet::new(), 0).is_err(),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_fresh_file_reads_back() {
-        let text = fresh(&tree(&[("10", "root", 1), ("11", "10", 0), ("x", "root", 0)]), 5);
+        let text = fresh(
+            &tree(&[("10", "root", 1), ("11", "10", 0), ("x", "root", 0)]),
+            5,
+        );
         let (ids, version) = inspect(&text).unwrap();
         assert_eq!(ids.into_iter().collect::<Vec<_>>(), ["10", "11"]);
         assert_eq!(version.as_deref(), Some("7.0.0"));
         let again = updated(&text, &[("10", "root", 1), ("11", "10", 0)], &["11"]);
-        assert_eq!(again, text.replacen("Timestamp=\"5\" Lib_Type=\"0\" CheckType=\"0\"/>\r\n  </", "Timestamp=\"99\" Lib_Type=\"0\" CheckType=\"0\"/>\r\n  </", 1));
+        assert_eq!(
+            again,
+            text.replacen(
+                "Timestamp=\"5\" Lib_Type=\"0\" CheckType=\"0\"/>\r\n  </",
+                "Timestamp=\"99\" Lib_Type=\"0\" CheckType=\"0\"/>\r\n  </",
+                1
+            )
+        );
     }
 }

@@ -2,12 +2,7 @@
 
 use sqlx::SqliteConnection;
 
-use super::{
-    RekordboxError,
-    collect::Raw,
-    schema::Schema,
-    sql::json_rows,
-};
+use super::{RekordboxError, collect::Raw, schema::Schema, sql::json_rows};
 
 /// Reads all rows that matter. The caller provides a connection that sees one state.
 pub(super) async fn raw(connection: &mut SqliteConnection) -> Result<Raw, RekordboxError> {

@@ -94,7 +94,10 @@ impl Schema {
             ("djmdSongPlaylist", "PlaylistID"),
             ("djmdSongPlaylist", "ContentID"),
         ];
-        match needed.iter().find(|(table, column)| !self.has(table, column)) {
+        match needed
+            .iter()
+            .find(|(table, column)| !self.has(table, column))
+        {
             Some((table, column)) => Err(unknown(format!("no {table}.{column}"))),
             None => Ok(()),
         }

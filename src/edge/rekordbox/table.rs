@@ -182,7 +182,11 @@ mod tests {
     #[test]
     fn images_compare_without_counters_and_times() {
         let present = row(json!({"ID": "1", "Seq": 2, "rb_local_usn": 9, "Note": null}));
-        assert!(agrees(&present, &row(json!({"Seq": 2, "rb_local_usn": 1})), false));
+        assert!(agrees(
+            &present,
+            &row(json!({"Seq": 2, "rb_local_usn": 1})),
+            false
+        ));
         assert!(!agrees(&present, &row(json!({"Seq": "2"})), false));
         assert!(agrees(&present, &row(json!({"ID": "1", "Seq": 2})), true));
         assert!(!agrees(&present, &row(json!({"ID": "1"})), true));

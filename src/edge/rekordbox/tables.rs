@@ -102,15 +102,13 @@ impl Index {
                     self.content(id.to_owned(), text(row, "FolderPath"));
                 }
             }
-            Table::Artist | Table::Album | Table::Genre => {
-                match live {
-                    Some(row) => self.name(table, id, text(row, "Name").to_owned()),
-                    None => {
-                        let names = self.names.entry(table).or_default();
-                        names.retain(|_, known| known != id);
-                    }
+            Table::Artist | Table::Album | Table::Genre => match live {
+                Some(row) => self.name(table, id, text(row, "Name").to_owned()),
+                None => {
+                    let names = self.names.entry(table).or_default();
+                    names.retain(|_, known| known != id);
                 }
-            }
+            },
             Table::Playlist
             | Table::CloudFilter
             | Table::SongPlaylist
@@ -148,7 +146,10 @@ impl Tables {
         column: &'static str,
         id: &str,
     ) -> impl Iterator<Item = (&str, &Row)> {
-        let ids = self.groups.get(&(table, column)).and_then(|group| group.get(id));
+        let ids = self
+            .groups
+            .get(&(table, column))
+            .and_then(|group| group.get(id));
         ids.into_iter()
             .flatten()
             .filter_map(move |id| Some((id.as_str(), self.live(table, id)?)))
@@ -186,9 +187,14 @@ impl Tables {
 
     /// The live artist, album or genre of exactly that name.
     pub(super) fn named(&self, table: Table, name: &str) -> Option<&str> {
-        let old = self.base.names.get(&table).and_then(|names| names.get(name));
+        let old = self
+            .base
+            .names
+            .get(&table)
+            .and_then(|names| names.get(name));
         let old = old.filter(|id| !self.is_superseded(table, id));
-        old.or_else(|| self.fresh.names.get(&table)?.get(name)).map(String::as_str)
+        old.or_else(|| self.fresh.names.get(&table)?.get(name))
+            .map(String::as_str)
     }
 
     /// The tracks that use an artist, album or genre, as far as they were loaded.
@@ -218,7 +224,10 @@ impl Tables {
         self.superseded.insert((table, id.to_owned()));
         self.fresh.learn(table, id, row.as_ref());
         if let Some(row) = row {
-            self.rows.entry(table).or_default().insert(id.to_owned(), row);
+            self.rows
+                .entry(table)
+                .or_default()
+                .insert(id.to_owned(), row);
         }
     }
 

@@ -30,7 +30,10 @@ impl Present {
         for table in net.tables() {
             let columns = schema.columns(table);
             if columns.is_empty() {
-                return Err(RekordboxError::UnknownSchema(format!("no {}", table.name())));
+                return Err(RekordboxError::UnknownSchema(format!(
+                    "no {}",
+                    table.name()
+                )));
             }
             let found = rows_by(connection, table, &columns, "ID", &net.ids(table)).await?;
             for row in found {
@@ -108,7 +111,9 @@ pub(super) async fn counter(
     .map_err(failed("cannot be written"))?;
     match done.rows_affected() {
         1 => Ok(()),
-        _ => Err(RekordboxError::Invariant("the counter of changes is missing".to_owned())),
+        _ => Err(RekordboxError::Invariant(
+            "the counter of changes is missing".to_owned(),
+        )),
     }
 }
 
@@ -182,7 +187,10 @@ async fn update(
     columns: &[&str],
     rows: &[(&NetRow, &Row)],
 ) -> Result<(), RekordboxError> {
-    let settings: Vec<String> = columns.iter().map(|name| format!("\"{name}\" = ?")).collect();
+    let settings: Vec<String> = columns
+        .iter()
+        .map(|name| format!("\"{name}\" = ?"))
+        .collect();
     let sql = format!(
         "UPDATE {} SET {} WHERE ID = ?",
         table.name(),

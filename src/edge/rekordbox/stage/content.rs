@@ -165,9 +165,11 @@ impl Stager<'_> {
             columns = merged(columns, json!({"ReleaseYear": year}));
         }
         let row = self.content_row(content)?;
-        let differs = columns
-            .as_object()
-            .is_some_and(|columns| columns.iter().any(|(column, new)| value(row, column) != new));
+        let differs = columns.as_object().is_some_and(|columns| {
+            columns
+                .iter()
+                .any(|(column, new)| value(row, column) != new)
+        });
         if differs {
             // Rekordbox counts the revisions of a track's fields, in a text column.
             let revision: i64 = text(row, "TrackInfoUpdated").parse().unwrap_or(0);
@@ -206,7 +208,11 @@ impl Stager<'_> {
     fn template(&self, new: &NewContentRow, id: &str, path: &str) -> Value {
         let name = file_name(path);
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-        let title = if new.title.is_empty() { stem } else { &new.title };
+        let title = if new.title.is_empty() {
+            stem
+        } else {
+            &new.title
+        };
         let created = match new.created.as_str() {
             "" => &self.moment.today,
             created => created,
@@ -248,7 +254,11 @@ impl Stager<'_> {
         content: &ContentId,
     ) -> Result<&crate::edge::rekordbox::table::Row, RekordboxError> {
         let row = self.tables.live(Table::Content, content.as_str());
-        row.ok_or_else(|| invalid(format!("track {content} is not in the Rekordbox collection")))
+        row.ok_or_else(|| {
+            invalid(format!(
+                "track {content} is not in the Rekordbox collection"
+            ))
+        })
     }
 }
 
@@ -367,7 +377,10 @@ mod tests {
     #[test]
     fn paths_are_absolute_composed_and_plain() {
         let path = |text: &str| rekordbox_path(Path::new(text));
-        assert_eq!(path("/Mu\u{308}sik/./a//b.mp3").unwrap(), "/M\u{fc}sik/a/b.mp3");
+        assert_eq!(
+            path("/Mu\u{308}sik/./a//b.mp3").unwrap(),
+            "/M\u{fc}sik/a/b.mp3"
+        );
         assert_eq!(path("C:/x/a.mp3").unwrap(), "C:/x/a.mp3");
         for bad in ["a.mp3", "/a/../b.mp3", "/", ""] {
             assert!(path(bad).is_err(), "{bad}");

@@ -55,7 +55,9 @@ impl Stager<'_> {
     }
 
     fn present(&self, list: &str) -> Vec<Present> {
-        let rows = self.tables.referring(Table::SongPlaylist, "PlaylistID", list);
+        let rows = self
+            .tables
+            .referring(Table::SongPlaylist, "PlaylistID", list);
         let mut present: Vec<Present> = rows
             .map(|(id, row)| Present {
                 id: id.to_owned(),
@@ -109,7 +111,11 @@ impl Stager<'_> {
     }
 
     fn add_entries(&mut self, list: &str, wanted: &[ContentId], kept: &[Option<usize>]) {
-        let new = || (1_i64..).zip(wanted.iter().zip(kept)).filter(|(_, (_, index))| index.is_none());
+        let new = || {
+            (1_i64..)
+                .zip(wanted.iter().zip(kept))
+                .filter(|(_, (_, index))| index.is_none())
+        };
         if new().next().is_none() {
             return;
         }
@@ -132,7 +138,9 @@ fn match_rows(present: &[Present], wanted: &[ContentId]) -> Vec<Option<usize>> {
     let mut kept = vec![None; wanted.len()];
     let mut free = HashMap::<&str, Vec<usize>>::new();
     for (index, row) in present.iter().enumerate().rev() {
-        let slot = usize::try_from(row.track_no - 1).ok().filter(|slot| *slot < wanted.len());
+        let slot = usize::try_from(row.track_no - 1)
+            .ok()
+            .filter(|slot| *slot < wanted.len());
         match slot {
             Some(slot) if kept[slot].is_none() && wanted[slot].as_str() == row.content => {
                 kept[slot] = Some(index);

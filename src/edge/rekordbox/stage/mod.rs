@@ -176,7 +176,10 @@ impl Stager<'_> {
         columns: Value,
         usn: i64,
     ) -> Result<(), RekordboxError> {
-        let row = self.tables.live(table, id).ok_or_else(|| conflict(table, id))?;
+        let row = self
+            .tables
+            .live(table, id)
+            .ok_or_else(|| conflict(table, id))?;
         let mut changes = Row::new();
         if let Value::Object(columns) = columns {
             let differs = |(column, new): &(String, Value)| value(row, column) != new;
@@ -228,7 +231,11 @@ impl Stager<'_> {
         let row = match (&before, &after) {
             (Some(_), Some(changes)) => {
                 let mut row = self.tables.row(table, id).cloned().unwrap_or_default();
-                row.extend(changes.iter().map(|(column, value)| (column.clone(), value.clone())));
+                row.extend(
+                    changes
+                        .iter()
+                        .map(|(column, value)| (column.clone(), value.clone())),
+                );
                 row.retain(|_, value| !value.is_null());
                 Some(row)
             }
@@ -257,14 +264,19 @@ impl Stager<'_> {
         let id = match content {
             ContentRef::Id(id) => id.clone(),
             ContentRef::Staged(index) => {
-                let staged = self.done.get(*index).and_then(|staged| staged.content.clone());
+                let staged = self
+                    .done
+                    .get(*index)
+                    .and_then(|staged| staged.content.clone());
                 staged.ok_or_else(|| invalid(format!("edit {index} adds no track")))?
             }
         };
         if self.tables.has_content(id.as_str()) {
             Ok(id)
         } else {
-            Err(invalid(format!("track {id} is not in the Rekordbox collection")))
+            Err(invalid(format!(
+                "track {id} is not in the Rekordbox collection"
+            )))
         }
     }
 
@@ -294,7 +306,10 @@ impl Stager<'_> {
     /// The largest `Seq` among the children of `parent`.
     fn last_seq(&self, table: Table, parent: &str) -> i64 {
         let children = self.tables.referring(table, "ParentID", parent);
-        children.map(|(_, row)| integer(row, "Seq")).max().unwrap_or(0)
+        children
+            .map(|(_, row)| integer(row, "Seq"))
+            .max()
+            .unwrap_or(0)
     }
 }
 
@@ -326,7 +341,10 @@ mod tests {
     #[test]
     fn times_are_written_as_rekordbox_does() {
         let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(3));
-        let at = |text: &str| text.parse::<jiff::Timestamp>().map(|at| Moment::new(at, &zone));
+        let at = |text: &str| {
+            text.parse::<jiff::Timestamp>()
+                .map(|at| Moment::new(at, &zone))
+        };
         let moment = at("2022-04-09T21:38:37.315999Z").unwrap();
         assert_eq!(moment.stamp, "2022-04-09 21:38:37.315 +00:00");
         assert_eq!(moment.today, "2022-04-10");

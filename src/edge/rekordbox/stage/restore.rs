@@ -156,7 +156,12 @@ impl Stager<'_> {
                 | Table::SongMyTag => &[],
             };
             for (by, column) in referring {
-                if self.tables.referring(*by, column, &edit.id).next().is_some() {
+                if self
+                    .tables
+                    .referring(*by, column, &edit.id)
+                    .next()
+                    .is_some()
+                {
                     return Err(conflict(table, &edit.id));
                 }
             }
@@ -176,13 +181,18 @@ impl Stager<'_> {
     /// or it was numbered wrongly before: then the entries that were put back keep their order, and
     /// what was added follows.
     fn renumber(&mut self, list: &str) -> Result<(), RekordboxError> {
-        let rows = self.tables.referring(Table::SongPlaylist, "PlaylistID", list);
+        let rows = self
+            .tables
+            .referring(Table::SongPlaylist, "PlaylistID", list);
         let mut rows: Vec<(i64, String)> = rows
             .map(|(id, row)| (integer(row, "TrackNo"), id.to_owned()))
             .collect();
         let put_back = |id: &String| self.rows.iter().any(|edit| edit.id == *id);
         rows.sort_by_cached_key(|(place, id)| (*place, !put_back(id), id.clone()));
-        if (1..).zip(&rows).all(|(position, (place, _))| *place == position) {
+        if (1..)
+            .zip(&rows)
+            .all(|(position, (place, _))| *place == position)
+        {
             return Ok(());
         }
         let usn = self.next_usn();
@@ -194,7 +204,10 @@ impl Stager<'_> {
 
     /// The list that the entries belong to, where only entries are concerned.
     fn concerned_list(&self, rows: &RowEdits) -> Option<NodeId> {
-        let song = rows.0.iter().find(|edit| edit.table == Table::SongPlaylist.name())?;
+        let song = rows
+            .0
+            .iter()
+            .find(|edit| edit.table == Table::SongPlaylist.name())?;
         let present = self.tables.row(Table::SongPlaylist, &song.id);
         let images = [&song.before, &song.after].into_iter().flatten();
         let list = present

@@ -16,17 +16,16 @@ const GROUPS: [&str; 4] = ["1", "2", "3", "4"];
 
 impl Stager<'_> {
     /// A tag of that name that the group has already is taken as it is, and nothing is written.
-    pub(super) fn create_tag(
-        &mut self,
-        group: &str,
-        name: &str,
-    ) -> Result<Staged, RekordboxError> {
+    pub(super) fn create_tag(&mut self, group: &str, name: &str) -> Result<Staged, RekordboxError> {
         if name.trim().is_empty() {
             return Err(invalid("a MyTag needs a name".to_owned()));
         }
         let group = self.group(group)?;
         let same = |(id, row): (&str, &_)| (text(row, "Name") == name).then(|| id.to_owned());
-        let known = self.tables.referring(Table::MyTag, "ParentID", &group).find_map(same);
+        let known = self
+            .tables
+            .referring(Table::MyTag, "ParentID", &group)
+            .find_map(same);
         let id = match known {
             Some(id) => id,
             None => {
@@ -83,7 +82,9 @@ impl Stager<'_> {
     }
 
     fn is_tagged(&self, content: &str, tag: &MyTagId) -> bool {
-        let mut links = self.tables.referring(Table::SongMyTag, "ContentID", content);
+        let mut links = self
+            .tables
+            .referring(Table::SongMyTag, "ContentID", content);
         links.any(|(_, row)| text(row, "MyTagID") == tag.as_str())
     }
 
