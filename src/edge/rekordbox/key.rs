@@ -59,16 +59,25 @@ fn derive(passphrase: &[u8; 64], salt: Salt) -> [u8; 32] {
     let mut first = [0; 20];
     first[..16].copy_from_slice(&salt);
     first[19] = 1;
-    let mut link = after(outer, &bytes(after(inner, &first)));
+    let mut block = last_block(&[0; 64]);
+    let mut link = after(inner, &last_block(&first));
+    put(&mut block, link);
+    link = after(outer, &block);
     let mut sum = link;
     for _ in 1..ROUNDS {
-        link = after(outer, &bytes(after(inner, &bytes(link))));
-        for (total, word) in sum.iter_mut().zip(link) {
-            *total ^= word;
-        }
+        put(&mut block, link);
+        link = after(inner, &block);
+        put(&mut block, link);
+        link = after(outer, &block);
+        let [a, b, c, d, ..] = link;
+        sum[0] ^= a;
+        sum[1] ^= b;
+        sum[2] ^= c;
+        sum[3] ^= d;
     }
+    put(&mut block, sum);
     let mut key = [0; 32];
-    key.copy_from_slice(&bytes(sum)[..32]);
+    key.copy_from_slice(&block[..32]);
     key
 }
 
@@ -95,23 +104,32 @@ fn keyed(passphrase: &[u8; 64], pad: u8) -> Words {
     state
 }
 
-/// `state` (one block in) after a last message of at most 64 bytes.
-fn after(mut state: Words, message: &[u8]) -> Words {
+fn after(mut state: Words, block: &[u8; 128]) -> Words {
+    compress512(&mut state, std::slice::from_ref(block));
+    state
+}
+
+/// A message of at most 64 bytes, padded as the second and last block.
+fn last_block(message: &[u8]) -> [u8; 128] {
     let mut block = [0; 128];
     block[..message.len()].copy_from_slice(message);
     block[message.len()] = 0x80;
     let bits = (128 + message.len() as u64) * 8;
     block[120..].copy_from_slice(&bits.to_be_bytes());
-    compress512(&mut state, &[block]);
-    state
+    block
 }
 
-fn bytes(words: Words) -> [u8; 64] {
-    let mut bytes = [0; 64];
-    for (part, word) in bytes.chunks_exact_mut(8).zip(words) {
-        part.copy_from_slice(&word.to_be_bytes());
-    }
-    bytes
+/// Written out, because this runs half a million times and also in builds without optimisation.
+fn put(block: &mut [u8; 128], words: Words) {
+    let [a, b, c, d, e, f, g, h] = words;
+    block[..8].copy_from_slice(&a.to_be_bytes());
+    block[8..16].copy_from_slice(&b.to_be_bytes());
+    block[16..24].copy_from_slice(&c.to_be_bytes());
+    block[24..32].copy_from_slice(&d.to_be_bytes());
+    block[32..40].copy_from_slice(&e.to_be_bytes());
+    block[40..48].copy_from_slice(&f.to_be_bytes());
+    block[48..56].copy_from_slice(&g.to_be_bytes());
+    block[56..64].copy_from_slice(&h.to_be_bytes());
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ pub mod locate;
 pub mod processes;
 pub mod ids;
 pub mod masterdb;
+pub mod memory;
+pub mod fixture;
 mod backup;
 mod collect;
 mod invariants;
@@ -32,6 +34,7 @@ use std::path::PathBuf;
 pub use ids::IdSource;
 pub use locate::{Places, locate};
 pub use masterdb::{MasterDb, MasterDbOptions};
+pub use memory::MemoryRekordbox;
 pub use processes::Processes;
 
 use serde::{Deserialize, Serialize};

@@ -122,9 +122,10 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_real_process_is_found_by_its_name_and_gone_after_its_end() {
+    fn real_processes_are_listed_by_their_programs_name_while_they_live() {
+        // Not named like Rekordbox itself, which would alarm whatever else runs on this machine.
         let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("rekordboxAgent");
+        let program = folder.path().join("rekordboxSleep");
         let sleep = ["/bin/sleep", "/usr/bin/sleep"];
         let sleep = sleep
             .iter()
@@ -134,9 +135,11 @@ mod tests {
             .arg("60")
             .spawn()
             .unwrap();
-        let seen = Processes::system().running().unwrap();
+        let seen = system_names().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(seen.contains(&"rekordboxAgent".to_owned()), "{seen:?}");
+        let is_child = |name: &String| name == "rekordboxSleep";
+        assert!(seen.iter().any(is_child), "{seen:?}");
+        assert!(!system_names().unwrap().iter().any(is_child));
     }
 }
