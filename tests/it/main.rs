@@ -1,2 +1,4 @@
 //! The integration tests: one binary, one folder.
+
 mod shape;
+mod tidal;

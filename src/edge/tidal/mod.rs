@@ -3,6 +3,7 @@
 pub mod settings;
 pub mod oauth;
 pub mod tokens;
+pub mod login;
 pub mod memory;
 pub mod snapshot;
 pub mod wire;

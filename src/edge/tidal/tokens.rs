@@ -88,10 +88,6 @@ impl Tokens {
         self
     }
 
-    pub(super) const fn access(&self) -> &Secret {
-        &self.access
-    }
-
     /// Whether the access token ends within a minute, or within a quarter of a short life.
     fn is_stale(&self, now: Timestamp) -> bool {
         let margin = (self.lifetime_s / 4).clamp(1, 60);

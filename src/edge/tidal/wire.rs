@@ -1,6 +1,6 @@
 //! TIDAL's JSON, read tolerantly: every attribute may be missing, `null` or of a kind not known here.
 //!
-//! Hand-written from the official OpenAPI document (version 1.10.104), because live replies break what
+//! Hand-written from TIDAL's own API document (version 1.10.104), because live replies break what
 //! it says: nulls, new enumeration values, missing fields.
 
 use std::{collections::HashMap, fmt};

@@ -1,0 +1,9 @@
+//! TIDAL over HTTP: a faithful server on this machine, and what the client makes of it.
+
+mod edits;
+mod faults;
+mod login;
+mod reading;
+mod server;
+mod tokens;
+mod world;
