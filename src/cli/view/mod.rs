@@ -4,6 +4,12 @@ pub mod text;
 pub mod rows;
 pub mod attributes;
 pub mod plan;
+pub mod markdown;
+pub mod apply;
+pub mod history;
+pub mod status;
+pub mod db;
+pub mod snapshot;
 
 #[cfg(test)]
 pub(crate) mod sample;

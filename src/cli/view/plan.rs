@@ -149,11 +149,18 @@ fn as_wished(body: &Body) -> String {
     }
 }
 
+/// The rows of a plan in groups, in reading order; no group is empty.
+#[must_use]
+pub fn sections(plan: &Plan, look: &Look) -> Vec<Section> {
+    Sections::of(&PlanView::new(plan, look)).all()
+}
+
 /// A heading and its rows.
 pub struct Section {
-    heading: String,
+    /// A playlist's name, `Files`, `Held back`…
+    pub heading: String,
     /// What stands behind the heading.
-    aside: String,
+    pub aside: String,
     pub rows: Vec<Row>,
 }
 

@@ -96,7 +96,9 @@ pub enum Label {
 }
 
 impl Label {
-    fn text(&self) -> &str {
+    /// The whole text.
+    #[must_use]
+    pub fn text(&self) -> &str {
         match self {
             Self::Name(text) | Self::Path(text) => text,
         }

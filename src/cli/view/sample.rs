@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    domain::state::{EntryRow, FileRole, FileRow, PlaylistRow, TrackRow},
     domain::{
-        ActionId, ApplyId, ContentHash, ContentId, MediaPath, PlaylistId, Provenance, Track,
+        ActionId, ApplyId, ContentHash, ContentId, MediaPath, PlaylistId, Provenance, State, Track,
         TrackId,
     },
     plan::document::{
@@ -450,4 +451,73 @@ impl Sample {
             actions,
         });
     }
+}
+
+/// A small state: one live playlist with one file there and one missing, one that is gone.
+pub(crate) fn remembered() -> State {
+    let mut sample = Sample::new();
+    let tracks = ["Here", "Lost", "Gone"].map(|title| sample.track("Artist", title));
+    let at = |text: &str| text.parse().unwrap();
+    let mut state = State::default();
+    let paths = [
+        "Playlists/House/Artist - Here.mp3",
+        "Playlists/House/Artist - Lost.mp3",
+        "Playlists/Old/Artist - Gone.mp3",
+    ];
+    for (track, path) in tracks.iter().zip(paths) {
+        let path = MediaPath::new(path);
+        let file = FileRow {
+            path: path.clone(),
+            role: FileRole::Track,
+            provenance: Provenance::Tidal,
+            track: Some(track.clone()),
+            playlist: None,
+            size: if path.as_str().contains("Gone") {
+                9_100_000
+            } else {
+                1
+            },
+            hash: None,
+        };
+        let row = TrackRow {
+            track: sample.body.tracks[track].clone(),
+            file: Some(path.clone()),
+            content: None,
+            home: None,
+            last_seen_in_tidal: None,
+        };
+        state.files.insert(path, file);
+        state.tracks.insert(track.clone(), row);
+    }
+    let entry = |track: &TrackId, in_local: bool| EntryRow {
+        track: track.clone(),
+        in_tidal: true,
+        in_local,
+        in_rekordbox: in_local,
+        added_at: None,
+    };
+    let list = |id: &str, name: &str, entries: Vec<EntryRow>| PlaylistRow {
+        id: PlaylistId::new(id),
+        name: name.to_owned(),
+        description: String::new(),
+        folder: Some(MediaPath::new(format!("Playlists/{name}"))),
+        node: None,
+        provenance: Provenance::Tidal,
+        created_at: at("2024-01-15T12:00:00Z"),
+        last_synced_at: Some(at("2026-11-20T14:30:00Z")),
+        last_seen_in_tidal: None,
+        deleted_at: None,
+        entries,
+    };
+    let house = list(
+        "list-house",
+        "House Italo R 🇮🇹",
+        vec![entry(&tracks[0], true), entry(&tracks[1], false)],
+    );
+    let mut old = list("list-old", "Old", vec![entry(&tracks[2], true)]);
+    old.deleted_at = Some(at("2026-10-02T12:00:00Z"));
+    for list in [house, old] {
+        state.playlists.insert(list.id.clone(), list);
+    }
+    state
 }

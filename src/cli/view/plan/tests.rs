@@ -166,9 +166,9 @@ fn an_undo_shows_every_action() {
     Rekordbox
       ~ Todd Terje – Ragysh  Rekordbox as before
     Files
-      + Playlists/Old/dup (1).mp3                     back from the trash
+      + Playlists/Old/dup (1).mp3                        back from the trash
       > Playlists/House Italo R/Todd Terje - Ragysh.mp3  to Playlists/Party Mix/Todd Terje - Ragysh.mp3
-      ~ House Italo R 🇮🇹                              remembered as before
+      ~ House Italo R 🇮🇹                                 remembered as before
 
     Plan: 1 to add, 2 to change, 1 to move. Digest 9f2c41d0. Saved plan.json.
     ");
