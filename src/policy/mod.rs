@@ -22,7 +22,9 @@ use std::{collections::BTreeSet, path::PathBuf};
 pub use condition::{Condition, Facts};
 pub use diagnostic::Diagnostic;
 pub use load::{LoadError, Loaded, find};
-pub use verdict::{Decision, TestResult, Verdict, protection, run_tests, verdict, verdict_during};
+pub use verdict::{
+    Decision, TestResult, Tried, Verdict, explain, protection, run_tests, verdict, verdict_during,
+};
 
 use crate::{
     domain::{AudioFormat, ContentHash, PlaylistId, Provenance},

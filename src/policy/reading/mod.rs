@@ -2,6 +2,8 @@
 
 mod conditions;
 mod language;
+mod library;
+mod paths;
 mod rules;
 mod sections;
 
@@ -94,7 +96,7 @@ fn read(top: &Table<'_>, surroundings: &Surroundings<'_>, source: PolicySource) 
     rules::archive_templates(top, &my_tags);
     let policy = Policy {
         source,
-        library: sections::library(top, surroundings),
+        library: library::library(top, surroundings),
         tidal: sections::tidal(top, surroundings),
         download: sections::download(top),
         rekordbox: sections::rekordbox(top, surroundings),
