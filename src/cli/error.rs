@@ -458,6 +458,18 @@ impl From<StoreError> for CliError {
                 Kind::User,
                 vec!["`tidal-cleanup history` lists the applies".to_owned()],
             ),
+            StoreError::Missing { .. } => (
+                Kind::User,
+                vec!["`tidal-cleanup db init` makes it".to_owned()],
+            ),
+            StoreError::Outdated { .. } => (
+                Kind::World,
+                vec!["`tidal-cleanup plan` brings it up to date, with a backup first".to_owned()],
+            ),
+            StoreError::Protocol { .. } => (
+                Kind::Bug,
+                vec!["this is a mistake of the program's; `tidal-cleanup history` shows what was done".to_owned()],
+            ),
             StoreError::Damaged { .. } => (
                 Kind::World,
                 vec!["restore the newest file of its `backups` folder; your music and Rekordbox are not concerned".to_owned()],

@@ -41,6 +41,12 @@ impl Surroundings {
         })
     }
 
+    /// The variable's text; one that is empty or not UTF-8 counts as absent.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<String> {
+        (self.env)(name).and_then(|value| value.into_string().ok()).filter(|text| !text.is_empty())
+    }
+
     /// The variable's text; an empty one counts as absent.
     fn text(&self, name: &str) -> Result<Option<String>, CliError> {
         match (self.env)(name).filter(|value| !value.is_empty()) {
@@ -140,6 +146,12 @@ pub enum Verbosity {
 }
 
 impl Settings {
+    /// The user's home folder; where there is none, the root, in which nothing of ours is found.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.around.home.as_deref().unwrap_or(Path::new("/"))
+    }
+
     /// Flags win over the environment.
     ///
     /// # Errors

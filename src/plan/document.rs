@@ -833,6 +833,9 @@ pub struct PlanMeta {
     /// When the TIDAL reading was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tidal_taken_at: Option<jiff::Timestamp>,
+    /// The snapshot file that TIDAL was read from, when a flag named one: `apply` asks it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tidal_file: Option<String>,
     /// `tidal-cleanup 0.1.0`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tool: String,

@@ -1,3 +1,5 @@
+//! Gates, one world each.
+
 use std::path::Path;
 
 use super::*;

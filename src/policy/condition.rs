@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::glob;
+use super::{emoji, glob};
 
 /// Facts about one thing (a file, a track, a playlist), by key such as `file.orphan`,
 /// `rekordbox.cues`, `playlist.emoji`. What is not known is absent.
@@ -150,12 +150,18 @@ impl Test {
             }
             (Self::Text(pattern), Fact::Text(text)) => Truth::from(glob::matches(pattern, text)),
             (Self::Text(pattern), Fact::Texts(texts)) => {
-                Truth::from(texts.iter().any(|text| glob::matches(pattern, text)))
+                Truth::from(texts.iter().any(|text| fits(pattern, text)))
             }
             // A fact of another type than the list of facts says is no fact.
             (Self::Flag(_) | Self::Number(..) | Self::Age(..) | Self::Text(_), _) => Truth::Unknown,
         }
     }
+}
+
+/// A skin tone counts only where the pattern has one.
+fn fits(pattern: &str, text: &str) -> bool {
+    let toneless = emoji::without_tone(text);
+    glob::matches(pattern, text) || toneless != text && glob::matches(pattern, &toneless)
 }
 
 impl Comparison {
@@ -314,6 +320,8 @@ mod tests {
         };
         assert!(condition.holds(&emoji(&["🚀", "🎙"])));
         assert!(!condition.holds(&emoji(&["👵🏽"])));
+        let runner = Condition::Is("playlist.emoji", Test::Text("🏃".to_owned()));
+        assert!(runner.holds(&emoji(&["🏃🏾"])));
         assert!(Condition::Not(Box::new(condition)).holds(&emoji(&[])));
     }
 

@@ -15,7 +15,7 @@ use toml::{
 
 use super::{
     Place,
-    diagnostic::{Code, Diagnostic, Span, nearest},
+    diagnostic::{Code, Diagnostic, Severity, Span, nearest},
 };
 
 /// More findings than anybody reads.
@@ -104,6 +104,14 @@ impl<'t> Document<'t> {
         if findings.len() < MOST_FINDINGS && !findings.contains(&finding) {
             findings.push(finding);
         }
+    }
+
+    /// Whether something is wrong so far, and not only odd.
+    pub(super) fn has_errors(&self) -> bool {
+        let findings = self.findings.borrow();
+        findings
+            .iter()
+            .any(|(_, finding)| finding.severity == Severity::Error)
     }
 
     /// What was found, in the order of the file.

@@ -20,8 +20,12 @@ use super::{
 /// Give up beyond this many combinations of values.
 const MOST_WORLDS: usize = 20_000;
 
-/// Notes what is found about protections and rules.
+/// Notes what is found about protections and rules. What was read with mistakes is not what its author
+/// meant, so then nothing is said.
 pub(super) fn check(document: &Document<'_>, rules: &Rules) {
+    if document.has_errors() {
+        return;
+    }
     for (protect, span) in &rules.protects {
         if never(&[(&protect.when, true)]) {
             let message = format!("nothing can ever meet protect `{}`", protect.name);

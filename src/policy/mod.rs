@@ -22,7 +22,9 @@ use std::{collections::BTreeSet, path::PathBuf};
 pub use condition::{Condition, Facts};
 pub use diagnostic::Diagnostic;
 pub use load::{LoadError, Loaded, find};
-pub use verdict::{Decision, TestResult, Verdict, protection, run_tests, verdict, verdict_during};
+pub use verdict::{
+    Decision, TestResult, Tried, Verdict, explain, protection, run_tests, verdict, verdict_during,
+};
 
 use crate::domain::{AudioFormat, Class, ContentHash, LinkForm, PlaylistId, Provenance};
 
@@ -31,6 +33,8 @@ use crate::domain::{AudioFormat, Class, ContentHash, LinkForm, PlaylistId, Prove
 pub struct Policy {
     /// Which file it came from.
     pub source: PolicySource,
+    /// `[state] path`: the state database; absolute. `None`: in the home folder.
+    pub state_path: Option<PathBuf>,
     pub library: LibraryPolicy,
     pub tidal: TidalPolicy,
     pub download: DownloadPolicy,

@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::{
     Denied, Freeze, Outcome, Place, PlaylistRemoved, Policy, Protect, SyncMode, TrackRemoved,
-    condition::{Fact, Facts, Truth},
+    condition::{Fact, Facts, Finding, Truth},
     glob,
 };
 use crate::domain::Class;
@@ -83,6 +83,31 @@ impl Decision {
     }
 }
 
+impl From<&Outcome> for Decision {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Keep => Self::Keep,
+            Outcome::Trash => Self::Trash,
+            Outcome::Dedupe => Self::Dedupe,
+            Outcome::Upgrade => Self::Upgrade,
+            Outcome::Archive(folder) => Self::Archive(folder.clone()),
+        }
+    }
+}
+
+impl Denied {
+    /// As written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trash => "trash",
+            Self::Remove => "remove",
+            Self::Move => "move",
+            Self::Change => "change",
+        }
+    }
+}
+
 impl By {
     /// The words of [`By`]'s text.
     pub const WORDS: [&str; 6] = [
@@ -97,7 +122,8 @@ impl By {
 
 /// What the policy decides, outside any freeze.
 ///
-/// Facts with a `file.*` are about a file; with a `playlist.*` and none of a file, about a playlist.
+/// Facts with a `file.*` are about a file; with a `playlist.*` and none of a file, about a playlist. A
+/// protection from the trash keeps a file from an upgrade too: the old file would go there.
 #[must_use]
 pub fn verdict(policy: &Policy, facts: &Facts) -> Verdict {
     verdict_during(policy, facts, None)
@@ -154,6 +180,51 @@ pub fn protection<'p>(policy: &'p Policy, facts: &Facts, denied: Denied) -> Opti
         .protects
         .iter()
         .find(|protect| protect.deny.contains(&denied) && protect.when.holds(facts))
+}
+
+/// One protection or rule, tried on some facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// [`By::Protect`] or [`By::Rule`].
+    pub by: By,
+    pub name: String,
+    pub at: Place,
+    /// What it would do: `deny trash, remove`, `trash`.
+    pub would: String,
+    /// Whether it fits; `Unknown` where a fact is missing.
+    pub truth: Truth,
+    /// Every test of its condition.
+    pub findings: Vec<Finding>,
+}
+
+/// Every protection and rule in the order in which they count, yes or no, and why. What decides in the
+/// end is [`verdict`].
+#[must_use]
+pub fn explain(policy: &Policy, facts: &Facts) -> Vec<Tried> {
+    let tried = |by, name: &str, at: &Place, when: &super::Condition, would: String| Tried {
+        by,
+        name: name.to_owned(),
+        at: at.clone(),
+        would,
+        truth: when.truth(facts),
+        findings: when.explain(facts),
+    };
+    let protects = policy.protects.iter().map(|protect| {
+        let denied: Vec<&str> = protect.deny.iter().map(|denied| denied.as_str()).collect();
+        let would = format!("deny {}", denied.join(", "));
+        tried(
+            By::Protect,
+            &protect.name,
+            &protect.at,
+            &protect.when,
+            would,
+        )
+    });
+    let rules = policy.rules.iter().map(|rule| {
+        let would = Decision::from(&rule.then).to_string();
+        tried(By::Rule, &rule.name, &rule.at, &rule.when, would)
+    });
+    protects.chain(rules).collect()
 }
 
 /// Runs `[[test]]`.
@@ -217,13 +288,7 @@ fn by_rule(policy: &Policy, facts: &Facts, subject: Subject) -> Option<Verdict> 
         .iter()
         .find(|rule| subject.takes(&rule.then) && rule.when.holds(facts))?;
     Some(Verdict {
-        decision: match &rule.then {
-            Outcome::Keep => Decision::Keep,
-            Outcome::Trash => Decision::Trash,
-            Outcome::Dedupe => Decision::Dedupe,
-            Outcome::Upgrade => Decision::Upgrade,
-            Outcome::Archive(folder) => Decision::Archive(folder.clone()),
-        },
+        decision: Decision::from(&rule.then),
         by: By::Rule,
         name: rule.name.clone(),
         at: rule.at.clone(),

@@ -2,6 +2,8 @@
 
 mod conditions;
 mod language;
+mod library;
+mod paths;
 mod rules;
 mod sections;
 
@@ -18,8 +20,9 @@ use super::{
 use crate::domain::ContentHash;
 
 /// The tables and keys at the top.
-const TOP: [&str; 18] = [
+const TOP: [&str; 19] = [
     "version",
+    "state",
     "library",
     "tidal",
     "download",
@@ -94,7 +97,8 @@ fn read(top: &Table<'_>, surroundings: &Surroundings<'_>, source: PolicySource) 
     rules::archive_templates(top, &my_tags);
     let policy = Policy {
         source,
-        library: sections::library(top, surroundings),
+        state_path: library::state_path(top, surroundings),
+        library: library::library(top, surroundings),
         tidal: sections::tidal(top, surroundings),
         download: sections::download(top),
         rekordbox: sections::rekordbox(top, surroundings),
