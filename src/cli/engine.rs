@@ -16,30 +16,31 @@ use crate::{
         settings::Settings,
         ui::Ui,
     },
-    desired::{DesiredState, desire, is_copy},
+    desired::{desire, is_copy},
     diff::{diff, identity},
     domain::{AudioFile, Observed, PlaylistId, TidalReading},
     edge::{
         download::CommandDownloader,
         local::{LocalReader as _, cache::FileCache, folder::LibraryFolder},
         rekordbox::{
-            RekordboxError, locate,
+            RekordboxError, RekordboxReader as _, locate,
             masterdb::{MasterDb, MasterDbOptions},
         },
         store::{
-            HistoryFilter, NewSnapshot, StateReader as _, StateStore as _,
+            ApplyRow, ApplyStatus, HistoryFilter, NewSnapshot, OperationStatus, StateReader as _,
+            StateStore as _,
             sqlite::{SqliteStore, StoreOptions},
         },
         tidal::{
-            Progress, ReadOptions, SnapshotFile, TidalApi, TidalError, TidalMemory, TidalService,
+            ReadOptions, SnapshotFile, TidalApi, TidalError, TidalMemory, TidalService,
             TidalSettings, snapshot,
         },
     },
     observe::{Observation, observe},
     plan::{
         Plan, PlanInput, canonical,
-        document::{Mode, PlanMeta},
-        guard::Allow,
+        document::{Check, Mode, PlanMeta},
+        guard::{self, Allow, Moment},
         plan, protected,
     },
     policy::{Policy, RekordboxDatabase},
@@ -70,7 +71,6 @@ pub struct Request {
 pub struct Made {
     pub plan: Plan,
     pub observation: Observation,
-    pub desired: DesiredState,
 }
 
 /// Where TIDAL is read.
@@ -275,7 +275,7 @@ impl Engine {
             if planned.unhashed.is_empty() {
                 let meta = self.meta(&observation, &request.inputs);
                 let plan = canonical::seal(planned.body, meta);
-                return Ok(Made { plan, observation, desired });
+                return Ok(Made { plan, observation });
             }
             for path in &planned.unhashed {
                 let hash = self.library.hash(path)?;
@@ -320,8 +320,8 @@ impl Engine {
         let mut past: BTreeMap<Timestamp, u64> = BTreeMap::new();
         for row in self.store.history(&filter).await? {
             let removes = row.action == "remove" && row.mode != "undo";
-            let counts = row.apply_status != crate::edge::store::ApplyStatus::Undone
-                && row.status == crate::edge::store::OperationStatus::Completed;
+            let counts = row.apply_status != ApplyStatus::Undone
+                && row.status == OperationStatus::Completed;
             if removes && counts {
                 *past.entry(row.at).or_default() += 1;
             }
@@ -334,33 +334,38 @@ impl Engine {
         Ok(last.and_then(|snapshot| usize::try_from(snapshot.track_count).ok()))
     }
 
-    /// Remembers how many files the library has, for gate TC102.
-    ///
-    /// # Errors
-    /// When the state database cannot be written.
-    pub async fn keep_file_count(&mut self) -> Result<(), CliError> {
-        let library = self.library.scan()?;
-        if !library.is_complete() {
-            return Ok(());
-        }
-        let _ = self.library.save_cache(&cache_path(&self.db));
-        let files = library.value.files.len();
-        let snapshot = NewSnapshot {
-            kind: "local",
-            data: &serde_json::json!({ "files": files }).to_string(),
-            playlist_count: 0,
-            track_count: i64::try_from(files).unwrap_or(i64::MAX),
-            complete: true,
-            at: Timestamp::now(),
-        };
-        Ok(self.store.save_snapshot(snapshot).await?)
-    }
-
     /// The download command of the policy.
     #[must_use]
     pub fn downloader(&self) -> CommandDownloader {
         CommandDownloader::new(&self.policy.download, self.policy.matching.duration_tolerance)
     }
+}
+
+/// Remembers how many files the library has, for gate TC102.
+///
+/// # Errors
+/// When the state database cannot be written.
+pub async fn keep_file_count(
+    library: &mut LibraryFolder,
+    store: &mut SqliteStore,
+    db: &Path,
+) -> Result<(), CliError> {
+    let scanned = library.scan()?;
+    // A cache that cannot be written costs time and nothing else.
+    let _ = library.save_cache(&cache_path(db));
+    if !scanned.is_complete() {
+        return Ok(());
+    }
+    let files = scanned.value.files.len();
+    let snapshot = NewSnapshot {
+        kind: "local",
+        data: &serde_json::json!({ "files": files }).to_string(),
+        playlist_count: 0,
+        track_count: i64::try_from(files).unwrap_or(i64::MAX),
+        complete: true,
+        at: Timestamp::now(),
+    };
+    Ok(store.save_snapshot(snapshot).await?)
 }
 
 /// The scan's cache lies beside the state database; deleting it costs time only.
@@ -464,7 +469,62 @@ fn tell_problems(observation: &Observation, ui: &Ui) {
     }
 }
 
-/// Draws a reading of TIDAL on the terminal.
-pub fn draw(ui: &Ui) -> impl Fn(&Progress) + '_ {
-    |progress| ui.detail(format!("{} of {} entries", progress.items, progress.of_items))
+
+impl Engine {
+    /// The gates of the moment, which are no part of a plan: freeze, Rekordbox, room on the disk.
+    #[must_use]
+    pub fn moment(&self, plan: &Plan) -> Vec<Check> {
+        let running = match &self.rekordbox {
+            Some(rekordbox) if touches_rekordbox(plan) => rekordbox.running(),
+            Some(_) | None => Ok(Vec::new()),
+        };
+        let running = running.map_err(|error| error.to_string());
+        let needed = plan.body.actions.iter().map(|action| action.estimate.bytes_down).sum();
+        let moment = Moment {
+            now: &Zoned::now(),
+            rekordbox: running.as_deref().map_err(String::as_str),
+            free: self.library.free_bytes().ok(),
+            needed,
+        };
+        guard::moment(&self.policy, &plan.body.actions, &moment)
+    }
+
+    /// TIDAL asked again, from where the plan had it; `None` when nobody can be asked.
+    ///
+    /// # Errors
+    /// When it is asked and does not answer.
+    pub async fn fresh_reading(
+        &self,
+        plan: &Plan,
+        ui: &Ui,
+    ) -> Result<Option<TidalReading>, CliError> {
+        let file = plan.meta.tidal_file.as_ref().map(PathBuf::from);
+        let inputs = PlanInputs { desired: file, ..PlanInputs::default() };
+        let source = self.tidal(&inputs, ui).await?;
+        let observed = source.read().await?;
+        Ok(observed.is_complete().then_some(observed.value))
+    }
+
+    /// Who runs this: the system's user name.
+    #[must_use]
+    pub fn who(&self) -> String {
+        let names = ["USER", "LOGNAME", "USERNAME"];
+        names.iter().find_map(|name| self.settings.around.variable(name)).unwrap_or_default()
+    }
+
+    /// The run that `--resume` goes on with: the interrupted one, or the last if it ended in part.
+    ///
+    /// # Errors
+    /// When the state database cannot be read.
+    pub async fn resumable(&self) -> Result<Option<ApplyRow>, CliError> {
+        if let Some(row) = self.store.unfinished().await? {
+            return Ok(Some(row));
+        }
+        let last = self.store.applies().await?.into_iter().next();
+        Ok(last.filter(|row| row.status == ApplyStatus::Partial))
+    }
+}
+
+fn touches_rekordbox(plan: &Plan) -> bool {
+    plan.body.actions.iter().any(|action| action.effect.kind().starts_with("rb."))
 }

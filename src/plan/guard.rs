@@ -240,11 +240,15 @@ pub fn check(input: &GuardInput<'_>) -> Vec<Check> {
     checks.extend(per_playlist(input, &removals));
     checks.push(rolling(input, &removals));
     if let Some(moment) = &input.moment {
-        checks.push(freeze(input, moment));
-        checks.push(rekordbox(input, moment));
-        checks.push(headroom(moment));
+        checks.extend(self::moment(input.policy, input.actions, moment));
     }
     checks
+}
+
+/// The gates of the moment: freeze, Rekordbox, room on the disk.
+#[must_use]
+pub fn moment(policy: &Policy, actions: &[Action], moment: &Moment<'_>) -> Vec<Check> {
+    vec![freeze(policy, actions, moment), rekordbox(actions, moment), headroom(moment)]
 }
 
 /// The freeze that is on, if any. One whose time zone is unknown here is on: what cannot be told
@@ -478,13 +482,12 @@ fn rolling(input: &GuardInput<'_>, removals: &Removals) -> Check {
     allowed_or_refused(check, input.allow, Allowable::Remove, now, &text)
 }
 
-fn freeze(input: &GuardInput<'_>, moment: &Moment<'_>) -> Check {
+fn freeze(policy: &Policy, actions: &[Action], moment: &Moment<'_>) -> Check {
     let name = "freeze";
-    let Some(freeze) = freeze_active(input.policy, moment.now) else {
+    let Some(freeze) = freeze_active(policy, moment.now) else {
         return passed("TC501", name);
     };
-    let frozen = input
-        .actions
+    let frozen = actions
         .iter()
         .filter(|action| !freeze.allow.contains(&action.class))
         .count();
@@ -505,10 +508,10 @@ fn freeze(input: &GuardInput<'_>, moment: &Moment<'_>) -> Check {
     )
 }
 
-fn rekordbox(input: &GuardInput<'_>, moment: &Moment<'_>) -> Check {
+fn rekordbox(actions: &[Action], moment: &Moment<'_>) -> Check {
     let check = passed("TC502", "Rekordbox closed");
     let touches = |action: &Action| action.effect.kind().starts_with("rb.");
-    if !input.actions.iter().any(touches) {
+    if !actions.iter().any(touches) {
         return check;
     }
     let text = match moment.rekordbox {
