@@ -72,7 +72,12 @@ impl FileFacts {
 /// opened for reading.
 #[must_use]
 pub fn read_file(path: &Path) -> FileFacts {
-    match read_stable(path) {
+    let regular = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    if path.exists() && !regular {
+        return FileFacts::failed(promised(path), "is no regular file".to_owned());
+    }
+    let real = std::fs::canonicalize(path);
+    match read_stable(real.as_deref().unwrap_or(path), promised(path)) {
         Reading::Certain(facts, _) | Reading::Doubtful(facts) => facts,
         Reading::Gone => FileFacts::failed(promised(path), "is not there".to_owned()),
     }
@@ -91,15 +96,11 @@ pub(super) enum Reading {
 /// How often a file that changes under our eyes is read again.
 const TRIES: usize = 3;
 
-/// Reads one file until it holds still.
-pub(super) fn read_stable(path: &Path) -> Reading {
-    let named = promised(path);
+/// Reads one file, whose name promises `named` and which a walk saw as a regular one, until it holds
+/// still.
+pub(super) fn read_stable(path: &Path, named: AudioFormat) -> Reading {
     for _ in 0..TRIES {
-        let opened = volume::open_regular(path).and_then(|file| {
-            let before = volume::stat_of(&file.metadata()?);
-            Ok((file, before))
-        });
-        let (file, before) = match opened {
+        let (file, before) = match volume::open_seen(path) {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Reading::Gone,
             Err(error) => {

@@ -153,7 +153,12 @@ fn read_into(
         facts.note(format!("holds {is:?}, although its name says {says}"));
     }
     match kind {
-        Kind::Mpeg => trailing_tags(view, facts, gathered)?,
+        Kind::Mpeg => {
+            trailing_tags(view, facts, gathered)?;
+            if misses_frames(view, base)? {
+                facts.note("is cut off: audio is missing");
+            }
+        }
         Kind::Wav | Kind::Aiff => {
             let iff = if kind == Kind::Wav {
                 Iff::Wav
@@ -225,6 +230,27 @@ fn trailing_tags(
         gathered.fill_from(v1);
     }
     Ok(())
+}
+
+/// Whether the Xing header of the frame at `base` counts more bytes than there are. Some writers count
+/// a little differently, so only a part that can be heard matters.
+fn misses_frames(view: &mut View<'_>, base: u64) -> std::io::Result<bool> {
+    let frame = view.peek(base, 64)?;
+    let mark = frame
+        .windows(4)
+        .position(|bytes| bytes == b"Xing" || bytes == b"Info");
+    let Some(fields) = mark.and_then(|at| frame.get(at + 4..at + 16)) else {
+        return Ok(false);
+    };
+    let number = |at: usize| {
+        let bytes = fields
+            .get(at..at + 4)
+            .and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(0, u32::from_be_bytes)
+    };
+    let has_both_counts = number(0) & 0b11 == 0b11;
+    let there = view.length().saturating_sub(base);
+    Ok(has_both_counts && u64::from(number(8)) > there + there / 20)
 }
 
 /// Whether a top-level atom of an MP4 file reaches beyond its end.
