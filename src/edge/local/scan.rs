@@ -106,10 +106,14 @@ fn io_error(doing: &'static str, path: &Path, source: io::Error) -> LocalError {
 }
 
 /// What is known of one found file, by its place in the list.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are audio; boxes would cost a hundred thousand allocations"
+)]
 enum Learnt {
     /// It must be opened.
     Nothing(Found),
-    Audio(Box<AudioFile>),
+    Audio(AudioFile),
     Playlist(SidecarFile),
     /// It is gone, or cannot be hashed: why.
     Lost(Problem),
@@ -234,10 +238,10 @@ fn read_once(
             .find_map(|(_, learnt, certain)| match learnt {
                 Learnt::Audio(twin) if *certain && promise(&twin.path) == promise(&file.path) => {
                     let path = file.path.clone();
-                    Some(Learnt::Audio(Box::new(AudioFile {
+                    Some(Learnt::Audio(AudioFile {
                         path,
-                        ..(**twin).clone()
-                    })))
+                        ..twin.clone()
+                    }))
                 }
                 _ => None,
             });
@@ -290,7 +294,7 @@ fn audio_of(
     facts: FileFacts,
     hash: Option<ContentHash>,
 ) -> Learnt {
-    Learnt::Audio(Box::new(AudioFile {
+    Learnt::Audio(AudioFile {
         path,
         stat,
         format: facts.format,
@@ -301,7 +305,7 @@ fn audio_of(
         bit_depth: facts.bit_depth,
         hash,
         problem: facts.problem,
-    }))
+    })
 }
 
 /// The hash of the file, unless it is no longer the one that `stat` tells of.
@@ -327,7 +331,7 @@ fn assemble(
     let mut problems = walked.problems;
     for file in learnt.files {
         match file {
-            Learnt::Audio(audio) => library.files.push(*audio),
+            Learnt::Audio(audio) => library.files.push(audio),
             Learnt::Playlist(sidecar) => library.sidecars.push(sidecar),
             Learnt::Lost(problem) => problems.push(problem),
             // Every file was either known or read.

@@ -1,16 +1,18 @@
 //! What an audio file says of itself, read without trusting a byte of it, and the few tags we write.
 //!
 //! Files come from strangers: tags nest until a reader's stack overflows, swell from kilobytes to
-//! gigabytes, or hold a hundred thousand frames. So the tag structures that can do so (`ID3v2`, APE, the
-//! chunks of WAV and AIFF) are walked by bounded readers of our own, and lofty reads lengths, Vorbis
-//! comments and MP4 atoms through a [`view::View`] that stops it when it asks for too much. Own readers
-//! have a second use: they see the ISRC wherever a downloader put it, and skip pictures unread.
+//! gigabytes, or hold a hundred thousand frames. So tags are walked by bounded readers of our own, one
+//! for each structure, which step over pictures unread and find the ISRC wherever a downloader put it.
+//! lofty tells the lengths, reads Ogg, and writes; it sees the file through a [`view::View`] that stops
+//! it when it asks for too much.
 
 mod ape;
 mod audio;
 mod chunks;
+mod flac;
 mod gathered;
 mod id3;
+mod mp4;
 mod view;
 mod write;
 
