@@ -262,7 +262,7 @@ fn nested_frames_do_not_overflow_the_stack() {
 fn packed_frames_are_not_blown_up() {
     use std::io::Write as _;
     let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
-    packer.write_all(&vec![b'x'; 200 << 20]).unwrap();
+    packer.write_all(&vec![b'x'; 64 << 20]).unwrap();
     let packed = [vec![0x0c, 0, 0, 0], packer.finish().unwrap()].concat();
     let frames = [
         id3_frame(4, b"TIT2", 0x0009, &packed),
@@ -303,6 +303,15 @@ fn empty_and_cut_files_are_problems_of_their_own() {
             .unwrap()
             .contains("cut off")
     );
+    let mut counted = mp3_frames(100);
+    let size = u32::try_from(counted.len()).unwrap();
+    counted[36..40].copy_from_slice(b"Xing");
+    counted[40..44].copy_from_slice(&3_u32.to_be_bytes());
+    counted[44..48].copy_from_slice(&99_u32.to_be_bytes());
+    counted[48..52].copy_from_slice(&size.to_be_bytes());
+    assert_eq!(read("a.mp3", &counted).problem, None);
+    let facts = read("a.mp3", &counted[..30_000]);
+    assert!(facts.problem.unwrap().contains("cut off"));
     let bytes = m4a(&ilst_text(b"\xa9nam", "T"));
     let facts = read("a.m4a", &bytes[..bytes.len() - 100]);
     assert!(facts.problem.unwrap().contains("cut off"));
@@ -329,7 +338,7 @@ fn no_cut_or_flipped_byte_breaks_a_reader() {
     let (_folder, path) = file("x", b"");
     for (name, bytes) in samples {
         let path = path.with_file_name(name);
-        for at in 0..bytes.len().min(400) {
+        for at in (0..bytes.len().min(400)).step_by(3) {
             fs::write(&path, &bytes[..at]).unwrap();
             _ = read_file(&path);
             let mut flipped = bytes.clone();
