@@ -47,7 +47,7 @@ impl Checker<'_> {
         let lists = lists.iter().map(String::as_str).collect();
         self.expect_none(
             "SELECT json_group_array(list) FROM (SELECT PlaylistID list FROM djmdSongPlaylist \
-             WHERE PlaylistID IN (SELECT value FROM json_each(?1)) AND rb_local_deleted = 0 \
+             WHERE PlaylistID IN (SELECT value FROM json_each(?1)) AND coalesce(rb_local_deleted, 0) = 0 \
              GROUP BY PlaylistID HAVING min(TrackNo) <> 1 OR max(TrackNo) <> count(*) \
              OR count(DISTINCT TrackNo) <> count(*))",
             lists,
@@ -77,57 +77,57 @@ impl Checker<'_> {
             (
                 Table::SongPlaylist,
                 "SELECT json_group_array(s.ID) FROM djmdSongPlaylist s \
-                 LEFT JOIN djmdContent c ON c.ID = s.ContentID AND c.rb_local_deleted = 0 \
-                 LEFT JOIN djmdPlaylist p ON p.ID = s.PlaylistID AND p.rb_local_deleted = 0 \
-                 WHERE s.ID IN (SELECT value FROM json_each(?1)) AND s.rb_local_deleted = 0 \
+                 LEFT JOIN djmdContent c ON c.ID = s.ContentID AND coalesce(c.rb_local_deleted, 0) = 0 \
+                 LEFT JOIN djmdPlaylist p ON p.ID = s.PlaylistID AND coalesce(p.rb_local_deleted, 0) = 0 \
+                 WHERE s.ID IN (SELECT value FROM json_each(?1)) AND coalesce(s.rb_local_deleted, 0) = 0 \
                  AND (c.ID IS NULL OR p.ID IS NULL OR p.Attribute <> 0)",
                 "a playlist entry would refer to nothing",
             ),
             (
                 Table::SongMyTag,
                 "SELECT json_group_array(s.ID) FROM djmdSongMyTag s \
-                 LEFT JOIN djmdContent c ON c.ID = s.ContentID AND c.rb_local_deleted = 0 \
-                 LEFT JOIN djmdMyTag t ON t.ID = s.MyTagID AND t.rb_local_deleted = 0 \
-                 WHERE s.ID IN (SELECT value FROM json_each(?1)) AND s.rb_local_deleted = 0 \
+                 LEFT JOIN djmdContent c ON c.ID = s.ContentID AND coalesce(c.rb_local_deleted, 0) = 0 \
+                 LEFT JOIN djmdMyTag t ON t.ID = s.MyTagID AND coalesce(t.rb_local_deleted, 0) = 0 \
+                 WHERE s.ID IN (SELECT value FROM json_each(?1)) AND coalesce(s.rb_local_deleted, 0) = 0 \
                  AND (c.ID IS NULL OR t.ID IS NULL OR t.Attribute <> 0)",
                 "a MyTag link would refer to nothing",
             ),
             (
                 Table::Content,
                 "SELECT json_group_array(c.ID) FROM djmdContent c \
-                 WHERE c.ID IN (SELECT value FROM json_each(?1)) AND c.rb_local_deleted = 0 AND ( \
+                 WHERE c.ID IN (SELECT value FROM json_each(?1)) AND coalesce(c.rb_local_deleted, 0) = 0 AND ( \
                  (coalesce(c.ArtistID, '') NOT IN ('', '0') AND NOT EXISTS (SELECT 1 FROM \
-                 djmdArtist a WHERE a.ID = c.ArtistID AND a.rb_local_deleted = 0)) OR \
+                 djmdArtist a WHERE a.ID = c.ArtistID AND coalesce(a.rb_local_deleted, 0) = 0)) OR \
                  (coalesce(c.AlbumID, '') NOT IN ('', '0') AND NOT EXISTS (SELECT 1 FROM \
-                 djmdAlbum a WHERE a.ID = c.AlbumID AND a.rb_local_deleted = 0)) OR \
+                 djmdAlbum a WHERE a.ID = c.AlbumID AND coalesce(a.rb_local_deleted, 0) = 0)) OR \
                  (coalesce(c.GenreID, '') NOT IN ('', '0') AND NOT EXISTS (SELECT 1 FROM \
-                 djmdGenre a WHERE a.ID = c.GenreID AND a.rb_local_deleted = 0)))",
+                 djmdGenre a WHERE a.ID = c.GenreID AND coalesce(a.rb_local_deleted, 0) = 0)))",
                 "a track would refer to no artist, album or genre",
             ),
             (
                 Table::Content,
                 "SELECT json_group_array(s.ContentID) FROM (SELECT ContentID FROM \
                  djmdSongPlaylist WHERE ContentID IN (SELECT value FROM json_each(?1)) AND \
-                 rb_local_deleted = 0 UNION ALL SELECT ContentID FROM djmdSongMyTag WHERE ContentID \
-                 IN (SELECT value FROM json_each(?1)) AND rb_local_deleted = 0) s \
+                 coalesce(rb_local_deleted, 0) = 0 UNION ALL SELECT ContentID FROM djmdSongMyTag WHERE ContentID \
+                 IN (SELECT value FROM json_each(?1)) AND coalesce(rb_local_deleted, 0) = 0) s \
                  WHERE NOT EXISTS (SELECT 1 FROM djmdContent c WHERE c.ID = s.ContentID \
-                 AND c.rb_local_deleted = 0)",
+                 AND coalesce(c.rb_local_deleted, 0) = 0)",
                 "a track that is in use would go away",
             ),
             (
                 Table::Playlist,
                 "SELECT json_group_array(s.PlaylistID) FROM djmdSongPlaylist s \
                  WHERE s.PlaylistID IN (SELECT value FROM json_each(?1)) \
-                 AND s.rb_local_deleted = 0 AND NOT EXISTS (SELECT 1 FROM djmdPlaylist p \
-                 WHERE p.ID = s.PlaylistID AND p.rb_local_deleted = 0)",
+                 AND coalesce(s.rb_local_deleted, 0) = 0 AND NOT EXISTS (SELECT 1 FROM djmdPlaylist p \
+                 WHERE p.ID = s.PlaylistID AND coalesce(p.rb_local_deleted, 0) = 0)",
                 "a playlist would go away and leave its entries",
             ),
             (
                 Table::MyTag,
                 "SELECT json_group_array(s.MyTagID) FROM djmdSongMyTag s \
                  WHERE s.MyTagID IN (SELECT value FROM json_each(?1)) \
-                 AND s.rb_local_deleted = 0 AND NOT EXISTS (SELECT 1 FROM djmdMyTag t \
-                 WHERE t.ID = s.MyTagID AND t.rb_local_deleted = 0)",
+                 AND coalesce(s.rb_local_deleted, 0) = 0 AND NOT EXISTS (SELECT 1 FROM djmdMyTag t \
+                 WHERE t.ID = s.MyTagID AND coalesce(t.rb_local_deleted, 0) = 0)",
                 "a MyTag that is in use would go away",
             ),
         ];
@@ -161,8 +161,8 @@ impl Checker<'_> {
         self.expect_none(
             "SELECT json_group_array(DISTINCT s.ID) FROM djmdSongMyTag s JOIN djmdSongMyTag o \
              ON o.ContentID = s.ContentID AND o.MyTagID = s.MyTagID AND o.ID <> s.ID \
-             AND o.rb_local_deleted = 0 \
-             WHERE s.ID IN (SELECT value FROM json_each(?1)) AND s.rb_local_deleted = 0",
+             AND coalesce(o.rb_local_deleted, 0) = 0 \
+             WHERE s.ID IN (SELECT value FROM json_each(?1)) AND coalesce(s.rb_local_deleted, 0) = 0",
             self.net.ids(Table::SongMyTag),
             "a track would have the same MyTag twice",
         )
@@ -173,11 +173,11 @@ impl Checker<'_> {
     async fn tree(&mut self) -> Result<(), RekordboxError> {
         self.expect_none(
             "WITH RECURSIVE up(node, above, steps) AS ( \
-             SELECT ID, ParentID, 0 FROM djmdPlaylist WHERE rb_local_deleted = 0 AND \
+             SELECT ID, ParentID, 0 FROM djmdPlaylist WHERE coalesce(rb_local_deleted, 0) = 0 AND \
              (ID IN (SELECT value FROM json_each(?1)) \
              OR ParentID IN (SELECT value FROM json_each(?1))) \
              UNION ALL SELECT up.node, p.ParentID, up.steps + 1 FROM up JOIN djmdPlaylist p \
-             ON p.ID = up.above AND p.rb_local_deleted = 0 AND p.Attribute = 1 \
+             ON p.ID = up.above AND coalesce(p.rb_local_deleted, 0) = 0 AND p.Attribute = 1 \
              WHERE up.steps < 1000) \
              SELECT json_group_array(node) FROM (SELECT node FROM up GROUP BY node \
              HAVING sum(above = 'root') <> 1)",
