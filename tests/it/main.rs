@@ -1,4 +1,9 @@
 //! The integration tests: one binary, one folder.
 
+mod rekordbox;
+mod rekordbox_oracle;
+mod rekordbox_read;
+mod rekordbox_safety;
+mod rekordbox_write;
 mod shape;
 mod tidal;
