@@ -38,13 +38,23 @@ pub(super) fn build(base: &BaseUrl, timing: &Timing) -> Result<reqwest::Client, 
     }
 }
 
-/// Sends and reads to the end of the body, within `limit`. What is wrong is said without the address,
-/// which may hold a code.
-pub(super) async fn send(request: RequestBuilder, limit: Duration) -> Result<Reply, String> {
+/// Why there is no reply. It is said without the address, which may hold a code.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unanswered {
+    /// The service may still be at work on it.
+    #[error("no answer within {} s", .0.as_secs_f32().ceil())]
+    TooLate(Duration),
+    /// The connection failed, or the reply was cut off.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Sends and reads to the end of the body, within `limit`.
+pub(super) async fn send(request: RequestBuilder, limit: Duration) -> Result<Reply, Unanswered> {
     match tokio::time::timeout(limit, receive(request)).await {
         Ok(Ok(reply)) => Ok(reply),
-        Ok(Err(error)) => Err(describe(error)),
-        Err(_) => Err(format!("no answer within {} s", limit.as_secs_f32().ceil())),
+        Ok(Err(error)) => Err(Unanswered::Broken(describe(error))),
+        Err(_) => Err(Unanswered::TooLate(limit)),
     }
 }
 

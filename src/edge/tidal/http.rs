@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::{
-    TidalError, client,
+    TidalError,
+    client::{self, Unanswered},
     settings::{BaseUrl, Timing},
     throttle::{Throttle, TooLong, jitter, retry_after},
     tokens::TokenKeeper,
@@ -22,13 +23,13 @@ use super::{
 };
 
 /// How often an address is asked that fails for no fault of ours.
-const TRIES: u32 = 8;
+const TRIES: u32 = 12;
 /// How often an address is asked that is refused for going too fast.
 const TRIES_TOO_FAST: u32 = 12;
 /// How often an address is asked that is refused for a reason: live services refuse wrongly now and then.
 const TRIES_REFUSED: u32 = 2;
-/// 403 has been seen as an answer to going too fast; 409 as one to an edit in progress.
-const TRIES_FORBIDDEN: u32 = 3;
+/// 403 has been seen as an answer to going too fast, and 409 is one to an edit in progress.
+const TRIES_FORBIDDEN: u32 = 4;
 /// After so many addresses were given up, further ones get little patience…
 const GIVEN_UP_SHORT: u32 = 3;
 /// …and after so many the reading ends.
@@ -77,7 +78,7 @@ enum Verdict<T> {
     Good(Document<T>),
     /// 401.
     Unauthorised(String),
-    /// 429, or 503 with a time to come back at.
+    /// 429, or a 503 or 403 with a time to come back at.
     TooFast(Option<Duration>),
     /// Worth another try.
     Again(String),
@@ -196,9 +197,11 @@ impl Http {
         &self,
         url: &reqwest::Url,
         token: &str,
-    ) -> Result<(Instant, Result<client::Reply, String>), Fault> {
+    ) -> Result<(Instant, Result<client::Reply, Unanswered>), Fault> {
         let deadline = self.deadline();
-        let permit = match self.throttle.admit(deadline).await {
+        // A wait that the service asks for is no outage, so it may last longer than one.
+        let patience = deadline + self.timing.outage / 2;
+        let permit = match self.throttle.admit(patience).await {
             Ok(permit) => permit,
             Err(TooLong(wait)) => {
                 let seconds = wait.as_secs() + 1;
@@ -217,7 +220,10 @@ impl Http {
         self.sent.fetch_add(1, Ordering::Relaxed);
         let limit = self.timing.request.min(left.max(Duration::from_secs(1)));
         let reply = client::send(request, limit).await;
-        drop(permit);
+        match &reply {
+            Err(Unanswered::TooLate(_)) => self.throttle.abandon(permit),
+            Ok(_) | Err(Unanswered::Broken(_)) => drop(permit),
+        }
         tracing::debug!(
             path = url.path(),
             status = reply.as_ref().map_or(0, |reply| reply.status.as_u16()),
@@ -244,10 +250,12 @@ impl Http {
         if tries.failed >= limit || now.duration_since(first) >= self.timing.address {
             return Ok(Err(()));
         }
-        let doubled = self
-            .timing
-            .backoff
-            .saturating_mul(1 << (tries.failed - 1).min(6));
+        // Few tries, so that each may wait longer.
+        let first_wait = match limit {
+            TRIES_FORBIDDEN => self.timing.backoff * 2,
+            _ => self.timing.backoff,
+        };
+        let doubled = first_wait.saturating_mul(1 << (tries.failed - 1).min(6));
         let wait = jitter(doubled.min(self.timing.backoff_max));
         if now + wait >= self.deadline() {
             return Err(Fault::Fatal(TidalError::Unavailable(reason.to_owned())));
@@ -273,10 +281,10 @@ impl Http {
     }
 }
 
-fn judge<T: DeserializeOwned>(reply: Result<client::Reply, String>) -> Verdict<T> {
+fn judge<T: DeserializeOwned>(reply: Result<client::Reply, Unanswered>) -> Verdict<T> {
     let reply = match reply {
         Ok(reply) => reply,
-        Err(reason) => return Verdict::Again(reason),
+        Err(unanswered) => return Verdict::Again(unanswered.to_string()),
     };
     let status = reply.status;
     if status.is_success() {
@@ -289,7 +297,9 @@ fn judge<T: DeserializeOwned>(reply: Result<client::Reply, String>) -> Verdict<T
     let reason = format!("status {}: {}", status.as_u16(), wire::excerpt(&reply.body));
     match status {
         StatusCode::TOO_MANY_REQUESTS => Verdict::TooFast(after()),
-        StatusCode::SERVICE_UNAVAILABLE if reply.retry_after.is_some() => Verdict::TooFast(after()),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::FORBIDDEN if reply.retry_after.is_some() => {
+            Verdict::TooFast(after())
+        }
         StatusCode::UNAUTHORIZED => Verdict::Unauthorised(reason),
         StatusCode::FORBIDDEN | StatusCode::CONFLICT => Verdict::Forbidden(reason),
         StatusCode::NOT_FOUND | StatusCode::GONE => Verdict::Gone(reason),

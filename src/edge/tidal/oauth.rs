@@ -188,8 +188,8 @@ impl AuthService {
         let request = self.client.post(self.url.clone()).form(form);
         let reply = client::send(request, self.timing.request)
             .await
-            .map_err(|reason| Once::Again {
-                reason,
+            .map_err(|unanswered| Once::Again {
+                reason: unanswered.to_string(),
                 after: None,
             })?;
         let secrets: Vec<&str> = form

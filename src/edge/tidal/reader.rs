@@ -396,7 +396,7 @@ impl Reader<'_> {
                     return Ok((before.unwrap_or_default(), Trust::Failed(reason)));
                 }
             };
-            let fits = listed.key.count.is_none_or(|n| n as usize == rows.len());
+            let fits = self.fits(&rows, listed.key.count);
             let is_unique = unique(&rows);
             let agrees = before.as_ref() == Some(&rows);
             match (is_unique, fits, agrees) {
@@ -413,6 +413,20 @@ impl Reader<'_> {
             before = Some(rows);
         }
         Ok((before.unwrap_or_default(), Trust::Doubtful(doubt)))
+    }
+
+    /// Whether the counter can be right. Nobody knows whether TIDAL counts the entries whose tracks it
+    /// withholds, so that either is.
+    fn fits(&self, rows: &[Row], count: Option<u32>) -> bool {
+        let Some(count) = count.map(|count| count as usize) else {
+            return true;
+        };
+        let catalogue = self
+            .catalogue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let withheld = rows.iter().filter(|row| !catalogue.has(row)).count();
+        (rows.len() - withheld..=rows.len()).contains(&count)
     }
 
     async fn pass(&self, listed: &Listed, start: Option<Start>) -> Result<Ended<Row>, Fault> {
@@ -504,7 +518,7 @@ impl Reader<'_> {
             };
             let after = self.favorites_key().await?;
             let is_still = counter == after;
-            let fits = expected.is_none_or(|count| count as usize == rows.len());
+            let fits = self.fits(&rows, expected);
             counter = after;
             let agrees = before.as_ref() == Some(&rows);
             if is_still && unique_tracks(&rows) && (fits || agrees) {

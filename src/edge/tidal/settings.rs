@@ -224,7 +224,8 @@ pub struct Timing {
     pub backoff_max: Duration,
     /// How long one address may fail before it is given up.
     pub address: Duration,
-    /// How long the service may fail as a whole before the reading ends.
+    /// How long the service may fail as a whole before the reading ends. It may ask for waits of half
+    /// as long again.
     pub outage: Duration,
     /// For the user to log in.
     pub login: Duration,
@@ -243,7 +244,7 @@ impl Default for Timing {
             backoff: Duration::from_millis(500),
             backoff_max: Duration::from_secs(8),
             address: Duration::from_secs(40),
-            outage: Duration::from_secs(80),
+            outage: Duration::from_secs(60),
             login: Duration::from_secs(300),
         }
     }

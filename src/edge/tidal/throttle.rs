@@ -2,14 +2,17 @@
 
 use std::{
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
@@ -26,7 +29,8 @@ const MARGIN: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Throttle {
     pace: Mutex<Pace>,
-    in_flight: Semaphore,
+    in_flight: Arc<Semaphore>,
+    abandoned: Arc<AtomicUsize>,
     timing: Timing,
     memory: Option<PathBuf>,
 }
@@ -79,7 +83,8 @@ impl Throttle {
                 halved: None,
                 strikes: 0,
             }),
-            in_flight: Semaphore::new(timing.in_flight),
+            in_flight: Arc::new(Semaphore::new(timing.in_flight)),
+            abandoned: Arc::default(),
             timing: timing.clone(),
             memory,
         }
@@ -89,10 +94,9 @@ impl Throttle {
     ///
     /// # Errors
     /// [`TooLong`] when that would be after `deadline`.
-    pub(super) async fn admit(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, TooLong> {
-        let permit = self
-            .in_flight
-            .acquire()
+    pub(super) async fn admit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, TooLong> {
+        let permit = Arc::clone(&self.in_flight)
+            .acquire_owned()
             .await
             .expect("the semaphore is never closed");
         loop {
@@ -103,6 +107,22 @@ impl Throttle {
                 Some(at) => tokio::time::sleep_until(at).await,
             }
         }
+    }
+
+    /// A request that nobody waits for any more: the service may still be at work on it, so that it
+    /// counts as in flight for a while. At most half of what may be in flight is lost that way.
+    pub(super) fn abandon(&self, permit: OwnedSemaphorePermit) {
+        let limit = self.timing.in_flight / 2;
+        if self.abandoned.fetch_add(1, Ordering::Relaxed) >= limit {
+            self.abandoned.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        let (abandoned, time) = (Arc::clone(&self.abandoned), self.timing.request * 3);
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            abandoned.fetch_sub(1, Ordering::Relaxed);
+            drop(permit);
+        });
     }
 
     /// Takes the next slot if it is due, else says when it will be.

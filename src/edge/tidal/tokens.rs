@@ -295,10 +295,19 @@ impl TokenKeeper {
     /// Keeps what was learnt about the user beside the tokens.
     pub(super) async fn learn_user(&self, user: &TidalUser, username: Option<String>) {
         let mut held = self.held.lock().await;
-        if held.tokens.user.as_ref() != Some(user) || held.tokens.username != username {
-            held.tokens.user = Some(user.clone());
-            held.tokens.username = username;
-            let _ = self.file.save(&held.tokens);
+        if held.tokens.user.as_ref() == Some(user) && held.tokens.username == username {
+            return;
+        }
+        held.tokens.user = Some(user.clone());
+        held.tokens.username = username.clone();
+        let _lock = self.lock_file().await;
+        // Another process may have renewed them: only what is new to the file is added to it.
+        if let Ok(Some(stored)) = self.file.load() {
+            let _ = self.file.save(&Tokens {
+                user: Some(user.clone()),
+                username,
+                ..stored
+            });
         }
     }
 
@@ -306,11 +315,18 @@ impl TokenKeeper {
         if let Some(reason) = &held.revoked {
             return Err(TidalError::NotLoggedIn(reason.clone()));
         }
-        let _lock = lock(&self.file.path.with_file_name("token.lock")).await;
-        if let Some(tokens) = self.renewed_elsewhere(held) {
-            held.tokens = tokens;
-            held.generation += 1;
-            return Ok(());
+        let _lock = self.lock_file().await;
+        match self.file.load() {
+            // Another process has renewed the same log-in meanwhile.
+            Ok(Some(stored)) if stored.access != held.tokens.access => {
+                held.tokens = stored;
+                held.generation += 1;
+                if !held.tokens.is_stale(Timestamp::now()) {
+                    return Ok(());
+                }
+            }
+            Ok(None) => return Err(held.revoke("somebody logged out")),
+            Ok(Some(_)) | Err(_) => {}
         }
         let Some(refresh) = held.tokens.refresh.clone() else {
             return Err(held.revoke("the log-in has ended"));
@@ -335,11 +351,8 @@ impl TokenKeeper {
         }
     }
 
-    /// Another process may have renewed the same log-in meanwhile.
-    fn renewed_elsewhere(&self, held: &Held) -> Option<Tokens> {
-        let stored = self.file.load().ok()??;
-        let is_new = stored.access != held.tokens.access;
-        (is_new && !stored.is_stale(Timestamp::now())).then_some(stored)
+    async fn lock_file(&self) -> Option<std::fs::File> {
+        lock(&self.file.path.with_file_name("token.lock")).await
     }
 }
 

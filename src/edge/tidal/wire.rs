@@ -212,6 +212,12 @@ impl Catalogue {
         }
     }
 
+    /// Whether TIDAL delivered what the row points at.
+    #[must_use]
+    pub fn has(&self, row: &Row) -> bool {
+        self.get(&row.r#type, &row.id).is_some()
+    }
+
     fn get(&self, r#type: &str, id: &str) -> Option<&(Attributes, Relationships)> {
         self.resources.get(&(r#type.to_owned(), id.to_owned()))
     }

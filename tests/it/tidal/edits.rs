@@ -33,7 +33,7 @@ async fn edited(lengths: &[usize], edit: impl FnOnce(&mut World) + Send + 'stati
 #[tokio::test]
 async fn an_entry_removed_before_the_place_of_reading() {
     edited(&[100, 5], |world| {
-        world.edit(1, |list| drop(list.entries.remove(0)))
+        world.edit(1, |list| drop(list.entries.remove(0)));
     })
     .await;
 }
@@ -62,7 +62,7 @@ async fn an_entry_exchanged() {
 #[tokio::test]
 async fn a_playlist_reordered() {
     edited(&[100, 100], |world| {
-        world.edit(0, |list| list.entries.reverse())
+        world.edit(0, |list| list.entries.reverse());
     })
     .await;
 }
@@ -70,7 +70,7 @@ async fn a_playlist_reordered() {
 #[tokio::test]
 async fn a_playlist_renamed() {
     edited(&[100, 30], |world| {
-        world.edit(0, |list| "Other".clone_into(&mut list.name))
+        world.edit(0, |list| "Other".clone_into(&mut list.name));
     })
     .await;
 }
@@ -78,7 +78,7 @@ async fn a_playlist_renamed() {
 #[tokio::test]
 async fn a_playlist_renamed_without_a_trace_in_its_time() {
     edited(&[100, 30], |world| {
-        "Other".clone_into(&mut world.playlists[0].name)
+        "Other".clone_into(&mut world.playlists[0].name);
     })
     .await;
 }

@@ -84,7 +84,7 @@ async fn a_redirect_is_not_followed() {
     let location = format!("{}/v2/playlists", other.base);
     server.script(move |_, seen, _| {
         let headers = vec![("Location", location.clone())];
-        (seen.path == "/playlists").then(|| Odd::Status(302, headers, ""))
+        (seen.path == "/playlists").then_some(Odd::Status(302, headers, ""))
     });
     assert!(matches!(read(&server).await, Err(TidalError::Refused(_))));
     assert_eq!(other.requests(), 0);
@@ -100,8 +100,8 @@ async fn refused(headers: Vec<(&'static str, String)>, pause: Duration) {
             let shared = shared.clone();
             // What is in flight at that moment was sent in good faith.
             std::thread::spawn(move || {
-                std::thread::sleep(Duration::from_millis(60));
-                let until = Instant::now() + pause.saturating_sub(Duration::from_millis(60));
+                std::thread::sleep(Duration::from_millis(250));
+                let until = Instant::now() + pause.saturating_sub(Duration::from_millis(250));
                 shared.lock().wait_until = Some(until);
             });
             Odd::Status(429, headers.clone(), r#"{"errors":[{"status":"429"}]}"#)

@@ -19,6 +19,9 @@ use tidal_cleanup::edge::tidal::{
 
 use super::{server::Server, world::World};
 
+/// What comes after the redirect address, for the page's query.
+type Answer = fn(&BTreeMap<String, String>) -> String;
+
 const ALL: &str = "user.read playlists.read collection.read";
 
 /// A server that grants `scope`, and settings that lead to it without opening a real browser.
@@ -114,7 +117,7 @@ async fn a_log_in_is_kept_and_known_and_forgotten() {
 
 #[tokio::test]
 async fn refusals_and_forgeries_store_nothing() {
-    let answers: [fn(&BTreeMap<String, String>) -> String; 6] = [
+    let answers: [Answer; 6] = [
         |query| format!("?error=access_denied&state={}", query["state"]),
         |_| "?code=code-1&state=forged".to_owned(),
         |_| "?code=code-1".to_owned(),

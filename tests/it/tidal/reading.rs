@@ -314,7 +314,7 @@ async fn progress_is_told() {
     let ear = std::sync::Arc::clone(&told);
     let options = ReadOptions {
         on_progress: Some(Box::new(move |progress| {
-            ear.lock().unwrap().push(*progress)
+            ear.lock().unwrap().push(*progress);
         })),
         ..ReadOptions::default()
     };

@@ -174,10 +174,10 @@ impl Server {
             creep_every: Duration::from_millis(200),
             in_flight: 4,
             connect: Duration::from_secs(2),
-            request: Duration::from_millis(700),
+            request: Duration::from_millis(1_500),
             backoff: Duration::from_millis(4),
             backoff_max: Duration::from_millis(50),
-            address: Duration::from_millis(1_500),
+            address: Duration::from_millis(1_000),
             outage: Duration::from_secs(4),
             login: Duration::from_secs(5),
         };
