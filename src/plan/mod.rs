@@ -2,5 +2,6 @@
 
 pub mod canonical;
 pub mod document;
+pub mod m3u8;
 
 pub use document::Plan;

@@ -1,8 +1,10 @@
 //! The music folder: scanning, hashing, placing, trash.
 
+pub mod memory;
+
 use std::path::PathBuf;
 
-use crate::domain::{ContentHash, FileStat, Library, LibraryId, MediaPath, Observed};
+use crate::domain::{AudioFile, ContentHash, FileStat, Library, LibraryId, MediaPath, Observed};
 
 /// Reads the library. Nothing here can write to it.
 pub trait LocalReader {
@@ -26,6 +28,13 @@ pub trait LocalReader {
     /// # Errors
     /// When it cannot be read to its end.
     fn hash(&self, path: &MediaPath) -> Result<ContentHash, LocalError>;
+
+    /// What one audio file says of itself, read anew.
+    ///
+    /// # Errors
+    /// When nothing is there or it cannot be read; a file with broken tags is no error, see
+    /// [`AudioFile::problem`].
+    fn facts(&mut self, path: &MediaPath) -> Result<AudioFile, LocalError>;
 
     /// A small file's content (playlist files, manifests).
     ///
@@ -103,6 +112,19 @@ pub trait LocalLibrary: LocalReader {
         apply: crate::domain::ApplyId,
         reason: &str,
     ) -> Result<MediaPath, LocalError>;
+
+    /// Makes `.tidal-cleanup/incoming/<name>`, where a download or conversion is worked on, and
+    /// returns it. What an interrupted run left there is removed first: it never was the user's.
+    ///
+    /// # Errors
+    /// When `name` is not one plain name, or the file system fails.
+    fn open_incoming(&mut self, name: &str) -> Result<MediaPath, LocalError>;
+
+    /// Removes `.tidal-cleanup/incoming/<name>` and what is in it. Succeeds when it is gone already.
+    ///
+    /// # Errors
+    /// When `name` is not one plain name, or the file system fails.
+    fn clear_incoming(&mut self, name: &str) -> Result<(), LocalError>;
 
     /// Writes the canary, once.
     ///
