@@ -234,7 +234,8 @@ impl StateStore for MemoryStore {
             return Err(StoreError::Unfinished(run.row.id));
         }
         let id = ApplyId(count(memory.runs.iter()) + 1);
-        rule::numbered(operations).map_err(|reason| StoreError::Protocol { apply: id, reason })?;
+        rule::well_formed(operations)
+            .map_err(|reason| StoreError::Protocol { apply: id, reason })?;
         memory.runs.push(Run::begun(id, apply, operations, at));
         memory.fencing += 1;
         let fencing = memory.fencing;

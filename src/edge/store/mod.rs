@@ -3,12 +3,13 @@
 pub mod lock;
 pub mod memory;
 pub mod report;
-// pub mod sqlite;
+pub mod sqlite;
 
 mod occurrence;
 mod pack;
 mod rule;
-// mod story;
+#[cfg(test)]
+mod story;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ use crate::domain::{
 pub use lock::{LockError, RunLock};
 pub use memory::MemoryStore;
 pub use report::{Finding, HistoryFilter, HistoryRow, RecentChange, SnapshotRow, Statistics};
-// pub use sqlite::{BackupKind, SqliteReader, SqliteStore, StoreOptions};
+pub use sqlite::{BackupKind, SqliteReader, SqliteStore, StoreOptions};
 
 /// The newest migration that this program knows.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -156,7 +157,7 @@ pub trait StateStore: StateReader {
     ///
     /// # Errors
     /// [`StoreError::Unfinished`] when a run is unfinished, [`StoreError::Protocol`] when the
-    /// operations are not numbered from 0.
+    /// operations are not numbered from 0 or use another word than [`NewOperation`] names.
     fn begin_apply(
         &mut self,
         apply: NewApply,
@@ -406,6 +407,15 @@ pub enum StoreError {
     Protocol {
         apply: ApplyId,
         reason: &'static str,
+    },
+    /// It must be migrated first, which a reader does not do.
+    #[error(
+        "the state database {path} is of an older version ({found}) than this program ({known}) and must be migrated"
+    )]
+    Outdated {
+        path: String,
+        found: i64,
+        known: i64,
     },
     /// There is no state database.
     #[error("there is no state database at {path}")]

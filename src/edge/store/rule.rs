@@ -5,16 +5,23 @@ use jiff::Timestamp;
 use super::{ApplyStatus, NewOperation, OperationStatus};
 
 /// Why operations cannot begin a run, or nothing.
-pub(super) fn numbered(operations: &[NewOperation]) -> Result<(), &'static str> {
-    let in_order = (0_i64..)
-        .zip(operations)
-        .all(|(number, operation)| operation.seq == number);
-    if in_order {
-        Ok(())
-    } else {
-        Err("its operations are not numbered from 0")
+pub(super) fn well_formed(operations: &[NewOperation]) -> Result<(), &'static str> {
+    for (number, operation) in (0_i64..).zip(operations) {
+        if operation.seq != number {
+            return Err("its operations are not numbered from 0");
+        }
+        if !ACTIONS.contains(&operation.action) {
+            return Err("an operation's action is not add, remove, update or move");
+        }
+        if !WORLDS.contains(&operation.source) || !WORLDS.contains(&operation.target) {
+            return Err("an operation's source or target is not tidal, local or rekordbox");
+        }
     }
+    Ok(())
 }
+
+const ACTIONS: [&str; 4] = ["add", "remove", "update", "move"];
+const WORLDS: [&str; 3] = ["tidal", "local", "rekordbox"];
 
 /// Why an operation that stands so cannot be intended, or nothing.
 pub(super) const fn may_begin(from: OperationStatus) -> Result<(), &'static str> {

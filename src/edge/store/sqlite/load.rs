@@ -1,0 +1,349 @@
+//! Reads the whole state: by set, a few statements for any number of rows.
+//!
+//! SQLite makes JSON of some thousand rows at a time, and other threads read that into our types while
+//! it makes the next. A row of sqlx's for every row would cost several times as much.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, de::DeserializeOwned};
+use sqlx::SqliteConnection;
+
+use crate::domain::{
+    ContentHash, ContentId, Isrc, MediaPath, NodeId, PlaylistId, Provenance, State, Track, TrackId,
+    state::{EntryRow, FileRole, FileRow, Meta, ObjectKey, ObjectRow, PlaylistRow, TrackRow},
+};
+
+/// Rows a statement.
+const CHUNK: i64 = 8_192;
+
+/// Everything that belongs to the state of `library`. One transaction must surround it.
+pub(super) async fn state(conn: &mut SqliteConnection, library: i64) -> Result<State, sqlx::Error> {
+    let meta = meta(conn, library).await?;
+    let tracks = Chunks::read(conn, TRACKS, library).await?;
+    let entries = Chunks::read(conn, ENTRIES, library).await?;
+    let playlists = Chunks::read(conn, PLAYLISTS, library).await?;
+    let files = Chunks::read(conn, FILES, library).await?;
+    let objects = Chunks::read(conn, OBJECTS, library).await?;
+
+    let tracks: Vec<TrackWire> = tracks.join().await?;
+    let ids = tracks
+        .iter()
+        .map(|row| (row.row, row.track.clone()))
+        .collect();
+    let mut entries = by_playlist(entries.join().await?, &ids)?;
+    let playlists: Vec<PlaylistWire> = playlists.join().await?;
+    let files: Vec<FileWire> = files.join().await?;
+    let objects: Vec<ObjectWire> = objects.join().await?;
+    let keyed = |row: PlaylistWire| {
+        let entries = entries.remove(&row.row).unwrap_or_default();
+        (row.id.clone(), row.into_row(entries))
+    };
+    Ok(State {
+        meta,
+        tracks: tracks
+            .into_iter()
+            .filter(|row| row.here == 1)
+            .map(|row| (row.track.clone(), row.into_row()))
+            .collect(),
+        playlists: playlists.into_iter().map(keyed).collect(),
+        files: files
+            .into_iter()
+            .map(|row| (row.path.clone(), row.into_row()))
+            .collect(),
+        objects: objects
+            .into_iter()
+            .map(|row| row.into_row().map(|row| (row.key.clone(), row)))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+/// The library's row of `meta`.
+pub(super) async fn meta(conn: &mut SqliteConnection, library: i64) -> Result<Meta, sqlx::Error> {
+    let (library_id, lineage, serial, schema_version): (Option<String>, _, _, _) = sqlx::query_as(
+        "SELECT library_id, lineage, serial, schema_version FROM meta WHERE id = $1",
+    )
+    .bind(library)
+    .fetch_one(conn)
+    .await?;
+    Ok(Meta {
+        library_id: library_id.map(Into::into),
+        lineage,
+        serial,
+        schema_version,
+    })
+}
+
+/// One playlist, by the number of its row.
+pub(super) async fn playlist(
+    conn: &mut SqliteConnection,
+    library: i64,
+    row: i64,
+    entries: Vec<EntryRow>,
+) -> Result<Option<PlaylistRow>, sqlx::Error> {
+    let (text, _, _) = chunk(conn, PLAYLISTS, library, row - 1, 1).await?;
+    let found: Vec<PlaylistWire> = parse(&text)?;
+    let found = found.into_iter().find(|found| found.row == row);
+    Ok(found.map(|found| found.into_row(entries)))
+}
+
+/// An error for a value that is not what its column should hold.
+pub(super) fn unreadable(
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> sqlx::Error {
+    sqlx::Error::Decode(source.into())
+}
+
+/// The results of one statement's chunks, being read.
+struct Chunks<T> {
+    tasks: Vec<tokio::task::JoinHandle<Result<Vec<T>, sqlx::Error>>>,
+}
+
+impl<T: DeserializeOwned + Send + 'static> Chunks<T> {
+    async fn read(
+        conn: &mut SqliteConnection,
+        sql: &'static str,
+        library: i64,
+    ) -> Result<Self, sqlx::Error> {
+        let mut tasks = Vec::new();
+        let mut after = i64::MIN;
+        loop {
+            let (text, last, count) = chunk(conn, sql, library, after, CHUNK).await?;
+            tasks.push(tokio::task::spawn_blocking(move || parse(&text)));
+            match last {
+                Some(last) if count == CHUNK => after = last,
+                Some(_) | None => return Ok(Self { tasks }),
+            }
+        }
+    }
+
+    async fn join(self) -> Result<Vec<T>, sqlx::Error> {
+        let mut rows = Vec::new();
+        for task in self.tasks {
+            let mut chunk = task.await.map_err(unreadable)??;
+            match rows.is_empty() {
+                true => rows = chunk,
+                false => rows.append(&mut chunk),
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// A JSON list of rows, the last row's number, and how many there are.
+async fn chunk(
+    conn: &mut SqliteConnection,
+    sql: &'static str,
+    library: i64,
+    after: i64,
+    limit: i64,
+) -> Result<(String, Option<i64>, i64), sqlx::Error> {
+    sqlx::query_as(sql)
+        .bind(library)
+        .bind(after)
+        .bind(limit)
+        .fetch_one(conn)
+        .await
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, sqlx::Error> {
+    serde_json::from_str(text).map_err(unreadable)
+}
+
+/// Every track that has a TIDAL id, also those that left the state: entries may name them.
+const TRACKS: &str = "
+    SELECT json_group_array(json_array(id, deleted_at IS NULL, tidal_id, title, version, json(artists),
+        album, isrc, duration_seconds, explicit, release_date, json(media_tags), streamable,
+        file_path, rekordbox_content_id, home_playlist_tidal_id, last_seen_in_tidal)), MAX(id), COUNT(*)
+    FROM (SELECT id, deleted_at, tidal_id, title, version, artists, album, isrc, duration_seconds,
+            explicit, release_date, media_tags, streamable, file_path, rekordbox_content_id,
+            home_playlist_tidal_id, last_seen_in_tidal
+          FROM tracks WHERE +library = $1 AND id > $2 AND tidal_id IS NOT NULL ORDER BY id LIMIT $3) AS t";
+
+const ENTRIES: &str = "
+    SELECT json_group_array(json_array(playlist_id, position, track_id, flags, added_to_tidal)),
+        MAX(id), COUNT(*)
+    FROM (SELECT id, playlist_id, position, track_id, added_to_tidal,
+            in_tidal + 2 * in_local + 4 * in_rekordbox AS flags
+          FROM playlist_tracks WHERE +library = $1 AND id > $2 AND position IS NOT NULL
+          ORDER BY id LIMIT $3) AS t";
+
+const PLAYLISTS: &str = "
+    SELECT json_group_array(json_array(id, tidal_id, name, description, local_folder_path,
+        rekordbox_playlist_id, provenance, created_at, last_synced_at, last_seen_in_tidal, deleted_at)),
+        MAX(id), COUNT(*)
+    FROM (SELECT id, tidal_id, name, description, local_folder_path, rekordbox_playlist_id, provenance,
+            created_at, last_synced_at, last_seen_in_tidal, deleted_at
+          FROM playlists
+          WHERE +library = $1 AND id > $2 AND tidal_id IS NOT NULL AND forgotten_at IS NULL
+          ORDER BY id LIMIT $3) AS t";
+
+const FILES: &str = "
+    SELECT json_group_array(json_array(path, role, provenance, track_tidal_id, playlist_tidal_id,
+        size_bytes, hash)), MAX(id), COUNT(*)
+    FROM (SELECT id, path, role, provenance, track_tidal_id, playlist_tidal_id, size_bytes, hash
+          FROM files WHERE +library = $1 AND id > $2 AND deleted_at IS NULL
+          ORDER BY id LIMIT $3) AS t";
+
+const OBJECTS: &str = "
+    SELECT json_group_array(json_array(object_key, rekordbox_id, provenance)), MAX(id), COUNT(*)
+    FROM (SELECT id, object_key, rekordbox_id, provenance
+          FROM rekordbox_objects WHERE +library = $1 AND id > $2 AND deleted_at IS NULL
+          ORDER BY id LIMIT $3) AS t";
+
+#[derive(Deserialize)]
+struct TrackWire {
+    row: i64,
+    here: u8,
+    track: TrackId,
+    title: String,
+    version: Option<String>,
+    artists: Vec<String>,
+    album: Option<String>,
+    isrc: Option<Isrc>,
+    duration_s: Option<u32>,
+    explicit: Option<u8>,
+    release_date: Option<String>,
+    media_tags: Vec<String>,
+    streamable: Option<u8>,
+    file: Option<MediaPath>,
+    content: Option<ContentId>,
+    home: Option<PlaylistId>,
+    last_seen_in_tidal: Option<Timestamp>,
+}
+
+impl TrackWire {
+    fn into_row(self) -> TrackRow {
+        let flag = |flag: u8| flag == 1;
+        TrackRow {
+            track: Track {
+                id: self.track,
+                title: self.title,
+                version: self.version,
+                artists: self.artists,
+                album: self.album,
+                isrc: self.isrc,
+                duration_s: self.duration_s,
+                explicit: self.explicit.map(flag),
+                release_date: self.release_date,
+                media_tags: self.media_tags,
+                streamable: self.streamable.map(flag),
+            },
+            file: self.file,
+            content: self.content,
+            home: self.home,
+            last_seen_in_tidal: self.last_seen_in_tidal,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct EntryWire {
+    playlist: i64,
+    position: i64,
+    track: i64,
+    flags: u8,
+    added_at: Option<Timestamp>,
+}
+
+/// The entries of each playlist's row, in order.
+fn by_playlist(
+    mut entries: Vec<EntryWire>,
+    ids: &HashMap<i64, TrackId>,
+) -> Result<HashMap<i64, Vec<EntryRow>>, sqlx::Error> {
+    entries.sort_unstable_by_key(|entry| (entry.playlist, entry.position));
+    let mut lists: HashMap<i64, Vec<EntryRow>> = HashMap::new();
+    for one in entries.chunk_by(|a, b| a.playlist == b.playlist) {
+        let rows = one.iter().map(|entry| {
+            let track = ids.get(&entry.track).cloned();
+            let track = track.ok_or_else(|| unreadable("an entry of an unknown track"))?;
+            Ok(EntryRow {
+                track,
+                in_tidal: entry.flags & 1 != 0,
+                in_local: entry.flags & 2 != 0,
+                in_rekordbox: entry.flags & 4 != 0,
+                added_at: entry.added_at,
+            })
+        });
+        if let Some(first) = one.first() {
+            lists.insert(first.playlist, rows.collect::<Result<_, sqlx::Error>>()?);
+        }
+    }
+    Ok(lists)
+}
+
+#[derive(Deserialize)]
+struct PlaylistWire {
+    row: i64,
+    id: PlaylistId,
+    name: String,
+    description: String,
+    folder: Option<MediaPath>,
+    node: Option<NodeId>,
+    provenance: Provenance,
+    created_at: Timestamp,
+    last_synced_at: Option<Timestamp>,
+    last_seen_in_tidal: Option<Timestamp>,
+    deleted_at: Option<Timestamp>,
+}
+
+impl PlaylistWire {
+    fn into_row(self, entries: Vec<EntryRow>) -> PlaylistRow {
+        PlaylistRow {
+            id: self.id,
+            name: self.name,
+            description: self.description,
+            folder: self.folder,
+            node: self.node,
+            provenance: self.provenance,
+            created_at: self.created_at,
+            last_synced_at: self.last_synced_at,
+            last_seen_in_tidal: self.last_seen_in_tidal,
+            deleted_at: self.deleted_at,
+            entries,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct FileWire {
+    path: MediaPath,
+    role: FileRole,
+    provenance: Provenance,
+    track: Option<TrackId>,
+    playlist: Option<PlaylistId>,
+    size: u64,
+    hash: Option<ContentHash>,
+}
+
+impl FileWire {
+    fn into_row(self) -> FileRow {
+        FileRow {
+            path: self.path,
+            role: self.role,
+            provenance: self.provenance,
+            track: self.track,
+            playlist: self.playlist,
+            size: self.size,
+            hash: self.hash,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ObjectWire {
+    key: String,
+    id: String,
+    provenance: Provenance,
+}
+
+impl ObjectWire {
+    fn into_row(self) -> Result<ObjectRow, sqlx::Error> {
+        let key: ObjectKey = serde_json::from_str(&self.key).map_err(unreadable)?;
+        Ok(ObjectRow {
+            key,
+            id: self.id,
+            provenance: self.provenance,
+        })
+    }
+}
