@@ -7,7 +7,35 @@
 //! transaction. [`RekordboxReader::probe`] tells from the rows alone whether a commit happened, and the
 //! reversed edits are the undo.
 
+pub mod locate;
+pub mod processes;
+pub mod ids;
+pub mod masterdb;
+pub mod memory;
+pub mod fixture;
+mod backup;
+mod collect;
+mod invariants;
+mod key;
+mod load;
+mod net;
+mod playlists_xml;
+mod read;
+mod schema;
+mod sql;
+mod sqlcipher;
+mod stage;
+mod table;
+mod tables;
+mod write;
+
 use std::path::PathBuf;
+
+pub use ids::IdSource;
+pub use locate::{Places, locate};
+pub use masterdb::{MasterDb, MasterDbOptions};
+pub use memory::MemoryRekordbox;
+pub use processes::Processes;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,484 @@
+//! The real library: an encrypted `master.db` on disk.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::{
+    Edit, IdSource, Probe, Processes, RekordboxError, RekordboxLibrary, RekordboxReader, RowEdits,
+    Staged, backup,
+    collect::{Raw, assemble},
+    invariants, load, locate,
+    net::{After, Before, Net, NetRow},
+    playlists_xml::{self, Tree, TreeNode},
+    read,
+    schema::Schema,
+    sql::json_rows,
+    sqlcipher::{ATTEMPTS, Database, Fingerprint, Snapshot, failed},
+    stage::{Moment, stage},
+    table::{Table, value},
+    tables::Index,
+    write::{self, Present},
+};
+use crate::domain::{Collection, NodeId, Observed, Problem};
+
+const XML: &str = "masterPlaylists6.xml";
+
+/// What a [`MasterDb`] needs besides its file.
+#[derive(Debug)]
+pub struct MasterDbOptions {
+    /// Backups go into `rekordbox/<UTC time>` below this folder.
+    pub backups: PathBuf,
+    /// How running Rekordbox processes are found.
+    pub processes: Processes,
+    /// Where new ids come from.
+    pub ids: IdSource,
+    /// Dates of new tracks are local.
+    pub zone: jiff::tz::TimeZone,
+}
+
+impl MasterDbOptions {
+    /// The system's processes, random ids, the system's time zone.
+    #[must_use]
+    pub fn new(backups: impl Into<PathBuf>) -> Self {
+        Self {
+            backups: backups.into(),
+            processes: Processes::system(),
+            ids: IdSource::system(),
+            zone: jiff::tz::TimeZone::system(),
+        }
+    }
+}
+
+/// A Rekordbox 6 or 7 library. Opens the file for each call and closes it again, so that nothing stays
+/// beside it and nobody is locked out in between.
+#[derive(Debug)]
+pub struct MasterDb {
+    database: Database,
+    options: MasterDbOptions,
+    /// What was known of all rows when the file last looked like this.
+    known: Option<(Fingerprint, Arc<Index>)>,
+}
+
+impl MasterDb {
+    /// The library at `path`: `master.db` or the folder that holds it. Nothing is opened yet.
+    ///
+    /// # Errors
+    /// [`RekordboxError::Missing`] when there is no such file.
+    pub fn open(path: &Path, options: MasterDbOptions) -> Result<Self, RekordboxError> {
+        let database = Database::new(locate::explicit(path)?);
+        let known = None;
+        Ok(Self {
+            database,
+            options,
+            known,
+        })
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.database.path()
+    }
+
+    /// The playlist file beside it.
+    #[must_use]
+    pub fn xml_path(&self) -> PathBuf {
+        self.database.path().with_file_name(XML)
+    }
+
+    /// Where the backups of this library are.
+    #[must_use]
+    pub fn backups(&self) -> PathBuf {
+        self.options.backups.join("rekordbox")
+    }
+}
+
+impl RekordboxReader for MasterDb {
+    async fn read(&self) -> Result<Observed<Collection>, RekordboxError> {
+        let mut raw = self.read_rows().await?;
+        match self
+            .xml()
+            .and_then(|text| text.map(|text| self.inspect(&text)).transpose())
+        {
+            Ok(Some((_, version))) => raw.app_version = version,
+            Ok(None) => raw.problems.push(problem("it is missing".to_owned())),
+            Err(error) => raw.problems.push(problem(error.to_string())),
+        }
+        Ok(assemble(raw))
+    }
+
+    fn running(&self) -> Result<Vec<String>, RekordboxError> {
+        self.options.processes.running()
+    }
+
+    async fn probe(&self, edits: &RowEdits) -> Result<Probe, RekordboxError> {
+        let net = Net::of([edits])?;
+        let mut last = Err(RekordboxError::Locked);
+        for _ in 0..ATTEMPTS {
+            let mut snapshot = self.database.snapshot().await?;
+            last = probe(&mut snapshot.connection, &net).await;
+            if settle(snapshot).await {
+                break;
+            }
+        }
+        last
+    }
+}
+
+impl RekordboxLibrary for MasterDb {
+    async fn prepare(&mut self) -> Result<PathBuf, RekordboxError> {
+        self.options.processes.refuse_running()?;
+        self.recover().await?;
+        if let Some(text) = self.xml()? {
+            self.inspect(&text)?;
+        }
+        let mut snapshot = self.database.snapshot().await?;
+        let writable = expect_writable(&mut snapshot.connection).await;
+        snapshot.close().await;
+        writable?;
+        let now = jiff::Timestamp::now();
+        backup::make(&self.database, &self.xml_path(), &self.backups(), now).await
+    }
+
+    async fn stage(
+        &mut self,
+        edits: &[Edit],
+        now: jiff::Timestamp,
+    ) -> Result<Vec<Staged>, RekordboxError> {
+        let moment = Moment::new(now, &self.options.zone);
+        let xml_nodes = self.xml_nodes();
+        for _ in 1..ATTEMPTS {
+            let mut snapshot = self.database.snapshot().await?;
+            let loaded = self.load(&mut snapshot, edits).await;
+            if !settle(snapshot).await {
+                self.known = None;
+                continue;
+            }
+            let mut tables = loaded?;
+            tables.xml_nodes = xml_nodes;
+            return stage(&mut tables, edits, &mut self.options.ids, &moment);
+        }
+        Err(RekordboxError::Locked)
+    }
+
+    async fn commit(
+        &mut self,
+        edits: &[RowEdits],
+        now: jiff::Timestamp,
+    ) -> Result<(), RekordboxError> {
+        let mut net = Net::of(edits)?;
+        if net.rows.is_empty() {
+            return Ok(());
+        }
+        self.options.processes.refuse_running()?;
+        self.recover().await?;
+        let stamp = Moment::new(now, &self.options.zone).stamp;
+        let is_known = self.knows_present();
+        let _marker = Marker::set(&self.backups(), self.database.path())?;
+        let mut connection = self.database.writable().await?;
+        let written = self.write(&mut connection, &mut net, &stamp).await;
+        let closed = connection.close().await.map_err(failed("cannot be closed"));
+        written.and(closed)?;
+        self.learn(&net, is_known);
+        Ok(())
+    }
+
+    async fn finish(
+        &mut self,
+        touched: &[NodeId],
+        now: jiff::Timestamp,
+    ) -> Result<(), RekordboxError> {
+        self.options.processes.refuse_running()?;
+        self.recover().await?;
+        let _marker = Marker::set(&self.backups(), self.database.path())?;
+        let mut connection = self.database.writable().await?;
+        let checked = check(&mut connection).await;
+        let closed = connection.close().await.map_err(failed("cannot be closed"));
+        let tree = checked?;
+        closed?;
+        self.update_xml(&tree, touched, now.as_millisecond())
+    }
+}
+
+impl MasterDb {
+    async fn read_rows(&self) -> Result<Raw, RekordboxError> {
+        let mut last = Err(RekordboxError::Locked);
+        for _ in 0..ATTEMPTS {
+            let mut snapshot = self.database.snapshot().await?;
+            last = read::raw(&mut snapshot.connection).await;
+            if settle(snapshot).await {
+                break;
+            }
+        }
+        last
+    }
+
+    async fn load(
+        &mut self,
+        snapshot: &mut Snapshot,
+        edits: &[Edit],
+    ) -> Result<super::tables::Tables, RekordboxError> {
+        let schema = Schema::read(&mut snapshot.connection).await?;
+        schema.expect_writable(&mut snapshot.connection).await?;
+        let base = match &self.known {
+            Some((mark, index)) if mark == snapshot.mark() => Arc::clone(index),
+            Some(_) | None => {
+                let with_song_ids = self.options.ids.repeats();
+                Arc::new(load::index(&mut snapshot.connection, with_song_ids).await?)
+            }
+        };
+        self.known = Some((snapshot.mark().clone(), Arc::clone(&base)));
+        load::tables(&mut snapshot.connection, &schema, base, edits).await
+    }
+
+    /// Whether what is known of all rows is still true of the file.
+    fn knows_present(&self) -> bool {
+        let now = self.database.fingerprint();
+        matches!((&self.known, now), (Some((mark, _)), Ok(now)) if *mark == now)
+    }
+
+    /// Keeps what is known in step with what was just written, or forgets it.
+    fn learn(&mut self, net: &Net, is_known: bool) {
+        let Some((_, mut index)) = self.known.take() else {
+            return;
+        };
+        let Ok(mark) = self.database.fingerprint() else {
+            return;
+        };
+        if !is_known || !net.rows.iter().all(is_learnable) {
+            return;
+        }
+        let known = Arc::make_mut(&mut index);
+        for row in &net.rows {
+            if let (Before::Absent, After::Whole(image)) = (&row.before, &row.after) {
+                known.learn(row.table, &row.id, Some(image));
+            }
+        }
+        self.known = Some((mark, index));
+    }
+
+    /// One transaction; anything that fails rolls it back.
+    async fn write(
+        &self,
+        connection: &mut SqliteConnection,
+        net: &mut Net,
+        stamp: &str,
+    ) -> Result<(), RekordboxError> {
+        let mut transaction = connection
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(failed("cannot be locked"))?;
+        let schema = Schema::read(&mut transaction).await?;
+        schema.expect_writable(&mut transaction).await?;
+        let present = Present::read(&mut transaction, &schema, net).await?;
+        present.expect_before(net)?;
+        let last = net.renumber(read::local_usn(&mut transaction, &schema).await?);
+        write::rows(&mut transaction, &schema, net).await?;
+        write::counter(&mut transaction, last, stamp).await?;
+        invariants::check(&mut transaction, net).await?;
+        self.options.processes.refuse_running()?;
+        transaction
+            .commit()
+            .await
+            .map_err(failed("cannot be committed"))
+    }
+
+    /// A `-wal` that holds something was left by a crash. Ours is taken in, which is safe: SQLite keeps
+    /// what was committed and drops the rest. Rekordbox's own is left to Rekordbox.
+    async fn recover(&self) -> Result<(), RekordboxError> {
+        if self.database.wal_size() == 0 {
+            return Ok(());
+        }
+        if !Marker::is_set(&self.backups(), self.database.path()) {
+            return Err(RekordboxError::LeftoverWal(self.database.beside("-wal")));
+        }
+        let connection = self.database.writable().await?;
+        connection
+            .close()
+            .await
+            .map_err(failed("cannot be closed"))?;
+        Marker::clear(&self.backups());
+        Ok(())
+    }
+
+    fn xml(&self) -> Result<Option<String>, RekordboxError> {
+        let path = self.xml_path();
+        match fs::read(&path) {
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Ok(Some(text)),
+                Err(_) => Err(self.bad_xml("it is not UTF-8".to_owned())),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.bad_xml(error.to_string())),
+        }
+    }
+
+    fn inspect(&self, text: &str) -> Result<(BTreeSet<String>, Option<String>), RekordboxError> {
+        playlists_xml::inspect(text).map_err(|reason| self.bad_xml(reason))
+    }
+
+    /// Ids of nodes in the XML; none where it cannot be read, which `prepare` and `finish` report.
+    fn xml_nodes(&self) -> HashSet<String> {
+        let text = self.xml().ok().flatten().unwrap_or_default();
+        let known = playlists_xml::inspect(&text).map(|(ids, _)| ids);
+        known.unwrap_or_default().into_iter().collect()
+    }
+
+    fn update_xml(&self, tree: &Tree, touched: &[NodeId], at: i64) -> Result<(), RekordboxError> {
+        let old = self.xml()?;
+        let touched: BTreeSet<&str> = touched.iter().map(NodeId::as_str).collect();
+        let new = match &old {
+            Some(text) => playlists_xml::update(text, tree, &touched, at)
+                .map_err(|reason| self.bad_xml(reason))?,
+            None => playlists_xml::fresh(tree, at),
+        };
+        if old.as_ref() == Some(&new) {
+            return Ok(());
+        }
+        self.replace_xml(&new)
+            .map_err(|error| self.bad_xml(error.to_string()))
+    }
+
+    /// By a file beside it and a rename: the XML is whole at any time.
+    fn replace_xml(&self, text: &str) -> std::io::Result<()> {
+        use std::io::Write as _;
+        let path = self.xml_path();
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new()
+            .prefix(".masterPlaylists6.")
+            .suffix(".tmp")
+            .tempfile_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        if let Ok(about) = fs::metadata(&path) {
+            file.as_file().set_permissions(about.permissions())?;
+        }
+        file.as_file().sync_all()?;
+        file.persist(&path).map_err(|error| error.error)?;
+        if cfg!(unix) {
+            fs::File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    fn bad_xml(&self, reason: String) -> RekordboxError {
+        let path = self.xml_path();
+        RekordboxError::Xml { path, reason }
+    }
+}
+
+/// A note that this program has the database open for writing: a `-wal` found beside it later is ours.
+struct Marker(PathBuf);
+
+impl Marker {
+    fn set(backups: &Path, database: &Path) -> Result<Self, RekordboxError> {
+        fs::create_dir_all(backups).map_err(backup::io("make the folder", backups))?;
+        let path = Self::path(backups);
+        fs::write(&path, Self::text(database)).map_err(backup::io("write", &path))?;
+        Ok(Self(path))
+    }
+
+    fn is_set(backups: &Path, database: &Path) -> bool {
+        fs::read(Self::path(backups)).is_ok_and(|text| text == Self::text(database))
+    }
+
+    fn clear(backups: &Path) {
+        // A note that stays behind only says that we once wrote here.
+        let _ = fs::remove_file(Self::path(backups));
+    }
+
+    fn path(backups: &Path) -> PathBuf {
+        backups.join("writing")
+    }
+
+    fn text(database: &Path) -> Vec<u8> {
+        let path = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+        path.as_os_str().as_encoded_bytes().to_vec()
+    }
+}
+
+impl Drop for Marker {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Whether a row of the net change can be followed without reading it: a new one, or one whose name,
+/// path and existence stay.
+fn is_learnable(row: &NetRow) -> bool {
+    match row.table {
+        Table::Content | Table::Artist | Table::Album | Table::Genre => {}
+        Table::Playlist
+        | Table::CloudFilter
+        | Table::SongPlaylist
+        | Table::MyTag
+        | Table::SongMyTag => {
+            return matches!(row.after, After::Columns(_) | After::Whole(_));
+        }
+    }
+    match (&row.before, &row.after) {
+        (Before::Absent, After::Whole(_)) => true,
+        (Before::Columns(old), After::Columns(new)) => ["FolderPath", "Name", "rb_local_deleted"]
+            .iter()
+            .all(|column| value(old, column) == value(new, column)),
+        (Before::Absent | Before::Columns(_) | Before::Whole(_), _) => false,
+    }
+}
+
+/// Closes the snapshot; whether what was read of it is one state.
+async fn settle(snapshot: Snapshot) -> bool {
+    let undisturbed = snapshot.is_undisturbed();
+    snapshot.close().await;
+    undisturbed
+}
+
+async fn probe(connection: &mut SqliteConnection, net: &Net) -> Result<Probe, RekordboxError> {
+    let schema = Schema::read(connection).await?;
+    let present = Present::read(connection, &schema, net).await?;
+    Ok(present.probe(net))
+}
+
+async fn expect_writable(connection: &mut SqliteConnection) -> Result<(), RekordboxError> {
+    let schema = Schema::read(connection).await?;
+    schema.expect_writable(connection).await
+}
+
+/// Integrity, checkpoint, and the tree of playlists as it is.
+async fn check(connection: &mut SqliteConnection) -> Result<Tree, RekordboxError> {
+    backup::quick_check(connection).await?;
+    backup::cipher_check(connection).await?;
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+        .execute(&mut *connection)
+        .await
+        .map_err(failed("cannot be checkpointed"))?;
+    let rows: Vec<(String, Option<String>, Option<i64>, Option<i64>)> = json_rows(
+        connection,
+        "SELECT json_group_array(json_array(cast(ID AS TEXT), cast(ParentID AS TEXT), \
+         cast(Attribute AS INTEGER), cast(Seq AS INTEGER))) FROM djmdPlaylist \
+         WHERE ID IS NOT NULL AND coalesce(rb_local_deleted, 0) = 0"
+            .to_owned(),
+    )
+    .await?;
+    let node = |(id, parent, attribute, seq): (String, Option<String>, Option<i64>, _)| {
+        let node = TreeNode {
+            parent: parent.unwrap_or_default(),
+            attribute: attribute.unwrap_or(0),
+            seq: Option::unwrap_or(seq, 0),
+        };
+        (id, node)
+    };
+    Ok(rows.into_iter().map(node).collect::<BTreeMap<_, _>>())
+}
+
+fn problem(message: String) -> Problem {
+    Problem {
+        subject: XML.to_owned(),
+        message,
+        leaves_hole: false,
+    }
+}

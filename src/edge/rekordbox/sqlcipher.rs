@@ -1,0 +1,292 @@
+//! Opening `master.db`: one connection with the right key, reading without leaving a trace.
+//!
+//! Reading opens the file as immutable, which makes no `-wal` or `-shm` beside it. While Rekordbox runs
+//! (or after its crash) a part of the library is in the `-wal`; then a private copy of both files is
+//! read. The copy is consistent: a checkpoint writes only pages that are in the `-wal` as well, so
+//! the `-wal`, copied after the database and not restarted in between, covers whatever the database
+//! copy caught half-written. Whether something was restarted or written meanwhile is seen by
+//! [`Snapshot::is_undisturbed`]; the reader then starts again.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::{ErrorKind, Read as _},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteSynchronous},
+};
+
+use super::{
+    RekordboxError,
+    key::{Keyring, Salt, passphrase_pragma},
+};
+
+/// How often a reading that was disturbed is tried.
+pub(super) const ATTEMPTS: usize = 5;
+
+/// A `master.db`, to be opened as often as needed.
+#[derive(Clone, Debug)]
+pub(super) struct Database {
+    path: PathBuf,
+    keys: Keyring,
+}
+
+/// A connection that sees one state of the library.
+pub(super) struct Snapshot {
+    pub(super) connection: SqliteConnection,
+    source: PathBuf,
+    mark: Fingerprint,
+    copy: Option<tempfile::TempDir>,
+}
+
+/// What changes when somebody writes: size, time and inode of the database, and the beginning of the
+/// `-wal`, which is new after every restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fingerprint {
+    database: (u64, Option<SystemTime>, u64),
+    wal_header: Vec<u8>,
+}
+
+impl Database {
+    /// The database at `path`, which need not exist yet.
+    pub(super) fn new(path: PathBuf) -> Self {
+        let keys = Keyring::default();
+        Self { path, keys }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file beside it that `suffix` names, such as `-wal`.
+    pub(super) fn beside(&self, suffix: &str) -> PathBuf {
+        beside(&self.path, suffix)
+    }
+
+    /// How large the `-wal` is; 0 when there is none.
+    pub(super) fn wal_size(&self) -> u64 {
+        wal_size(&self.path)
+    }
+
+    pub(super) fn fingerprint(&self) -> Result<Fingerprint, RekordboxError> {
+        Fingerprint::of(&self.path)
+    }
+
+    /// Opens one state of the library for reading.
+    pub(super) async fn snapshot(&self) -> Result<Snapshot, RekordboxError> {
+        let source = self.path.clone();
+        let mark = Fingerprint::of(&source)?;
+        let key = self.keys.pragma(salt(&source)?);
+        if wal_size(&source) == 0 {
+            let options = options(&source, key).immutable(true).read_only(true);
+            let connection = connect(&options, &source).await?;
+            let copy = None;
+            return Ok(Snapshot {
+                connection,
+                source,
+                mark,
+                copy,
+            });
+        }
+        let copy = private_copy(&source)?;
+        let connection = connect(&options(&copy.path().join("copy.db"), key), &source).await?;
+        Ok(Snapshot {
+            connection,
+            source,
+            mark,
+            copy: Some(copy),
+        })
+    }
+
+    /// Opens the library itself for writing; closing it removes `-wal` and `-shm`.
+    pub(super) async fn writable(&self) -> Result<SqliteConnection, RekordboxError> {
+        let key = self.keys.pragma(salt(&self.path)?);
+        let options = options(&self.path, key).synchronous(SqliteSynchronous::Full);
+        connect(&options, &self.path).await
+    }
+
+    /// Opens another file with the same salt (a backup) for reading only.
+    pub(super) async fn twin(&self, path: &Path) -> Result<SqliteConnection, RekordboxError> {
+        let key = self.keys.pragma(salt(path)?);
+        connect(&options(path, key).immutable(true).read_only(true), path).await
+    }
+
+    /// Makes a new, empty, encrypted database in Rekordbox's journal mode.
+    pub(super) async fn create(&self) -> Result<SqliteConnection, RekordboxError> {
+        let options = options(&self.path, passphrase_pragma())
+            .create_if_missing(true)
+            .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal);
+        connect(&options, &self.path).await
+    }
+}
+
+impl Snapshot {
+    /// Whether what was read is one state: nobody wrote the files meanwhile. A private copy only has
+    /// to have been made undisturbed; a growing `-wal` does not matter to it.
+    pub(super) fn is_undisturbed(&self) -> bool {
+        Fingerprint::of(&self.source).is_ok_and(|now| {
+            now.wal_header == self.mark.wal_header
+                && (self.copy.is_some() || now.database == self.mark.database)
+        })
+    }
+
+    /// What the files looked like before the reading.
+    pub(super) fn mark(&self) -> &Fingerprint {
+        &self.mark
+    }
+
+    /// Lets go of the connection, then of the copy.
+    pub(super) async fn close(self) {
+        let Self {
+            connection,
+            copy,
+            source: _,
+            mark: _,
+        } = self;
+        // Nothing was written, so there is nothing to lose when closing fails.
+        let _ = connection.close().await;
+        drop(copy);
+    }
+}
+
+impl Fingerprint {
+    fn of(path: &Path) -> Result<Self, RekordboxError> {
+        let about = fs::metadata(path).map_err(|error| unreadable(path, error))?;
+        Ok(Self {
+            database: (about.len(), about.modified().ok(), inode(&about)),
+            wal_header: head(&beside(path, "-wal"), 32),
+        })
+    }
+}
+
+/// Says what SQLite's refusal means.
+pub(super) fn failed(doing: &'static str) -> impl Fn(sqlx::Error) -> RekordboxError + Copy {
+    move |source| match primary_code(&source) {
+        Some(5 | 6) => RekordboxError::Locked,
+        _ => RekordboxError::Database { doing, source },
+    }
+}
+
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().map(OsString::from).unwrap_or_default();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+fn options(path: &Path, key: String) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .foreign_keys(false)
+        .busy_timeout(Duration::from_secs(2))
+        .statement_cache_capacity(64)
+        .pragma("key", key)
+        .pragma("cipher_log_level", "NONE")
+        .pragma("cache_size", "-65536")
+}
+
+/// Connecting succeeds with any key; the first page read tells whether it fits.
+async fn connect(
+    options: &SqliteConnectOptions,
+    path: &Path,
+) -> Result<SqliteConnection, RekordboxError> {
+    let opening = |source: sqlx::Error| match primary_code(&source) {
+        Some(26) => RekordboxError::NotADatabase(path.to_owned()),
+        _ => failed("cannot be opened")(source),
+    };
+    let mut connection = options
+        .clone()
+        .disable_statement_logging()
+        .connect()
+        .await
+        .map_err(opening)?;
+    sqlx::query("SELECT count(*) FROM sqlite_master")
+        .execute(&mut connection)
+        .await
+        .map_err(opening)?;
+    Ok(connection)
+}
+
+/// SQLite's result code without its extension.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+/// The first 16 bytes. A file that is too short, or plainly SQLite, is not one of Rekordbox's; SQLite
+/// would take an empty file for a new database.
+fn salt(path: &Path) -> Result<Salt, RekordboxError> {
+    let mut salt = Salt::default();
+    let mut file = File::open(path).map_err(|error| unreadable(path, error))?;
+    match file.read_exact(&mut salt) {
+        Ok(()) if &salt != b"SQLite format 3\0" => Ok(salt),
+        Ok(()) => Err(RekordboxError::NotADatabase(path.to_owned())),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            Err(RekordboxError::NotADatabase(path.to_owned()))
+        }
+        Err(error) => Err(unreadable(path, error)),
+    }
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> RekordboxError {
+    match source.kind() {
+        ErrorKind::NotFound => RekordboxError::Missing(path.to_owned()),
+        _ => RekordboxError::Io {
+            doing: "read",
+            path: path.to_owned(),
+            source,
+        },
+    }
+}
+
+fn private_copy(source: &Path) -> Result<tempfile::TempDir, RekordboxError> {
+    let copying = |path: &Path| {
+        let path = path.to_owned();
+        move |source| RekordboxError::Io {
+            doing: "copy",
+            path,
+            source,
+        }
+    };
+    let folder = tempfile::Builder::new()
+        .prefix("tidal-cleanup-")
+        .tempdir()
+        .map_err(copying(source))?;
+    let copy = folder.path().join("copy.db");
+    fs::copy(source, &copy).map_err(copying(source))?;
+    let wal = beside(source, "-wal");
+    match fs::copy(&wal, beside(&copy, "-wal")) {
+        Ok(_) => Ok(folder),
+        // Rekordbox has just quit: the fingerprint will tell.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(folder),
+        Err(error) => Err(copying(&wal)(error)),
+    }
+}
+
+fn wal_size(path: &Path) -> u64 {
+    fs::metadata(beside(path, "-wal")).map_or(0, |about| about.len())
+}
+
+fn head(path: &Path, length: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Ok(file) = File::open(path) {
+        // What cannot be read compares as empty, and differs from what could be read.
+        let _ = file.take(length).read_to_end(&mut bytes);
+    }
+    bytes
+}
+
+#[cfg(unix)]
+fn inode(about: &fs::Metadata) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    about.ino()
+}
+
+#[cfg(not(unix))]
+fn inode(_: &fs::Metadata) -> u64 {
+    0
+}
