@@ -1,6 +1,17 @@
 //! The music folder: scanning, hashing, placing, trash.
 
+pub mod cache;
+pub mod canary;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod folder;
+pub mod hash;
 pub mod memory;
+mod place;
+pub mod scan;
+pub mod tags;
+pub mod trash;
+pub mod volume;
 
 use std::path::PathBuf;
 
