@@ -1,68 +1,124 @@
-//! Playlist files: extended M3U in UTF-8, with relative paths and forward slashes, which is what DJ
-//! software and players on every platform read.
+//! The text of a playlist file. Pure, so that `plan` can tell whether the one on disk is as it should
+//! be, and `apply` writes the same bytes.
 
-use crate::domain::MediaPath;
+use std::{fmt::Write as _, path::PathBuf};
 
-/// One line of a playlist file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line<'a> {
-    /// The audio file.
-    pub path: &'a MediaPath,
-    /// `Artist – Title`.
-    pub label: String,
-    /// Whole seconds; −1 where unknown, as the format has it.
-    pub duration_s: Option<u32>,
-}
+use crate::domain::{MediaPath, Track};
 
-/// The content of the playlist file that lies in `folder`. Files outside the library root cannot be
-/// named relatively and are left out.
+/// Renders the playlist file that will stand at `at`: extended M3U in UTF-8, each track with its
+/// length and label, paths relative to the file's folder with `/` between their parts. A file in an
+/// extra source has no way there that survives a remount, so it stands with its absolute path below
+/// `roots`. Paths that are not UTF-8 cannot stand in such a file and are left out.
 #[must_use]
-pub fn render<'a>(folder: &MediaPath, lines: impl IntoIterator<Item = Line<'a>>) -> String {
-    let mut text = String::from("#EXTM3U\n");
-    for line in lines {
-        if !line.path.is_in_library() || !line.path.is_utf8() {
+pub fn render<'a>(
+    name: &str,
+    at: &MediaPath,
+    entries: impl IntoIterator<Item = (&'a Track, &'a MediaPath)>,
+    roots: &[PathBuf],
+) -> String {
+    let mut text = format!("#EXTM3U\n#PLAYLIST:{}\n", one_line(name));
+    let folder = at.parent();
+    let folder: Vec<&str> = folder.as_ref().map_or_else(Vec::new, parts);
+    for (track, path) in entries {
+        let Some(target) = target(&folder, path, roots) else {
             continue;
-        }
-        let seconds = line.duration_s.map_or(-1, i64::from);
-        let label = line.label.replace(['\r', '\n'], " ");
-        let path = relative(folder, line.path);
-        text.push_str(&format!("#EXTINF:{seconds},{label}\n{path}\n"));
+        };
+        let seconds = track.duration_s.map_or(-1, i64::from);
+        let label = one_line(&track.label());
+        // Writing to a String cannot fail.
+        let _ = write!(text, "#EXTINF:{seconds},{label}\n{target}\n");
     }
     text
 }
 
-/// `path` as seen from `folder`.
-fn relative(folder: &MediaPath, path: &MediaPath) -> String {
-    let from: Vec<&str> = folder
-        .as_str()
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .collect();
-    let to: Vec<&str> = path.as_str().split('/').collect();
-    let same = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let up = std::iter::repeat_n("..", from.len() - same);
-    up.chain(to[same..].iter().copied())
-        .collect::<Vec<_>>()
-        .join("/")
+fn target(folder: &[&str], path: &MediaPath, roots: &[PathBuf]) -> Option<String> {
+    if !path.is_utf8() {
+        return None;
+    }
+    if !path.is_in_library() {
+        let absolute = path.below(roots)?;
+        return Some(absolute.to_str()?.replace('\\', "/"));
+    }
+    let path = parts(path);
+    let shared = folder.iter().zip(&path).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n("..", folder.len() - shared);
+    let down = path[shared..].iter().copied();
+    let target = up.chain(down).collect::<Vec<_>>().join("/");
+    // A name that begins with # would be read as a comment.
+    Some(match target.starts_with('#') {
+        true => format!("./{target}"),
+        false => target,
+    })
+}
+
+fn parts(path: &MediaPath) -> Vec<&str> {
+    path.as_str().split('/').collect()
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(['\r', '\n'], " ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn track(title: &str, duration_s: Option<u32>) -> Track {
+        Track {
+            id: "1".into(),
+            title: title.to_owned(),
+            version: None,
+            artists: vec!["Camel".to_owned()],
+            album: None,
+            isrc: None,
+            duration_s,
+            explicit: None,
+            release_date: None,
+            media_tags: Vec::new(),
+            streamable: None,
+        }
+    }
+
+    fn lines(at: &str, path: &str) -> Vec<String> {
+        let roots = [PathBuf::from("/lib"), PathBuf::from("/more music")];
+        let (track, path) = (track("Rajaz\nLive", Some(497)), MediaPath::from(path));
+        let text = render("A\nB", &at.into(), [(&track, &path)], &roots);
+        text.lines().map(ToOwned::to_owned).collect()
+    }
+
     #[test]
-    fn paths_are_relative_to_the_folder() {
-        let folder = MediaPath::new("Playlists/House 🇮🇹");
-        let here = MediaPath::new("Playlists/House 🇮🇹/a.mp3");
-        let there = MediaPath::new("Playlists/Deep/b.mp3");
-        let line = |path, seconds| Line {
-            path,
-            label: "A – B\nC".into(),
-            duration_s: seconds,
-        };
+    fn a_track_has_its_length_its_label_and_the_way_to_its_file() {
         assert_eq!(
-            render(&folder, [line(&here, Some(61)), line(&there, None)]),
-            "#EXTM3U\n#EXTINF:61,A – B C\na.mp3\n#EXTINF:-1,A – B C\n../Deep/b.mp3\n"
+            lines("Playlists/A/A.m3u8", "Playlists/B/x.mp3"),
+            [
+                "#EXTM3U",
+                "#PLAYLIST:A B",
+                "#EXTINF:497,Camel – Rajaz Live",
+                "../B/x.mp3"
+            ]
         );
+    }
+
+    #[test]
+    fn the_way_is_relative_inside_the_library_only() {
+        for (path, way) in [
+            ("Playlists/A/x.mp3", Some("x.mp3")),
+            ("Playlists/A/#1.mp3", Some("./#1.mp3")),
+            ("x.mp3", Some("../../x.mp3")),
+            ("//1/a/x.mp3", Some("/more music/a/x.mp3")),
+            ("//2/a/x.mp3", None),
+            ("//b64:/w", None),
+        ] {
+            let lines = lines("Playlists/A/A.m3u8", path);
+            assert_eq!(lines.get(3).map(String::as_str), way, "{path}");
+        }
+        assert_eq!(lines("A.m3u8", "B/x.mp3")[3], "B/x.mp3");
+    }
+
+    #[test]
+    fn an_unknown_length_is_minus_one() {
+        let (track, path) = (track("T", None), MediaPath::from("x.mp3"));
+        let text = render("A", &"A.m3u8".into(), [(&track, &path)], &[]);
+        assert!(text.contains("#EXTINF:-1,"));
     }
 }

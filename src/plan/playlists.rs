@@ -413,9 +413,7 @@ fn plan_m3u8(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
         placed = Some(draft.push(action));
     }
     let lines = m3u8_lines(draft, playlist);
-    let content = lines
-        .as_ref()
-        .map(|lines| render(draft, &playlist.folder, lines));
+    let content = lines.as_ref().map(|lines| render(draft, playlist, path, lines));
     let before = old.map(|old| Hashed { sha256: old.hash });
     let same = content
         .as_ref()
@@ -475,18 +473,17 @@ fn m3u8_lines(draft: &Draft<'_>, playlist: &DesiredPlaylist) -> Option<Vec<(Medi
     Some(lines)
 }
 
-fn render(draft: &Draft<'_>, folder: &MediaPath, lines: &[(MediaPath, TrackId)]) -> String {
-    m3u8::render(
-        folder,
-        lines.iter().filter_map(|(path, track)| {
-            let track = &draft.input.desired.tracks.get(track)?.track;
-            Some(m3u8::Line {
-                path,
-                label: track.label(),
-                duration_s: track.duration_s,
-            })
-        }),
-    )
+/// The playlist file's text, as `apply` will write it.
+fn render(
+    draft: &Draft<'_>,
+    playlist: &DesiredPlaylist,
+    at: &MediaPath,
+    lines: &[(MediaPath, TrackId)],
+) -> String {
+    let entries = lines.iter().filter_map(|(path, track)| {
+        Some((&draft.input.desired.tracks.get(track)?.track, path))
+    });
+    m3u8::render(&playlist.name, at, entries, &draft.input.observation.roots)
 }
 
 /// Hard links or copies of shared tracks in this playlist's folder.

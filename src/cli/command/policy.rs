@@ -1,11 +1,11 @@
-//! `policy check`, `policy test` and `policy explain`.
+//! `policy check` and `policy test`.
 
 use std::path::Path;
 
 use crate::{
     cli::{
         args::PolicyCommand,
-        engine::{Engine, load_policy},
+        engine::load_policy,
         error::{CliError, Exit},
         settings::Settings,
         ui::Ui,
@@ -18,7 +18,7 @@ use crate::{
 ///
 /// # Errors
 /// When there is no policy, or it cannot be read.
-pub async fn policy(
+pub fn policy(
     settings: &Settings,
     ui: &Ui,
     command: &PolicyCommand,
@@ -26,7 +26,6 @@ pub async fn policy(
     match command {
         PolicyCommand::Check { file } => check(settings, ui, file.as_deref()),
         PolicyCommand::Test => test(settings, ui),
-        PolicyCommand::Explain { track } => explain(settings, ui, track).await,
     }
 }
 
@@ -76,15 +75,4 @@ fn test(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
     let answer = serde_json::json!({ "tests": rows, "failed": failed });
     ui.answer_either(lines.join("\n"), &Envelope::new("policy-test", answer))?;
     Ok(if failed == 0 { Exit::Done } else { Exit::Error })
-}
-
-/// Follows one track of the last plan through every rule.
-async fn explain(settings: &Settings, ui: &Ui, track: &str) -> Result<Exit, CliError> {
-    let mut engine = Engine::open(settings, ui).await?;
-    let pages = engine.explain(track, ui).await?;
-    ui.answer_either(
-        pages.iter().map(|page| page.to_string()).collect::<Vec<_>>().join("\n\n"),
-        &Envelope::new("policy-explain", serde_json::json!({ "tracks": pages })),
-    )?;
-    Ok(Exit::Done)
 }

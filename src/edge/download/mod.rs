@@ -1,5 +1,7 @@
 //! Fetching through the user's own command, and converting with ffmpeg.
 
+pub mod memory;
+
 use std::path::{Path, PathBuf};
 
 use crate::domain::{AudioFormat, Track};

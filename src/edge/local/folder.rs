@@ -14,7 +14,9 @@ use super::{
     scan::{self, Cost, Wish},
     trash, volume,
 };
-use crate::domain::{ApplyId, ContentHash, FileStat, Library, LibraryId, MediaPath, Observed};
+use crate::domain::{
+    ApplyId, AudioFile, ContentHash, FileStat, Library, LibraryId, MediaPath, Observed,
+};
 
 /// The largest file that [`LocalReader::read`] takes into memory.
 const LARGEST_READ: u64 = 16 << 20;
@@ -204,6 +206,16 @@ fn is_that_file(from: &Path, from_stat: &FileStat, to: &Path) -> Result<bool, Lo
     Ok(alike && !place::can_link(from) && hash_of(from)? == hash_of(to)?)
 }
 
+/// A folder of ours for one download: never one of the user's.
+fn incoming(name: &str) -> Result<MediaPath, LocalError> {
+    let folder = Path::new(canary::FOLDER).join("incoming");
+    let path = MediaPath::from_relative(0, &folder.join(name));
+    match path.is_safe() && !name.is_empty() && !name.contains(['/', '\\']) {
+        true => Ok(path),
+        false => Err(LocalError::Outside(path)),
+    }
+}
+
 fn failed(doing: &'static str, path: &Path, source: io::Error) -> LocalError {
     LocalError::Io {
         doing,
@@ -279,6 +291,25 @@ impl LocalReader for LibraryFolder {
         }
         self.lock().remember(path.clone(), before, hash);
         Ok(hash)
+    }
+
+    fn facts(&mut self, path: &MediaPath) -> Result<AudioFile, LocalError> {
+        let real = self.real(path)?;
+        let stat = self.regular(path, &real)?;
+        let facts = scan::facts_of(&real)
+            .map_err(|source| failed("start a thread to read", &real, source))?;
+        Ok(AudioFile {
+            path: path.clone(),
+            stat,
+            format: facts.format,
+            tags: facts.tags,
+            duration_ms: facts.duration_ms,
+            bitrate_kbps: facts.bitrate_kbps,
+            sample_rate_hz: facts.sample_rate_hz,
+            bit_depth: facts.bit_depth,
+            hash: self.lock().hash(path, &stat),
+            problem: facts.problem,
+        })
     }
 
     fn read(&self, path: &MediaPath) -> Result<Vec<u8>, LocalError> {
@@ -433,6 +464,24 @@ impl LocalLibrary for LibraryFolder {
             reason: reason.to_owned(),
         };
         self.move_to_trash(&apply.to_string(), &real, &facts)
+    }
+
+    fn open_incoming(&mut self, name: &str) -> Result<MediaPath, LocalError> {
+        self.clear_incoming(name)?;
+        let path = incoming(name)?;
+        let real = self.own(&path)?;
+        place::make_folders(self.root(), &real)
+            .map_err(|source| failed("make the folder", &real, source))?;
+        Ok(path)
+    }
+
+    fn clear_incoming(&mut self, name: &str) -> Result<(), LocalError> {
+        let real = self.own(&incoming(name)?)?;
+        match fs::remove_dir_all(&real) {
+            Ok(()) => Ok(()),
+            Err(error) if is_absent(&error) => Ok(()),
+            Err(source) => Err(failed("clear", &real, source)),
+        }
     }
 
     fn plant_canary(&mut self, id: &LibraryId) -> Result<(), LocalError> {

@@ -6,6 +6,7 @@ pub mod canary;
 pub(crate) mod fixture;
 pub mod folder;
 pub mod hash;
+pub mod memory;
 mod place;
 pub mod scan;
 pub mod tags;
@@ -14,7 +15,7 @@ pub mod volume;
 
 use std::path::PathBuf;
 
-use crate::domain::{ContentHash, FileStat, Library, LibraryId, MediaPath, Observed};
+use crate::domain::{AudioFile, ContentHash, FileStat, Library, LibraryId, MediaPath, Observed};
 
 /// Reads the library. Nothing here can write to it.
 pub trait LocalReader {
@@ -38,6 +39,13 @@ pub trait LocalReader {
     /// # Errors
     /// When it cannot be read to its end.
     fn hash(&self, path: &MediaPath) -> Result<ContentHash, LocalError>;
+
+    /// What one audio file says of itself, read anew.
+    ///
+    /// # Errors
+    /// When nothing is there or it cannot be read; a file with broken tags is no error, see
+    /// [`AudioFile::problem`].
+    fn facts(&mut self, path: &MediaPath) -> Result<AudioFile, LocalError>;
 
     /// A small file's content (playlist files, manifests).
     ///
@@ -115,6 +123,19 @@ pub trait LocalLibrary: LocalReader {
         apply: crate::domain::ApplyId,
         reason: &str,
     ) -> Result<MediaPath, LocalError>;
+
+    /// Makes `.tidal-cleanup/incoming/<name>`, where a download or conversion is worked on, and
+    /// returns it. What an interrupted run left there is removed first: it never was the user's.
+    ///
+    /// # Errors
+    /// When `name` is not one plain name, or the file system fails.
+    fn open_incoming(&mut self, name: &str) -> Result<MediaPath, LocalError>;
+
+    /// Removes `.tidal-cleanup/incoming/<name>` and what is in it. Succeeds when it is gone already.
+    ///
+    /// # Errors
+    /// When `name` is not one plain name, or the file system fails.
+    fn clear_incoming(&mut self, name: &str) -> Result<(), LocalError>;
 
     /// Writes the canary, once.
     ///

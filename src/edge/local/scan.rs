@@ -84,6 +84,17 @@ pub fn scan(roots: &[PathBuf], cache: &FileCache, wish: Wish) -> Result<Scan, Lo
     })
 }
 
+/// What one file says of itself, with the stack that reading it may take.
+pub(super) fn facts_of(path: &Path) -> io::Result<FileFacts> {
+    std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new().stack_size(STACK);
+        let reader = reader.spawn_scoped(scope, || tags::read_file(path))?;
+        reader
+            .join()
+            .map_err(|_| io::Error::other("the reader of tags gave up"))
+    })
+}
+
 fn open_root(roots: &[PathBuf]) -> Result<(PathBuf, Option<LibraryId>), LocalError> {
     let root = roots.first().cloned().unwrap_or_default();
     match fs::canonicalize(&root) {

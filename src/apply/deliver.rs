@@ -1,0 +1,314 @@
+//! Fetching and converting: several at once, each under its final name as soon as it is verified.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    path::PathBuf,
+};
+
+use super::{
+    batch::{self, Job},
+    run::{Attempt, BATCH, Effected, Failure, Phase, Result, Run, failed},
+    verify::{AUDIO_EXTENSIONS, missing_folders},
+};
+use crate::{
+    domain::{AudioFormat, MediaPath, Track, TrackId},
+    edge::{
+        download::{Downloader, FetchError},
+        local::{LocalError, LocalLibrary},
+        rekordbox::RekordboxLibrary,
+        store::StateStore,
+    },
+    plan::document::Effect,
+    record::{FileImage, Intent, Made, Outcome, PreImage, image::Ready},
+};
+
+/// What a job leaves behind: the verified file and what it is.
+type Delivered = std::result::Result<(PathBuf, AudioFormat), FetchError>;
+
+impl<'a, L, R, D, S> Run<'a, L, R, D, S>
+where
+    L: LocalLibrary,
+    R: RekordboxLibrary,
+    D: Downloader,
+    S: StateStore,
+{
+    /// Fetches or converts everything of the phase.
+    pub(super) async fn deliver(&mut self, phase: Phase) -> Result<()> {
+        let pending = self.pending(phase);
+        for batch in pending.chunks(BATCH) {
+            let mut intents = Vec::new();
+            let mut ended = Vec::new();
+            for seq in batch.iter().copied() {
+                match self.may_deliver(seq) {
+                    Ok(()) => {
+                        let incoming = self.incoming(seq);
+                        let ready = None;
+                        intents.push((seq, PreImage::of(Intent::Deliver { incoming, ready })));
+                    }
+                    Err(failure) => ended.push((seq, Err(failure))),
+                }
+            }
+            self.settle(ended).await?;
+            let queue = intents.iter().map(|(seq, _)| *seq).collect();
+            self.intend(intents).await?;
+            self.deliver_batch(queue).await?;
+        }
+        Ok(())
+    }
+
+    async fn deliver_batch(&mut self, mut queue: VecDeque<usize>) -> Result<()> {
+        let mut jobs: Vec<Job<'a, (usize, Delivered)>> = Vec::new();
+        loop {
+            while jobs.len() < self.settings.parallel.max(1) {
+                let Some(seq) = queue.pop_front() else {
+                    break;
+                };
+                match self.job(seq) {
+                    Ok(job) => jobs.push(job),
+                    Err(failure) => self.settle(vec![(seq, Err(failure))]).await?,
+                }
+            }
+            if jobs.is_empty() {
+                return Ok(());
+            }
+            let (seq, delivered) = batch::next(&mut jobs).await;
+            self.delivered(seq, delivered).await?;
+            self.check_stop()?;
+        }
+    }
+
+    fn may_deliver(&self, seq: usize) -> Attempt<()> {
+        self.blocked(seq, &BTreeSet::new())?;
+        match &self.actions[seq].effect {
+            Effect::FileFetch { after } if after.convert_to.is_none() => {
+                self.vacant_stem(&after.stem)
+            }
+            Effect::FileConvert { after } => self.vacant(&after.path),
+            _ => Ok(()),
+        }
+    }
+
+    /// The name of the operation's own folder in `.tidal-cleanup/incoming`.
+    pub(super) fn incoming(&self, seq: usize) -> String {
+        format!("{}-{seq}", self.apply)
+    }
+
+    fn job(&mut self, seq: usize) -> Attempt<Job<'a, (usize, Delivered)>> {
+        let folder = self
+            .local
+            .open_incoming(&self.incoming(seq))
+            .map_err(|e| failed(&e))?;
+        let workspace = self.absolute(&folder)?;
+        let (downloader, attempts) = (self.downloader, self.settings.attempts);
+        let action = self.actions[seq];
+        match &action.effect {
+            Effect::FileFetch { after } => {
+                let track = self.planned(&after.track)?;
+                Ok(Box::pin(async move {
+                    let delivered = fetch(downloader, track, workspace, attempts).await;
+                    (seq, delivered)
+                }))
+            }
+            Effect::FileConvert { after } => {
+                let track = self.planned(&after.track)?;
+                let waiting = self.waiting(&after.track);
+                let source = match waiting {
+                    Some((_, path)) => Some(self.absolute(&path)?),
+                    None => None,
+                };
+                Ok(Box::pin(async move {
+                    let target = workspace.join(format!("converted.{}", after.format.extension()));
+                    let converted = async {
+                        let source = match source {
+                            Some(source) => source,
+                            None => fetch(downloader, track, workspace, attempts).await?.0,
+                        };
+                        let (format, quality) = (after.format, after.quality.as_str());
+                        downloader
+                            .convert(track, &source, &target, format, quality)
+                            .await?;
+                        Ok((target, format))
+                    };
+                    (seq, converted.await)
+                }))
+            }
+            _ => Err(Failure::Failed("it is no delivery".to_owned())),
+        }
+    }
+
+    async fn delivered(&mut self, seq: usize, delivered: Delivered) -> Result<()> {
+        let result = match delivered {
+            Ok((path, format)) => self.name(seq, path, format).await?,
+            Err(error) => Err(failed(&error)),
+        };
+        let done = result.is_ok();
+        let waits =
+            matches!(&result, Ok(effected) if matches!(effected.outcome, Outcome::Waiting { .. }));
+        self.settle(vec![(seq, result)]).await?;
+        if !waits {
+            self.clear(seq, done);
+        }
+        Ok(())
+    }
+
+    /// Gives a verified file its final name, its second intent first.
+    async fn name(
+        &mut self,
+        seq: usize,
+        path: PathBuf,
+        format: AudioFormat,
+    ) -> Result<Attempt<Effected>> {
+        let ready = match self.ready(seq, &path, format) {
+            Ok(Ok(ready)) => ready,
+            Ok(Err(waiting)) => return Ok(Ok(Effected::of(waiting))),
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let folders = match missing_folders(self.local, &ready.to) {
+            Ok(folders) => folders,
+            Err(error) => return Ok(Err(failed(&error))),
+        };
+        let image = PreImage {
+            folders,
+            intent: Intent::Deliver {
+                incoming: self.incoming(seq),
+                ready: Some(ready.clone()),
+            },
+        };
+        self.intend(vec![(seq, image)]).await?;
+        Ok(self.rename_ready(&ready))
+    }
+
+    pub(super) fn rename_ready(&mut self, ready: &Ready) -> Attempt<Effected> {
+        self.local
+            .rename(&ready.from, &ready.to)
+            .map_err(|e| failed(&e))?;
+        let file = self
+            .image(&ready.to, ready.sha256)
+            .map_err(|e| failed(&e))?;
+        let replaced = None;
+        Ok(Effected::of(Outcome::File(Made { file, replaced })))
+    }
+
+    /// The file and the name that it gets; or that it waits for its conversion.
+    fn ready(
+        &self,
+        seq: usize,
+        path: &std::path::Path,
+        format: AudioFormat,
+    ) -> Attempt<std::result::Result<Ready, Outcome>> {
+        let root = self.local.roots().first().cloned().unwrap_or_default();
+        let relative = path
+            .strip_prefix(&root)
+            .map_err(|_| Failure::Failed(format!("{} is not below the library", path.display())))?;
+        let from = MediaPath::from_relative(0, relative);
+        let to = match &self.actions[seq].effect {
+            Effect::FileFetch { after } if after.convert_to.is_some() => {
+                let incoming = self.incoming(seq);
+                return Ok(Err(Outcome::Waiting {
+                    incoming,
+                    path: from,
+                }));
+            }
+            Effect::FileFetch { after } => {
+                self.vacant_stem(&after.stem)?;
+                after.stem.with_appended_extension(format.extension())
+            }
+            Effect::FileConvert { after } => after.path.clone(),
+            _ => return Err(Failure::Failed("it is no delivery".to_owned())),
+        };
+        self.vacant(&to)?;
+        let sha256 = self.local.hash(&from).map_err(|e| failed(&e))?;
+        Ok(Ok(Ready { from, to, sha256 }))
+    }
+
+    /// Takes away what was worked on; a settled conversion also its source. What cannot be taken away
+    /// now is taken away by the next run.
+    pub(super) fn clear(&mut self, seq: usize, done: bool) {
+        let mut names = vec![self.incoming(seq)];
+        if let Effect::FileConvert { after } = &self.actions[seq].effect
+            && done
+        {
+            names.extend(self.waiting(&after.track).map(|(incoming, _)| incoming));
+        }
+        for name in names {
+            if let Err(error) = self.local.clear_incoming(&name) {
+                tracing::warn!(folder = name, %error, "could not clear a download folder");
+            }
+        }
+    }
+
+    /// The download of the track that waits for its conversion, if it is still there.
+    fn waiting(&self, track: &TrackId) -> Option<(String, MediaPath)> {
+        self.post.iter().find_map(|(seq, image)| {
+            let fetched = match &self.actions.get(*seq)?.effect {
+                Effect::FileFetch { after } => &after.track,
+                _ => return None,
+            };
+            let Outcome::Waiting { incoming, path } = &image.outcome else {
+                return None;
+            };
+            let there = self.local.stat(path).is_ok_and(|stat| stat.is_some());
+            (fetched == track && there).then(|| (incoming.clone(), path.clone()))
+        })
+    }
+
+    fn planned(&self, track: &TrackId) -> Attempt<&'a Track> {
+        let plan = self.plan;
+        let planned = plan.body.tracks.get(track);
+        planned.ok_or_else(|| Failure::Failed(format!("the plan does not describe track {track}")))
+    }
+
+    pub(super) fn absolute(&self, path: &MediaPath) -> Attempt<PathBuf> {
+        let absolute = path.below(self.local.roots());
+        absolute.ok_or_else(|| Failure::Failed(format!("{path} is below no known folder")))
+    }
+
+    pub(super) fn vacant(&self, path: &MediaPath) -> Attempt<()> {
+        match self.local.stat(path) {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => Err(Failure::Failed(format!("{path} already exists"))),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
+    fn vacant_stem(&self, stem: &MediaPath) -> Attempt<()> {
+        let mut paths = AUDIO_EXTENSIONS
+            .iter()
+            .map(|ext| stem.with_appended_extension(ext));
+        paths.try_for_each(|path| self.vacant(&path))
+    }
+
+    /// A file as it stands.
+    pub(super) fn image(
+        &self,
+        path: &MediaPath,
+        sha256: crate::domain::ContentHash,
+    ) -> std::result::Result<FileImage, LocalError> {
+        let stat = self.local.stat(path)?.ok_or_else(|| LocalError::Changed {
+            path: path.clone(),
+            what: "is gone again".to_owned(),
+        })?;
+        Ok(FileImage {
+            path: path.clone(),
+            size: stat.size,
+            mtime: stat.mtime,
+            sha256,
+        })
+    }
+}
+
+async fn fetch<D: Downloader>(
+    downloader: &D,
+    track: &Track,
+    workspace: PathBuf,
+    attempts: u32,
+) -> Delivered {
+    let mut attempt = 1;
+    loop {
+        match downloader.fetch(track, &workspace).await {
+            Ok(fetched) => return Ok((fetched.path, fetched.format)),
+            Err(error) if error.is_transient() && attempt < attempts => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}

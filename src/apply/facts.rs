@@ -1,0 +1,116 @@
+//! What an undo must know of the world before it can be planned.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    ApplyError,
+    verify::{by_execution, staged_rows},
+};
+use crate::{
+    domain::{ApplyId, MediaPath},
+    edge::{
+        local::LocalReader,
+        rekordbox::{Probe, RekordboxReader, RowEdits},
+        store::{OperationStatus, StateReader},
+    },
+    record::{
+        FileImage, Outcome, PostImage, image,
+        rows::{RowKey, compose, key},
+        undo::UndoFacts,
+    },
+};
+
+/// Looks at everything that the run touched.
+///
+/// # Errors
+/// When a world cannot be read.
+pub async fn undo_facts<L: LocalReader, R: RekordboxReader, S: StateReader>(
+    apply: ApplyId,
+    local: &L,
+    rekordbox: Option<&R>,
+    store: &S,
+) -> Result<UndoFacts, ApplyError> {
+    let mut operations = store.operations(apply).await?;
+    operations.retain(|operation| operation.status == OperationStatus::Completed);
+    by_execution(&mut operations);
+    let mut facts = UndoFacts {
+        state: store.state().await?,
+        ..UndoFacts::default()
+    };
+    let mut rows = Vec::new();
+    for operation in &operations {
+        if let Some(post) = image::from_value::<PostImage>(operation.post_image.as_ref()) {
+            look(local, &post.outcome, &mut facts.files)?;
+        }
+        rows.extend(staged_rows(operation));
+    }
+    if let (Some(rekordbox), false) = (rekordbox, rows.is_empty()) {
+        facts.changed_rows = changed_rows(rekordbox, compose(&rows)).await?;
+        facts.collection = Some(rekordbox.read().await?.value);
+    }
+    Ok(facts)
+}
+
+fn look(
+    local: &impl LocalReader,
+    outcome: &Outcome,
+    files: &mut BTreeMap<MediaPath, FileImage>,
+) -> Result<(), ApplyError> {
+    let paths: Vec<&MediaPath> = match outcome {
+        Outcome::File(made) => {
+            let replaced = made.replaced.as_ref().map(|(_, trash_path)| trash_path);
+            std::iter::once(&made.file.path).chain(replaced).collect()
+        }
+        Outcome::Trashed { was, trash_path } => vec![&was.path, trash_path],
+        Outcome::Placed { from, to, .. } => {
+            // Where it was and what it is called now; its content is not looked at.
+            for path in [from, to] {
+                if let Some(stat) = local.stat(path)? {
+                    let image = FileImage {
+                        path: path.clone(),
+                        size: stat.size,
+                        mtime: stat.mtime,
+                        sha256: crate::domain::ContentHash::of(b""),
+                    };
+                    files.insert(path.clone(), image);
+                }
+            }
+            Vec::new()
+        }
+        Outcome::Waiting { .. } | Outcome::Rows | Outcome::Nothing => Vec::new(),
+    };
+    for path in paths {
+        if let Some(stat) = local.stat(path)? {
+            let image = FileImage {
+                path: path.clone(),
+                size: stat.size,
+                mtime: stat.mtime,
+                sha256: local.hash(path)?,
+            };
+            files.insert(path.clone(), image);
+        }
+    }
+    Ok(())
+}
+
+/// The rows that are not as the run left them, found by halves: they are few, if any.
+async fn changed_rows(
+    rekordbox: &impl RekordboxReader,
+    rows: RowEdits,
+) -> Result<BTreeSet<RowKey>, ApplyError> {
+    let mut changed = BTreeSet::new();
+    let mut parts = vec![rows];
+    while let Some(part) = parts.pop() {
+        if part.0.is_empty() || rekordbox.probe(&part).await? == Probe::After {
+            continue;
+        }
+        if let [row] = part.0.as_slice() {
+            changed.insert(key(row));
+            continue;
+        }
+        let (first, second) = part.0.split_at(part.0.len() / 2);
+        parts.push(RowEdits(first.to_vec()));
+        parts.push(RowEdits(second.to_vec()));
+    }
+    Ok(changed)
+}

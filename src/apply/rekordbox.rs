@@ -1,0 +1,683 @@
+//! Rekordbox: actions become edits, edits become staged rows, staged rows are journaled and then
+//! committed, up to 500 at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{
+    run::{Attempt, DESTRUCTIVE_BATCH, Effected, Failure, Phase, Result, Run, causes, failed},
+    verify::Shelf,
+};
+use crate::{
+    domain::{
+        Collection, ContentId, MediaPath, MyTagId, NodeId, NodeKind, PlaylistId, TrackId,
+        state::ObjectKey,
+    },
+    edge::{
+        download::Downloader,
+        local::LocalLibrary,
+        rekordbox::{
+            ContentFile, ContentRef, Edit, NewContentRow, NodeRef, Parent, Probe, RekordboxError,
+            RekordboxLibrary, RowEdits, Staged, TagRef,
+        },
+        store::{OperationStatus, StateStore},
+    },
+    plan::document::{
+        Action, Class, ContentFields, Effect, NewContent, NewNode, Precondition, Reversal, TagName,
+        TagSet,
+    },
+    record::{
+        Intent, Outcome, PreImage, image,
+        rows::{compose, touched_nodes},
+    },
+};
+
+/// Rows that one transaction writes, roughly.
+const ROWS: usize = 500;
+
+/// What earlier edits of the same step make, by the place of the edit.
+#[derive(Debug, Default)]
+struct Step {
+    folders: BTreeMap<Vec<String>, usize>,
+    renamed: BTreeMap<Vec<String>, NodeId>,
+    lists: BTreeMap<PlaylistId, usize>,
+    contents: BTreeMap<TrackId, usize>,
+    tags: BTreeMap<TagName, usize>,
+}
+
+impl<L, R, D, S> Run<'_, L, R, D, S>
+where
+    L: LocalLibrary,
+    R: RekordboxLibrary,
+    D: Downloader,
+    S: StateStore,
+{
+    /// Writes everything that concerns Rekordbox, and its playlist XML.
+    pub(super) async fn write_rekordbox(&mut self) -> Result<()> {
+        let pending = self.pending(Phase::Rekordbox);
+        if !pending.is_empty() {
+            match self.collection().await {
+                Ok(collection) => self.write_rows(pending, collection).await?,
+                Err(error) => {
+                    let reason = causes(&error);
+                    self.fail_all(&pending, &reason).await?;
+                }
+            }
+        }
+        self.write_xml().await
+    }
+
+    async fn collection(&self) -> std::result::Result<Collection, RekordboxError> {
+        match &self.rekordbox {
+            Some(rekordbox) => Ok(rekordbox.read().await?.value),
+            None => Err(RekordboxError::Invalid(
+                "Rekordbox is left alone".to_owned(),
+            )),
+        }
+    }
+
+    async fn write_rows(&mut self, pending: Vec<usize>, mut collection: Collection) -> Result<()> {
+        self.tags = known_tags(&collection);
+        let mut ended = Vec::new();
+        let shelf = Shelf::new(&collection, self.local.roots());
+        for seq in &pending {
+            if let Err(failure) = self.holds(*seq, &shelf) {
+                ended.push((*seq, Err(failure)));
+            }
+        }
+        self.settle(ended).await?;
+        let mut open = pending;
+        open.retain(|seq| self.status[*seq] == OperationStatus::Pending);
+        // Steps that failed as a whole are tried in halves, so that one bad edit stops only itself.
+        let mut steps = self.steps(&open);
+        steps.reverse();
+        while let Some(step) = steps.pop() {
+            self.check_stop()?;
+            match self.write_step(&step, &mut collection).await? {
+                Stepped::Done => {}
+                Stepped::Retry if step.len() > 1 => {
+                    let (first, second) = step.split_at(step.len() / 2);
+                    steps.push(second.to_vec());
+                    steps.push(first.to_vec());
+                }
+                Stepped::Retry => {}
+                Stepped::Stop(reason) => {
+                    let rest: Vec<usize> = steps.iter().flatten().copied().collect();
+                    self.fail_all(&rest, &reason).await?;
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The action's own preconditions, against rows as they are now.
+    fn holds(&self, seq: usize, shelf: &Shelf<'_>) -> Attempt<()> {
+        let renamed = self.done_here(|effect| matches!(effect, Effect::NodeUpdate { .. }));
+        for pre in &self.actions[seq].pre {
+            // An interrupted run may itself have renamed the folders around a node.
+            let outdated = renamed && matches!(pre, Precondition::Node { .. });
+            if let Some(text) = shelf.violation(pre).filter(|_| !outdated) {
+                return Err(Failure::Failed(text));
+            }
+        }
+        Ok(())
+    }
+
+    fn done_here(&self, is_it: impl Fn(&Effect) -> bool) -> bool {
+        let mut done = self.post.keys().filter_map(|seq| self.actions.get(*seq));
+        done.any(|action| is_it(&action.effect))
+    }
+
+    fn steps(&self, open: &[usize]) -> Vec<Vec<usize>> {
+        let mut steps = Vec::new();
+        let (mut step, mut rows, mut removals) = (Vec::new(), 0, 0);
+        for seq in open {
+            let (weight, removal) = self.weight(self.actions[*seq]);
+            let full = rows + weight > ROWS || removals + removal > DESTRUCTIVE_BATCH;
+            if full && !step.is_empty() {
+                steps.push(std::mem::take(&mut step));
+                (rows, removals) = (0, 0);
+            }
+            step.push(*seq);
+            rows += weight;
+            removals += removal;
+        }
+        if !step.is_empty() {
+            steps.push(step);
+        }
+        steps
+    }
+
+    /// About how many rows it writes, and whether something goes away.
+    fn weight(&self, action: &Action) -> (usize, usize) {
+        let removal = usize::from(action.class == Class::Destructive);
+        let rows = match &action.effect {
+            Effect::EntriesSet { before, after } => before.count.max(after.count),
+            Effect::RowsRestore { before } => self.recorded_rows(before).map_or(1, |r| r.0.len()),
+            _ => 2,
+        };
+        (rows, removal)
+    }
+
+    async fn write_step(&mut self, seqs: &[usize], collection: &mut Collection) -> Result<Stepped> {
+        let (edits, ready) = self.edits(seqs, collection).await?;
+        if ready.is_empty() {
+            return Ok(Stepped::Done);
+        }
+        let now = self.now();
+        let Some(rekordbox) = self.rekordbox.as_mut() else {
+            return Ok(Stepped::Done);
+        };
+        let staged = match rekordbox.stage(&edits, now).await {
+            Ok(staged) if staged.len() == ready.len() => staged,
+            Ok(_) => {
+                let reason = "Rekordbox staged another number of edits".to_owned();
+                return self.step_failed(&ready, reason, true).await;
+            }
+            Err(error) => {
+                let reason = causes(&error);
+                return self
+                    .step_failed(&ready, reason, is_about_rows(&error))
+                    .await;
+            }
+        };
+        self.commit_step(&ready, staged, now, collection).await
+    }
+
+    async fn commit_step(
+        &mut self,
+        ready: &[usize],
+        staged: Vec<Staged>,
+        now: Timestamp,
+        collection: &mut Collection,
+    ) -> Result<Stepped> {
+        let rows: Vec<RowEdits> = staged.iter().map(|staged| staged.rows.clone()).collect();
+        let intents = ready.iter().zip(&staged);
+        let intents = intents
+            .map(|(seq, staged)| (*seq, PreImage::of(Intent::Rows(staged.clone()))))
+            .collect();
+        self.intend(intents).await?;
+        let Some(rekordbox) = self.rekordbox.as_mut() else {
+            return Ok(Stepped::Done);
+        };
+        if let Err(error) = rekordbox.commit(&rows, now).await {
+            // An error while committing does not tell whether it was committed.
+            let probed = rekordbox.probe(&compose(&rows)).await;
+            if !matches!(probed, Ok(Probe::After)) {
+                let reason = causes(&error);
+                return self.step_failed(ready, reason, is_about_rows(&error)).await;
+            }
+        }
+        for (seq, staged) in ready.iter().zip(&staged) {
+            self.learn(*seq, staged, collection);
+        }
+        let done = |seq: &usize| (*seq, Ok(Effected::of(Outcome::Rows)));
+        self.settle(ready.iter().map(done).collect()).await?;
+        Ok(Stepped::Done)
+    }
+
+    /// A step of one fails; a larger one is tried again in parts, unless the error is not about its
+    /// rows.
+    async fn step_failed(
+        &mut self,
+        ready: &[usize],
+        reason: String,
+        about_rows: bool,
+    ) -> Result<Stepped> {
+        if about_rows && ready.len() > 1 {
+            let untouched = |seq: &usize| (*seq, Err(Failure::Untouched));
+            self.settle(ready.iter().map(untouched).collect()).await?;
+            return Ok(Stepped::Retry);
+        }
+        self.fail_all(ready, &reason).await?;
+        Ok(match about_rows {
+            true => Stepped::Done,
+            false => Stepped::Stop(reason),
+        })
+    }
+
+    async fn fail_all(&mut self, seqs: &[usize], reason: &str) -> Result<()> {
+        let fail = |seq: &usize| (*seq, Err(Failure::Failed(reason.to_owned())));
+        self.settle(seqs.iter().map(fail).collect()).await
+    }
+
+    /// Keeps the picture of the collection in step with what was written.
+    fn learn(&mut self, seq: usize, staged: &Staged, collection: &mut Collection) {
+        match &self.actions[seq].effect {
+            Effect::MyTagCreate { after } => {
+                if let Some(id) = &staged.tag {
+                    self.tags.insert(after.clone(), id.clone());
+                }
+            }
+            Effect::NodeCreate { after } => {
+                if let Some(id) = &staged.node {
+                    let parent = self.known_folder(&after.folder, collection);
+                    collection.nodes.insert(
+                        id.clone(),
+                        crate::domain::CollectionPlaylist {
+                            id: id.clone(),
+                            name: after.name.clone(),
+                            parent,
+                            kind: after.node,
+                            seq: i64::MAX,
+                            entries: Vec::new(),
+                            smart: None,
+                        },
+                    );
+                }
+            }
+            Effect::NodeUpdate { before, after } => {
+                let parent = self.known_folder(&after.folder, collection);
+                if let Some(node) = collection.nodes.get_mut(&before.id) {
+                    node.name.clone_from(&after.name);
+                    node.parent = parent;
+                }
+            }
+            Effect::NodeRemove { before } => drop(collection.nodes.remove(&before.id)),
+            _ => {}
+        }
+    }
+
+    /// The edits of a step and the operations that they are for. What cannot be done is settled.
+    async fn edits(
+        &mut self,
+        seqs: &[usize],
+        collection: &Collection,
+    ) -> Result<(Vec<Edit>, Vec<usize>)> {
+        let mut step = Step::default();
+        let (mut edits, mut ready, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+        let mut together = BTreeSet::new();
+        for seq in seqs.iter().copied() {
+            if self.status[seq] != OperationStatus::Pending {
+                continue;
+            }
+            match self.edit(seq, &step, &together, collection) {
+                Ok(edit) => {
+                    step.note(self.actions[seq], edits.len());
+                    edits.push(edit);
+                    ready.push(seq);
+                    together.insert(seq);
+                }
+                Err(failure) => ended.push((seq, Err(failure))),
+            }
+        }
+        self.settle(ended).await?;
+        Ok((edits, ready))
+    }
+
+    fn edit(
+        &mut self,
+        seq: usize,
+        step: &Step,
+        together: &BTreeSet<usize>,
+        collection: &Collection,
+    ) -> Attempt<Edit> {
+        self.blocked(seq, together)?;
+        let action = self.actions[seq];
+        match action.class {
+            Class::Destructive => self.cancelled()?,
+            Class::Remove if self.failed_badly() => self.cancelled()?,
+            Class::Additive | Class::Move | Class::Change | Class::Remove => {}
+        }
+        match &action.effect {
+            Effect::ContentAdd { after } => self.add_content(after),
+            Effect::ContentRelocate { before, after } => Ok(Edit::Relocate {
+                content: before.content.clone(),
+                file: self.content_file(&after.path)?,
+            }),
+            Effect::ContentUpdate { before, after } => Ok(update(before, after)),
+            Effect::NodeCreate { after } => self.create_node(after, step, collection),
+            Effect::NodeUpdate { before, after } => Ok(Edit::UpdateNode {
+                id: before.id.clone(),
+                name: (before.name != after.name).then(|| after.name.clone()),
+                parent: match before.folder == after.folder {
+                    true => None,
+                    false => Some(self.parent(&after.folder, step, collection)?),
+                },
+            }),
+            Effect::NodeRemove { before } => Ok(Edit::RemoveNode {
+                id: before.id.clone(),
+            }),
+            Effect::EntriesSet { after, .. } => self.set_entries(&after.playlist, step),
+            Effect::MyTagCreate { after } => Ok(Edit::CreateTag {
+                group: after.group.clone(),
+                name: after.tag.clone(),
+            }),
+            Effect::MyTagSet { before, after } => self.set_tags(before, after, step),
+            Effect::RowsRestore { before } => {
+                let rows = self.recorded_rows(before);
+                let rows = rows.ok_or_else(|| {
+                    Failure::Failed("the journal has not what stood there before".to_owned())
+                })?;
+                Ok(Edit::Restore(rows.reversed()))
+            }
+            Effect::FileFetch { .. }
+            | Effect::FileConvert { .. }
+            | Effect::FilePlace { .. }
+            | Effect::FileLink { .. }
+            | Effect::FileTrash { .. }
+            | Effect::FileRestore { .. }
+            | Effect::StateAdopt { .. }
+            | Effect::StateRecord { .. }
+            | Effect::StateForget { .. }
+            | Effect::StateRestore { .. } => {
+                Err(Failure::Failed("it does not concern Rekordbox".to_owned()))
+            }
+        }
+    }
+
+    fn add_content(&mut self, new: &NewContent) -> Attempt<Edit> {
+        let path = new.path.clone().or_else(|| self.file_of(&new.track));
+        let path = path.ok_or_else(|| Failure::Skipped("the track has no file".to_owned()))?;
+        let path = match self.stat(&path)? {
+            Some(_) => path,
+            None => self.placed.get(&path).cloned().unwrap_or(path),
+        };
+        let facts = self.local.facts(&path).map_err(|e| failed(&e))?;
+        let planned = self.plan.body.tracks.get(&new.track);
+        let track = planned.or_else(|| self.state.tracks.get(&new.track).map(|row| &row.track));
+        let tags = &facts.tags;
+        let title = track
+            .map(crate::domain::Track::full_title)
+            .filter(|title| !title.is_empty());
+        let artist = track
+            .map(crate::domain::Track::artist)
+            .filter(|artist| !artist.is_empty());
+        let joined = (!tags.artists.is_empty()).then(|| tags.artists.join(", "));
+        let isrc = track
+            .and_then(|track| track.isrc.clone())
+            .or_else(|| tags.isrc.clone());
+        let seconds = facts.duration_ms.map(|ms| (ms + 500) / 1000);
+        Ok(Edit::AddContent(Box::new(NewContentRow {
+            file: ContentFile {
+                path: self.absolute(&path)?,
+                size: facts.stat.size,
+                file_id: facts.stat.inode,
+            },
+            title: title
+                .or_else(|| tags.title.clone())
+                .unwrap_or_else(|| path.file_stem()),
+            artist: artist.or(joined),
+            album: track
+                .and_then(|track| track.album.clone())
+                .or_else(|| tags.album.clone()),
+            genre: tags.genre.clone(),
+            isrc: isrc.map(String::from),
+            year: track.and_then(crate::domain::Track::year).or(tags.year),
+            length_s: seconds
+                .and_then(|s| u32::try_from(s).ok())
+                .unwrap_or_default(),
+            bitrate_kbps: facts.bitrate_kbps.unwrap_or_default(),
+            sample_rate_hz: facts.sample_rate_hz.unwrap_or_default(),
+            bit_depth: facts.bit_depth.unwrap_or_default(),
+            format: Some(facts.format),
+            created: date(facts.stat.mtime.0),
+            comment: String::new(),
+        })))
+    }
+
+    fn content_file(&self, path: &MediaPath) -> Attempt<ContentFile> {
+        let stat = self.stat(path)?;
+        let stat = stat.ok_or_else(|| Failure::Failed(format!("{path} is not there")))?;
+        Ok(ContentFile {
+            path: self.absolute(path)?,
+            size: stat.size,
+            file_id: stat.inode,
+        })
+    }
+
+    fn create_node(&self, node: &NewNode, step: &Step, collection: &Collection) -> Attempt<Edit> {
+        let smart = node.tags.iter().map(|tag| self.tag_ref(tag, step));
+        Ok(Edit::CreateNode {
+            name: node.name.clone(),
+            kind: node.node,
+            parent: self.parent(&node.folder, step, collection)?,
+            smart: smart.collect::<Attempt<_>>()?,
+        })
+    }
+
+    fn parent(&self, folder: &[String], step: &Step, collection: &Collection) -> Attempt<Parent> {
+        if folder.is_empty() {
+            return Ok(Parent::Root);
+        }
+        if let Some(at) = step.folders.get(folder) {
+            return Ok(Parent::Node(NodeRef::Staged(*at)));
+        }
+        let renamed = step.renamed.get(folder).cloned();
+        match renamed.or_else(|| self.known_folder(folder, collection)) {
+            Some(id) => Ok(Parent::Node(NodeRef::Id(id))),
+            None => Err(Failure::Failed(format!(
+                "there is no Rekordbox folder {}",
+                folder.join("/")
+            ))),
+        }
+    }
+
+    /// The folder of that path: ours where we have one there, else the one of that name.
+    fn known_folder(&self, folder: &[String], collection: &Collection) -> Option<NodeId> {
+        let own = self.state.object(&ObjectKey::Folder(folder.to_vec()));
+        let own = own.map(|row| NodeId::new(row.id.as_str()));
+        if let Some(id) = own.filter(|id| collection.nodes.contains_key(id)) {
+            return Some(id);
+        }
+        let mut parent: Option<NodeId> = None;
+        for name in folder {
+            let child = collection.child(parent.as_ref(), name, NodeKind::Folder)?;
+            parent = Some(child.id.clone());
+        }
+        parent
+    }
+
+    fn set_entries(&self, playlist: &PlaylistId, step: &Step) -> Attempt<Edit> {
+        let planned = self.plan.body.playlists.get(playlist);
+        let planned = planned
+            .ok_or_else(|| Failure::Failed("the plan does not describe the playlist".to_owned()))?;
+        let content = |track: &TrackId| -> Option<ContentRef> {
+            if let Some(at) = step.contents.get(track) {
+                return Some(ContentRef::Staged(*at));
+            }
+            let row = self.state.tracks.get(track)?;
+            Some(ContentRef::Id(row.content.clone()?))
+        };
+        Ok(Edit::SetEntries {
+            node: self.list(playlist, step)?,
+            contents: planned.entries.iter().filter_map(content).collect(),
+        })
+    }
+
+    fn list(&self, playlist: &PlaylistId, step: &Step) -> Attempt<NodeRef> {
+        if let Some(at) = step.lists.get(playlist) {
+            return Ok(NodeRef::Staged(*at));
+        }
+        let object = self.state.object(&ObjectKey::Playlist(playlist.clone()));
+        let object = object.map(|row| NodeId::new(row.id.as_str()));
+        let row = self
+            .state
+            .playlists
+            .get(playlist)
+            .and_then(|row| row.node.clone());
+        match object.or(row) {
+            Some(id) => Ok(NodeRef::Id(id)),
+            None => Err(Failure::Skipped(
+                "the playlist is not in Rekordbox".to_owned(),
+            )),
+        }
+    }
+
+    fn set_tags(&self, before: &TagSet, after: &TagSet, step: &Step) -> Attempt<Edit> {
+        let known = self
+            .state
+            .tracks
+            .get(&after.track)
+            .and_then(|row| row.content.clone());
+        let content = match (step.contents.get(&after.track), &known) {
+            (Some(at), _) => ContentRef::Staged(*at),
+            (None, Some(id)) => ContentRef::Id(id.clone()),
+            (None, None) => {
+                return Err(Failure::Skipped("the track is not in Rekordbox".to_owned()));
+            }
+        };
+        let link = |tag: &TagName, content: &ContentId| {
+            let (group, name) = (tag.group.clone(), tag.tag.clone());
+            let key = ObjectKey::TagLink(group, name, content.clone());
+            self.state.object(&key).map(|row| row.id.clone())
+        };
+        let ours = known
+            .iter()
+            .flat_map(|id| before.tags.iter().filter_map(|tag| link(tag, id)));
+        let add = after.tags.iter().map(|tag| self.tag_ref(tag, step));
+        Ok(Edit::SetTags {
+            content,
+            add: add.collect::<Attempt<_>>()?,
+            remove: ours.collect(),
+        })
+    }
+
+    fn tag_ref(&self, tag: &TagName, step: &Step) -> Attempt<TagRef> {
+        if let Some(at) = step.tags.get(tag) {
+            return Ok(TagRef::Staged(*at));
+        }
+        match self.tags.get(tag) {
+            Some(id) => Ok(TagRef::Id(id.clone())),
+            None => Err(Failure::Failed(format!(
+                "there is no MyTag {}: {}",
+                tag.group, tag.tag
+            ))),
+        }
+    }
+
+    /// The rows of the action that is taken back.
+    pub(super) fn recorded_rows(&self, reversal: &Reversal) -> Option<RowEdits> {
+        let key = (reversal.apply, reversal.action.clone());
+        let row = self.reversed.get(&key)?;
+        let image: PreImage = image::from_value(row.pre_image.as_ref())?;
+        match image.intent {
+            Intent::Rows(staged) => Some(staged.rows),
+            _ => None,
+        }
+    }
+
+    /// Brings the playlist XML in line with what this run wrote. Its own step in the journal.
+    pub(super) async fn write_xml(&mut self) -> Result<()> {
+        let Some(seq) = self.xml else {
+            return Ok(());
+        };
+        if self.status[seq] == OperationStatus::Completed {
+            return Ok(());
+        }
+        self.intend(vec![(seq, PreImage::of(Intent::Xml))]).await?;
+        let touched: Vec<NodeId> = self.touched().into_iter().collect();
+        let now = self.now();
+        let written = match self.rekordbox.as_mut() {
+            Some(rekordbox) if !touched.is_empty() => rekordbox.finish(&touched, now).await,
+            _ => Ok(()),
+        };
+        let result = match written {
+            Ok(()) => Ok(Effected::of(Outcome::Nothing)),
+            Err(error) => Err(failed(&error)),
+        };
+        self.settle(vec![(seq, result)]).await
+    }
+
+    fn touched(&self) -> BTreeSet<NodeId> {
+        let staged = self
+            .post
+            .keys()
+            .filter_map(|seq| match &self.pre.get(seq)?.intent {
+                Intent::Rows(staged) => Some(staged),
+                _ => None,
+            });
+        let staged: Vec<&Staged> = staged.collect();
+        let mut nodes = touched_nodes(staged.iter().map(|staged| &staged.rows));
+        nodes.extend(staged.iter().filter_map(|staged| staged.node.clone()));
+        nodes
+    }
+}
+
+/// How a step ended.
+enum Stepped {
+    Done,
+    /// Nothing is written; its halves may be.
+    Retry,
+    /// Nothing more can be written.
+    Stop(String),
+}
+
+impl Step {
+    fn note(&mut self, action: &Action, at: usize) {
+        match &action.effect {
+            Effect::ContentAdd { after } => drop(self.contents.insert(after.track.clone(), at)),
+            Effect::MyTagCreate { after } => drop(self.tags.insert(after.clone(), at)),
+            Effect::NodeCreate { after } => match (after.node, &after.playlist) {
+                (NodeKind::Folder, _) => {
+                    let mut path = after.folder.clone();
+                    path.push(after.name.clone());
+                    self.folders.insert(path, at);
+                }
+                (_, Some(playlist)) => drop(self.lists.insert(playlist.clone(), at)),
+                (_, None) => {}
+            },
+            Effect::NodeUpdate { before, after } => {
+                let mut path = after.folder.clone();
+                path.push(after.name.clone());
+                self.renamed.insert(path, before.id.clone());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether the error is about the rows of a step and not about the database as a whole.
+const fn is_about_rows(error: &RekordboxError) -> bool {
+    match error {
+        RekordboxError::Conflict { .. }
+        | RekordboxError::Invalid(_)
+        | RekordboxError::Invariant(_) => true,
+        RekordboxError::Missing(_)
+        | RekordboxError::NotMounted(_)
+        | RekordboxError::NotADatabase(_)
+        | RekordboxError::Locked
+        | RekordboxError::Running(_)
+        | RekordboxError::LeftoverWal(_)
+        | RekordboxError::UnknownSchema(_)
+        | RekordboxError::Xml { .. }
+        | RekordboxError::Database { .. }
+        | RekordboxError::Io { .. } => false,
+    }
+}
+
+fn update(before: &ContentFields, after: &ContentFields) -> Edit {
+    fn changed<T: Clone + PartialEq>(before: &Option<T>, after: &Option<T>) -> Option<T> {
+        after.clone().filter(|value| before.as_ref() != Some(value))
+    }
+    Edit::UpdateContent {
+        content: after.content.clone(),
+        title: changed(&before.title, &after.title),
+        artist: changed(&before.artist, &after.artist),
+        album: changed(&before.album, &after.album),
+        year: changed(&before.year, &after.year),
+    }
+}
+
+pub(super) fn known_tags(collection: &Collection) -> BTreeMap<TagName, MyTagId> {
+    let mut tags = BTreeMap::new();
+    for tag in collection.my_tags.values() {
+        let group = tag.group.as_ref().and_then(|id| collection.my_tags.get(id));
+        if let Some(group) = group {
+            let name = TagName {
+                group: group.name.clone(),
+                tag: tag.name.clone(),
+            };
+            tags.entry(name).or_insert_with(|| tag.id.clone());
+        }
+    }
+    tags
+}
+
+/// A date in UTC, as Rekordbox writes dates.
+fn date(seconds: i64) -> String {
+    let at = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+    at.strftime("%Y-%m-%d").to_string()
+}

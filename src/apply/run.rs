@@ -1,0 +1,684 @@
+//! A run in progress: its actions, how each stands, and the journal around every step.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::Ordering,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    ApplyError, ApplyReport, Progress, Settings, Unmet, Worlds,
+    select::{follows_file, needs},
+};
+use crate::{
+    domain::{ActionId, ApplyId, AudioFormat, FileStat, MediaPath, MyTagId, State, TrackId},
+    edge::{
+        download::Downloader,
+        local::LocalLibrary,
+        rekordbox::RekordboxLibrary,
+        store::{
+            ApplyStatus, Intent as IntentRow, OperationRow, OperationStatus, Settlement, StateStore,
+        },
+    },
+    plan::document::{Action, Effect, Mode, Plan, TagName},
+    record::{
+        Done, Intent, Ledger, Outcome, PostImage, PreImage, XML_KIND, image, state::reversal,
+    },
+};
+
+/// Intents that are made durable together.
+pub(super) const BATCH: usize = 64;
+/// The same where something goes away.
+pub(super) const DESTRUCTIVE_BATCH: usize = 8;
+
+/// The parts of a run, in their order. Playlist files come after the old names are gone, since they
+/// name files by where they are; rows of the state that stand for themselves come last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Fetch,
+    Convert,
+    /// Something of ours goes to the trash because another action needs its place.
+    MakeRoom,
+    Place,
+    Rekordbox,
+    Link,
+    Trash,
+    State,
+}
+
+/// Why an action was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Tried, and nothing changed.
+    Failed(String),
+    /// It depends on something that was not done.
+    Skipped(String),
+    /// A removal after a failure.
+    Cancelled(String),
+    /// Found untouched after an interruption: as if it had never begun.
+    Untouched,
+}
+
+/// What an effect left behind.
+#[derive(Debug)]
+pub(super) struct Effected {
+    pub(super) outcome: Outcome,
+    pub(super) stat: Option<FileStat>,
+}
+
+impl Effected {
+    pub(super) const fn of(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            stat: None,
+        }
+    }
+}
+
+pub(super) type Result<T> = std::result::Result<T, ApplyError>;
+pub(super) type Attempt<T> = std::result::Result<T, Failure>;
+
+pub(super) struct Run<'a, L, R, D, S> {
+    pub(super) apply: ApplyId,
+    pub(super) plan: &'a Plan,
+    pub(super) actions: Vec<&'a Action>,
+    pub(super) phases: Vec<Phase>,
+    depends_on: Vec<Vec<usize>>,
+    pub(super) followers: Vec<Vec<usize>>,
+    pub(super) status: Vec<OperationStatus>,
+    pub(super) pre: BTreeMap<usize, PreImage>,
+    pub(super) post: BTreeMap<usize, PostImage>,
+    unmet: BTreeMap<usize, Failure>,
+    /// The journal row of the playlist XML.
+    pub(super) xml: Option<usize>,
+    pub(super) local: &'a mut L,
+    pub(super) rekordbox: Option<&'a mut R>,
+    pub(super) downloader: &'a D,
+    pub(super) store: &'a mut S,
+    pub(super) state: State,
+    ledger: Ledger<'a>,
+    pub(super) tags: BTreeMap<TagName, MyTagId>,
+    /// What an undo takes back.
+    pub(super) reversed: BTreeMap<(ApplyId, ActionId), OperationRow>,
+    /// Folders that the undone run made.
+    made_folders: BTreeSet<MediaPath>,
+    /// Files that came back under another name than they had.
+    pub(super) moved: BTreeMap<MediaPath, MediaPath>,
+    /// Names that files have beside their old ones, by the old one.
+    pub(super) placed: BTreeMap<MediaPath, MediaPath>,
+    pub(super) settings: &'a Settings,
+    clock: &'a dyn Fn() -> Timestamp,
+    report: &'a mut dyn FnMut(Progress<'_>),
+}
+
+impl<'a, L, R, D, S> Run<'a, L, R, D, S>
+where
+    L: LocalLibrary,
+    R: RekordboxLibrary,
+    D: Downloader,
+    S: StateStore,
+{
+    /// Reads back how the run stands.
+    pub(super) async fn open(
+        apply: ApplyId,
+        plan: &'a Plan,
+        actions: Vec<&'a Action>,
+        worlds: &'a mut Worlds<L, R, D, S>,
+        settings: &'a Settings,
+        clock: &'a dyn Fn() -> Timestamp,
+        report: &'a mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self> {
+        let state = worlds.store.state().await?;
+        let operations = worlds.store.operations(apply).await?;
+        let (depends_on, followers) = dependencies(&actions);
+        let mut run = Self {
+            apply,
+            phases: phases(plan, &actions),
+            ledger: Ledger::new(plan, &actions),
+            depends_on,
+            followers,
+            status: Vec::new(),
+            pre: BTreeMap::new(),
+            post: BTreeMap::new(),
+            unmet: BTreeMap::new(),
+            xml: None,
+            local: &mut worlds.local,
+            rekordbox: worlds.rekordbox.as_mut(),
+            downloader: &worlds.downloader,
+            store: &mut worlds.store,
+            state,
+            tags: BTreeMap::new(),
+            reversed: BTreeMap::new(),
+            made_folders: BTreeSet::new(),
+            moved: BTreeMap::new(),
+            placed: BTreeMap::new(),
+            plan,
+            actions,
+            settings,
+            clock,
+            report,
+        };
+        run.read_back(operations)?;
+        run.read_reversed().await?;
+        Ok(run)
+    }
+
+    fn read_back(&mut self, operations: Vec<OperationRow>) -> Result<()> {
+        for (seq, row) in operations.into_iter().enumerate() {
+            let action = self.actions.get(seq);
+            let fits = action.map_or(row.kind == XML_KIND, |action| action.id == row.action_id);
+            if !fits {
+                return Err(self.journal(format!("operation {seq} is not the plan's")));
+            }
+            if row.kind == XML_KIND {
+                self.xml = Some(seq);
+            }
+            let unreadable = ApplyError::Journal {
+                apply: self.apply,
+                reason: format!("operation {seq} has an unknown image"),
+            };
+            if let Some(value) = &row.pre_image {
+                match image::from_value(Some(value)) {
+                    Some(image) => drop(self.pre.insert(seq, image)),
+                    None => return Err(unreadable),
+                }
+            }
+            if row.status == OperationStatus::Completed && row.post_image.is_some() {
+                match image::from_value(row.post_image.as_ref()) {
+                    Some(image) => self.remember(seq, image),
+                    None => return Err(unreadable),
+                }
+            }
+            // What failed or was left out is tried again.
+            self.status.push(match row.status {
+                OperationStatus::Completed | OperationStatus::Running => row.status,
+                OperationStatus::Pending | OperationStatus::Failed | OperationStatus::Skipped => {
+                    OperationStatus::Pending
+                }
+            });
+        }
+        let expected = self.actions.len() + usize::from(self.xml.is_some());
+        match self.status.len() == expected {
+            true => Ok(()),
+            false => Err(self.journal("it has not as many operations as the plan".to_owned())),
+        }
+    }
+
+    async fn read_reversed(&mut self) -> Result<()> {
+        let mut applies = BTreeSet::new();
+        for action in &self.actions {
+            match &action.effect {
+                Effect::RowsRestore { before } | Effect::StateRestore { before } => {
+                    applies.insert(before.apply);
+                }
+                _ => {}
+            }
+        }
+        for apply in applies {
+            for row in self.store.operations(apply).await? {
+                if let Some(pre) = image::from_value::<PreImage>(row.pre_image.as_ref()) {
+                    self.made_folders.extend(pre.folders);
+                }
+                self.reversed.insert((apply, row.action_id.clone()), row);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn journal(&self, reason: String) -> ApplyError {
+        ApplyError::Journal {
+            apply: self.apply,
+            reason,
+        }
+    }
+
+    pub(super) fn begun(&mut self) {
+        (self.report)(Progress::Begun {
+            apply: self.apply,
+            actions: self.actions.len(),
+        });
+    }
+
+    /// Does everything that is not done yet.
+    pub(super) async fn carry_out(&mut self) -> Result<ApplyReport> {
+        self.deliver(Phase::Fetch).await?;
+        self.deliver(Phase::Convert).await?;
+        self.trash(Phase::MakeRoom).await?;
+        self.place().await?;
+        self.write_rekordbox().await?;
+        self.drop_old_names().await?;
+        self.link().await?;
+        self.trash(Phase::Trash).await?;
+        self.record().await?;
+        if self.plan.body.mode == Mode::Undo {
+            let folders: Vec<MediaPath> = self.made_folders.iter().cloned().collect();
+            self.remove_folders(folders);
+        }
+        let all = self
+            .status
+            .iter()
+            .all(|status| *status == OperationStatus::Completed);
+        self.end(match all {
+            true => ApplyStatus::Completed,
+            false => ApplyStatus::Partial,
+        })
+        .await
+    }
+
+    /// Closes the run.
+    pub(super) async fn end(&mut self, status: ApplyStatus) -> Result<ApplyReport> {
+        let now = self.now();
+        self.store.finish_apply(self.apply, status, now).await?;
+        let is_done = |seq: &usize| self.status[*seq] == OperationStatus::Completed;
+        let mut report = ApplyReport {
+            apply: self.apply,
+            status,
+            completed: (0..self.actions.len()).filter(is_done).count(),
+            failed: Vec::new(),
+            skipped: Vec::new(),
+            cancelled: Vec::new(),
+            backup: None,
+        };
+        for (seq, failure) in &self.unmet {
+            let (action, label) = match self.actions.get(*seq) {
+                Some(action) => (action.id.clone(), action.subject.label.clone()),
+                None => (ActionId::new("a_xml"), "masterPlaylists6.xml".to_owned()),
+            };
+            let unmet = |reason: &String| Unmet {
+                action,
+                label,
+                reason: reason.clone(),
+            };
+            match failure {
+                Failure::Failed(reason) => report.failed.push(unmet(reason)),
+                Failure::Skipped(reason) => report.skipped.push(unmet(reason)),
+                Failure::Cancelled(reason) => report.cancelled.push(unmet(reason)),
+                Failure::Untouched => {}
+            }
+        }
+        Ok(report)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        super::millis((self.clock)())
+    }
+
+    /// The operations of a phase that are not begun, in order.
+    pub(super) fn pending(&self, phase: Phase) -> Vec<usize> {
+        let is_pending = |seq: &usize| {
+            self.phases[*seq] == phase && self.status[*seq] == OperationStatus::Pending
+        };
+        (0..self.actions.len()).filter(is_pending).collect()
+    }
+
+    /// Whether somebody asked the run to stop.
+    pub(super) fn check_stop(&self) -> Result<()> {
+        let stop = self.settings.stop.as_ref();
+        match stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            true => Err(ApplyError::Interrupted(self.apply)),
+            false => Ok(()),
+        }
+    }
+
+    /// Why the action cannot be done now; `together` are done in the same step.
+    pub(super) fn blocked(&self, seq: usize, together: &BTreeSet<usize>) -> Attempt<()> {
+        for need in &self.depends_on[seq] {
+            let stands = match self.status[*need] {
+                OperationStatus::Completed | OperationStatus::Running => true,
+                OperationStatus::Pending => together.contains(need),
+                OperationStatus::Failed | OperationStatus::Skipped => false,
+            };
+            let (action, needed) = (self.actions[seq], self.actions[*need]);
+            if !stands && needs(&action.effect, &needed.effect) {
+                return Err(Failure::Skipped(format!(
+                    "{} was not done: {}",
+                    needed.effect.kind(),
+                    needed.subject.label
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removals end with the first failure.
+    pub(super) fn cancelled(&self) -> Attempt<()> {
+        match self.first_failure() {
+            Some(seq) => Err(Failure::Cancelled(format!(
+                "nothing is removed after a failure: {}",
+                self.actions
+                    .get(seq)
+                    .map_or("masterPlaylists6.xml", |a| &a.subject.label)
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The first action that failed, other than a download.
+    pub(super) fn failed_badly(&self) -> bool {
+        let bad = |(seq, failure): (&usize, &Failure)| {
+            let phase = self.phases.get(*seq);
+            matches!(failure, Failure::Failed(_))
+                && !matches!(phase, Some(Phase::Fetch | Phase::Convert))
+        };
+        self.unmet.iter().any(bad)
+    }
+
+    fn first_failure(&self) -> Option<usize> {
+        let failed = |failure: &Failure| matches!(failure, Failure::Failed(_));
+        self.unmet
+            .iter()
+            .find(|(_, failure)| failed(failure))
+            .map(|(seq, _)| *seq)
+    }
+
+    /// Makes intents durable.
+    pub(super) async fn intend(&mut self, intents: Vec<(usize, PreImage)>) -> Result<()> {
+        if intents.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<IntentRow> = intents
+            .iter()
+            .map(|(seq, image)| IntentRow {
+                seq: number(*seq),
+                pre_image: image::to_value(image),
+            })
+            .collect();
+        let now = self.now();
+        self.store.intend(self.apply, &rows, now).await?;
+        for (seq, image) in intents {
+            self.status[seq] = OperationStatus::Running;
+            if let Some(action) = self.actions.get(seq) {
+                (self.report)(Progress::Started(action));
+            }
+            self.pre.insert(seq, image);
+        }
+        Ok(())
+    }
+
+    /// Records how operations ended, together with the rows of the state that changed with them.
+    pub(super) async fn settle(&mut self, ended: Vec<(usize, Attempt<Effected>)>) -> Result<()> {
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let mut settlements = Vec::with_capacity(ended.len());
+        let mut told = Vec::with_capacity(ended.len());
+        for (seq, result) in ended {
+            let settlement = match result {
+                Ok(effected) => match self.completed(seq, &effected, now) {
+                    Ok(settlement) => settlement,
+                    Err(failure) => self.unsettled(seq, failure),
+                },
+                Err(failure) => self.unsettled(seq, failure),
+            };
+            told.push((seq, settlement.status, settlement.error_message.clone()));
+            settlements.push(settlement);
+        }
+        self.store.settle(self.apply, &settlements, now).await?;
+        for (seq, status, message) in told {
+            let message = message.as_deref();
+            (self.report)(match self.actions.get(seq) {
+                Some(action) => Progress::Settled {
+                    action,
+                    status,
+                    message,
+                },
+                None => Progress::Xml { message },
+            });
+        }
+        Ok(())
+    }
+
+    /// The settlement of a completed operation. The rows of the state change here as well, so that
+    /// the next one sees them.
+    fn completed(
+        &mut self,
+        seq: usize,
+        effected: &Effected,
+        now: Timestamp,
+    ) -> Attempt<Settlement> {
+        let rows = match self.actions.get(seq) {
+            Some(action) => match &action.effect {
+                Effect::StateRestore { before } => {
+                    let key = (before.apply, before.action.clone());
+                    let row = self.reversed.get(&key);
+                    let image =
+                        row.and_then(|row| image::from_value::<PostImage>(row.post_image.as_ref()));
+                    let rows = image.map(|image| image.rows).unwrap_or_default();
+                    reversal(&rows, &self.state, &self.moved)
+                        .map_err(|conflict| Failure::Failed(conflict.to_string()))?
+                }
+                _ => {
+                    let staged = match self.pre.get(&seq).map(|pre| &pre.intent) {
+                        Some(Intent::Rows(staged)) => Some(staged),
+                        _ => None,
+                    };
+                    let done = Done {
+                        outcome: &effected.outcome,
+                        staged,
+                        tags: Some(&self.tags),
+                        stat: effected.stat,
+                        now,
+                    };
+                    self.ledger.changes(action, done, &self.state)
+                }
+            },
+            None => Vec::new(),
+        };
+        self.state.apply(&rows);
+        self.status[seq] = OperationStatus::Completed;
+        self.unmet.remove(&seq);
+        let image = PostImage {
+            outcome: effected.outcome.clone(),
+            rows,
+        };
+        let settlement = Settlement {
+            seq: number(seq),
+            status: OperationStatus::Completed,
+            trash_path: trash_path(&image.outcome).map(ToString::to_string),
+            post_image: Some(image::to_value(&image)),
+            error_message: None,
+            rows: image.rows.clone(),
+        };
+        self.remember(seq, image);
+        Ok(settlement)
+    }
+
+    fn unsettled(&mut self, seq: usize, failure: Failure) -> Settlement {
+        let (status, message) = match &failure {
+            Failure::Failed(reason) => (OperationStatus::Failed, Some(reason.clone())),
+            Failure::Skipped(reason) | Failure::Cancelled(reason) => {
+                (OperationStatus::Skipped, Some(reason.clone()))
+            }
+            Failure::Untouched => (OperationStatus::Pending, None),
+        };
+        self.status[seq] = status;
+        if failure == Failure::Untouched {
+            self.pre.remove(&seq);
+        } else {
+            self.unmet.insert(seq, failure);
+        }
+        Settlement {
+            seq: number(seq),
+            status,
+            post_image: None,
+            trash_path: None,
+            error_message: message,
+            rows: Vec::new(),
+        }
+    }
+
+    fn remember(&mut self, seq: usize, image: PostImage) {
+        if let (Some(Effect::FileRestore { before, .. }), Some(file)) = (
+            self.actions.get(seq).map(|action| &action.effect),
+            image.file(),
+        ) && let Some(was) = before_trash(&before.trash_path)
+            && was != file.path
+        {
+            self.moved.insert(was, file.path.clone());
+        }
+        self.post.insert(seq, image);
+    }
+
+    /// Rows of the state that stand for themselves.
+    async fn record(&mut self) -> Result<()> {
+        let pending = self.pending(Phase::State);
+        for batch in pending.chunks(BATCH) {
+            self.check_stop()?;
+            let mut ended = Vec::new();
+            let mut intents = Vec::new();
+            let together = batch.iter().copied().collect();
+            for seq in batch {
+                match self.blocked(*seq, &together) {
+                    Ok(()) => intents.push((*seq, PreImage::of(Intent::State))),
+                    Err(failure) => ended.push((*seq, Err(failure))),
+                }
+            }
+            let begun: Vec<usize> = intents.iter().map(|(seq, _)| *seq).collect();
+            self.intend(intents).await?;
+            self.settle(ended).await?;
+            // One after the other, so that each is held to what the one before it really did.
+            let mut ended = Vec::new();
+            for seq in begun {
+                let result = match self.blocked(seq, &together) {
+                    Ok(()) => self.adopted(seq),
+                    Err(failure) => Err(failure),
+                };
+                ended.push((seq, result));
+            }
+            self.settle(ended).await?;
+        }
+        Ok(())
+    }
+
+    fn adopted(&self, seq: usize) -> Attempt<Effected> {
+        let stat = match &self.actions[seq].effect {
+            Effect::StateAdopt { after } => {
+                let stat = self.local.stat(&after.path).map_err(|e| failed(&e))?;
+                if stat.is_none() {
+                    return Err(Failure::Failed(format!("{} is not there", after.path)));
+                }
+                stat
+            }
+            _ => None,
+        };
+        Ok(Effected {
+            outcome: Outcome::Nothing,
+            stat,
+        })
+    }
+
+    /// Where the track's file is now, a name beside its old one counted.
+    pub(super) fn file_of(&self, track: &TrackId) -> Option<MediaPath> {
+        let path = self.state.tracks.get(track)?.file.as_ref()?;
+        Some(self.placed.get(path).unwrap_or(path).clone())
+    }
+}
+
+/// An error with its causes, on one line.
+pub(super) fn failed(error: &dyn std::error::Error) -> Failure {
+    Failure::Failed(causes(error))
+}
+
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// The original path of a file in the trash: what follows the run's number.
+pub(super) fn before_trash(trash_path: &MediaPath) -> Option<MediaPath> {
+    let relative = trash_path.relative();
+    let rest = relative.strip_prefix(".tidal-cleanup/trash").ok()?;
+    let mut parts = rest.components();
+    parts.next()?;
+    Some(MediaPath::from_relative(0, parts.as_path()))
+}
+
+pub(super) fn number(seq: usize) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+fn trash_path(outcome: &Outcome) -> Option<&MediaPath> {
+    match outcome {
+        Outcome::Trashed { trash_path, .. } => Some(trash_path),
+        Outcome::File(made) => made.replaced.as_ref().map(|(_, path)| path),
+        Outcome::Waiting { .. } | Outcome::Placed { .. } | Outcome::Rows | Outcome::Nothing => None,
+    }
+}
+
+fn phases(plan: &Plan, actions: &[&Action]) -> Vec<Phase> {
+    // What a taker of a name waits for makes room for it.
+    let takes = |action: &&&Action| {
+        matches!(
+            action.effect,
+            Effect::FileRestore { .. } | Effect::FilePlace { .. } | Effect::FileLink { .. }
+        )
+    };
+    let waited_for: BTreeSet<&ActionId> = actions
+        .iter()
+        .filter(takes)
+        .flat_map(|action| &action.depends_on)
+        .collect();
+    let phase = |action: &&Action| match &action.effect {
+        Effect::FileFetch { .. } => Phase::Fetch,
+        Effect::FileConvert { .. } => Phase::Convert,
+        Effect::FilePlace { .. } | Effect::FileRestore { .. } => Phase::Place,
+        Effect::FileLink { .. } => Phase::Link,
+        Effect::FileTrash { before } => {
+            // A row of Rekordbox may point at audio until it is told otherwise.
+            let is_audio = AudioFormat::from_extension(&before.path.extension()).is_some();
+            let early = waited_for.contains(&action.id);
+            match early && !(is_audio && plan.body.mode != Mode::Undo) {
+                true => Phase::MakeRoom,
+                false => Phase::Trash,
+            }
+        }
+        Effect::ContentAdd { .. }
+        | Effect::ContentRelocate { .. }
+        | Effect::ContentUpdate { .. }
+        | Effect::NodeCreate { .. }
+        | Effect::NodeUpdate { .. }
+        | Effect::NodeRemove { .. }
+        | Effect::EntriesSet { .. }
+        | Effect::MyTagCreate { .. }
+        | Effect::MyTagSet { .. }
+        | Effect::RowsRestore { .. } => Phase::Rekordbox,
+        Effect::StateAdopt { .. }
+        | Effect::StateRecord { .. }
+        | Effect::StateForget { .. }
+        | Effect::StateRestore { .. } => Phase::State,
+    };
+    actions.iter().map(phase).collect()
+}
+
+/// For each action, by number: what it depends on, and the rows that must follow its file.
+fn dependencies(actions: &[&Action]) -> (Vec<Vec<usize>>, Vec<Vec<usize>>) {
+    let by_id: BTreeMap<&ActionId, usize> = actions
+        .iter()
+        .enumerate()
+        .map(|(seq, action)| (&action.id, seq))
+        .collect();
+    let mut followers = vec![Vec::new(); actions.len()];
+    let mut depends_on = Vec::with_capacity(actions.len());
+    for (seq, action) in actions.iter().enumerate() {
+        let needs: Vec<usize> = action
+            .depends_on
+            .iter()
+            .filter_map(|id| by_id.get(id).copied())
+            .collect();
+        for need in &needs {
+            let places = matches!(actions[*need].effect, Effect::FilePlace { .. });
+            if places && follows_file(&action.effect) {
+                followers[*need].push(seq);
+            }
+        }
+        depends_on.push(needs);
+    }
+    (depends_on, followers)
+}
