@@ -40,6 +40,8 @@ pub(super) enum Phase {
     Convert,
     /// Something of ours goes to the trash because another action needs its place.
     MakeRoom,
+    /// Which file is which track: what follows names files by their tracks.
+    Adopt,
     Place,
     Rekordbox,
     Link,
@@ -245,12 +247,13 @@ where
         self.deliver(Phase::Fetch).await?;
         self.deliver(Phase::Convert).await?;
         self.trash(Phase::MakeRoom).await?;
+        self.record(Phase::Adopt).await?;
         self.place().await?;
         self.write_rekordbox().await?;
         self.drop_old_names().await?;
         self.link().await?;
         self.trash(Phase::Trash).await?;
-        self.record().await?;
+        self.record(Phase::State).await?;
         if self.plan.body.mode == Mode::Undo {
             let folders: Vec<MediaPath> = self.made_folders.iter().cloned().collect();
             self.remove_folders(folders);
@@ -522,8 +525,8 @@ where
     }
 
     /// Rows of the state that stand for themselves.
-    async fn record(&mut self) -> Result<()> {
-        let pending = self.pending(Phase::State);
+    async fn record(&mut self, phase: Phase) -> Result<()> {
+        let pending = self.pending(phase);
         for batch in pending.chunks(BATCH) {
             self.check_stop()?;
             let mut ended = Vec::new();
@@ -649,8 +652,8 @@ fn phases(plan: &Plan, actions: &[&Action]) -> Vec<Phase> {
         | Effect::MyTagCreate { .. }
         | Effect::MyTagSet { .. }
         | Effect::RowsRestore { .. } => Phase::Rekordbox,
-        Effect::StateAdopt { .. }
-        | Effect::StateRecord { .. }
+        Effect::StateAdopt { .. } => Phase::Adopt,
+        Effect::StateRecord { .. }
         | Effect::StateForget { .. }
         | Effect::StateRestore { .. } => Phase::State,
     };

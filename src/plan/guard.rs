@@ -496,7 +496,7 @@ fn freeze(policy: &Policy, actions: &[Action], moment: &Moment<'_>) -> Check {
         freeze.name,
         freeze.at,
         week_minute(freeze.to),
-        input.actions.len()
+        actions.len()
     );
     numbered(
         "TC501",

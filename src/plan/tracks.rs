@@ -93,8 +93,11 @@ fn link(
     planned: &mut TrackPlan,
 ) {
     let state = &draft.input.observation.state;
-    let known = state.tracks.get(id).and_then(|row| row.file.as_ref());
-    if known == Some(&file.path) {
+    let row = state.tracks.get(id);
+    let known = row.and_then(|row| row.file.as_ref());
+    let content = draft.index.content_of(id, Some(&file.path)).cloned();
+    let content_known = row.and_then(|row| row.content.as_ref());
+    if known == Some(&file.path) && (content.is_none() || content.as_ref() == content_known) {
         return;
     }
     // A file of ours that somebody moved is still ours; anything else that we find is the user's.
@@ -102,7 +105,6 @@ fn link(
         (How::Moved, Some(old)) => state.provenance(old),
         _ => state.provenance(&file.path),
     };
-    let content = draft.index.content_at(&file.path).cloned();
     let adoption = Adoption {
         track: id.clone(),
         path: file.path.clone(),
