@@ -7,7 +7,10 @@ use super::{
     verify::{is_unchanged, missing_folders},
 };
 use crate::{
-    domain::{ContentHash, FileStat, MediaPath, PlaylistId, Track, TrackId, state::FileRole},
+    domain::{
+        ContentHash, FileStat, MediaPath, PlaylistId, Track, TrackId,
+        state::{FileRole, StateRow},
+    },
     edge::{
         download::Downloader,
         local::LocalLibrary,
@@ -46,9 +49,13 @@ where
         for batch in pending.chunks(BATCH) {
             self.check_stop()?;
             let (mut intents, mut ended) = (Vec::new(), Vec::new());
+            let mut together = BTreeSet::new();
             for seq in batch.iter().copied() {
-                match self.place_intent(seq) {
-                    Ok(image) => intents.push((seq, image)),
+                match self.place_intent(seq, &together) {
+                    Ok(image) => {
+                        together.insert(seq);
+                        intents.push((seq, image));
+                    }
                     Err(failure) => ended.push((seq, Err(failure))),
                 }
             }
@@ -73,8 +80,8 @@ where
         self.settle(ended).await
     }
 
-    fn place_intent(&self, seq: usize) -> Attempt<PreImage> {
-        self.blocked(seq, &BTreeSet::new())?;
+    fn place_intent(&self, seq: usize, together: &BTreeSet<usize>) -> Attempt<PreImage> {
+        self.blocked(seq, together)?;
         self.unchanged(seq)?;
         match &self.actions[seq].effect {
             Effect::FilePlace { before, after } => {
@@ -180,19 +187,10 @@ where
         for batch in self.running_places().chunks(BATCH) {
             self.check_stop()?;
             let mut ended = Vec::new();
-            let mut left = Vec::new();
             for seq in batch.iter().copied() {
                 let verdict = self.verdict(seq);
-                let result = self.end_place(seq, verdict);
-                if let (Ok(effected), Some(Intent::Place { from, .. })) =
-                    (&result, self.pre.get(&seq).map(|image| &image.intent))
-                    && matches!(effected.outcome, Outcome::Placed { .. })
-                {
-                    left.push(from.clone());
-                }
-                ended.push((seq, result));
+                ended.push((seq, self.end_place(seq, verdict)));
             }
-            self.remove_left_folders(&left);
             self.settle(ended).await?;
         }
         Ok(())
@@ -246,11 +244,9 @@ where
         }
     }
 
-    /// Removes folders of playlists that nothing needs any more, once they are empty.
-    pub(super) fn remove_left_folders(&mut self, left: &[MediaPath]) {
+    /// Removes folders of playlists that nothing needs any more, if the run has emptied them.
+    pub(super) fn remove_left_folders(&mut self) {
         let planned = &self.plan.body.playlists;
-        let mut ours: BTreeSet<&MediaPath> = BTreeSet::new();
-        let mut wanted: BTreeSet<&MediaPath> = BTreeSet::new();
         let forgotten: BTreeSet<&PlaylistId> = self
             .actions
             .iter()
@@ -261,6 +257,9 @@ where
                 _ => None,
             })
             .collect();
+        let mut wanted: BTreeSet<&MediaPath> =
+            planned.values().map(|playlist| &playlist.folder).collect();
+        let mut ours: BTreeSet<&MediaPath> = BTreeSet::new();
         for row in self.state.playlists.values() {
             ours.extend(&row.folder);
             if row.deleted_at.is_none() && !forgotten.contains(&row.id) {
@@ -268,15 +267,27 @@ where
                 wanted.extend(planned.or(row.folder.as_ref()));
             }
         }
-        wanted.extend(planned.values().map(|playlist| &playlist.folder));
+        let mut left = BTreeSet::new();
+        for image in self.post.values() {
+            match &image.outcome {
+                Outcome::Placed { from, .. } => left.extend(from.parent()),
+                Outcome::Trashed { was, .. } => left.extend(was.path.parent()),
+                _ => {}
+            }
+            // Where playlists were before this run.
+            ours.extend(image.rows.iter().filter_map(|row| match &row.before {
+                Some(StateRow::Playlist(row)) => row.folder.as_ref(),
+                _ => None,
+            }));
+        }
         let mut folders = BTreeSet::new();
-        for path in left {
-            let parents = std::iter::successors(path.parent(), MediaPath::parent);
+        for folder in left {
+            let parents = std::iter::successors(Some(folder), MediaPath::parent);
             let is_ours = |folder: &MediaPath| ours.iter().any(|own| is_within(folder, own));
             let removable = parents
-                .take_while(|folder| is_ours(folder))
+                .take_while(|folder| !folders.contains(folder) && is_ours(folder))
                 .filter(|folder| !wanted.iter().any(|want| is_within(want, folder)));
-            folders.extend(removable);
+            folders.extend(removable.collect::<Vec<_>>());
         }
         self.remove_folders(folders.into_iter().collect());
     }
@@ -454,16 +465,20 @@ where
         for batch in pending.chunks(DESTRUCTIVE_BATCH) {
             self.check_stop()?;
             let (mut intents, mut ended) = (Vec::new(), Vec::new());
+            let mut together = BTreeSet::new();
             for seq in batch.iter().copied() {
-                match self.trash_intent(seq) {
-                    Ok(image) => intents.push((seq, image)),
+                match self.trash_intent(seq, &together) {
+                    Ok(image) => {
+                        together.insert(seq);
+                        intents.push((seq, image));
+                    }
                     Err(failure) => ended.push((seq, Err(failure))),
                 }
             }
             let begun: Vec<usize> = intents.iter().map(|(seq, _)| *seq).collect();
             self.settle(ended).await?;
             self.intend(intents).await?;
-            let (mut ended, mut left) = (Vec::new(), Vec::new());
+            let mut ended = Vec::new();
             let mut broken = false;
             for seq in begun {
                 let result = match broken {
@@ -473,23 +488,15 @@ where
                     false => self.trash_one(seq),
                 };
                 broken |= result.is_err();
-                if let Ok(Effected {
-                    outcome: Outcome::Trashed { was, .. },
-                    ..
-                }) = &result
-                {
-                    left.push(was.path.clone());
-                }
                 ended.push((seq, result));
             }
-            self.remove_left_folders(&left);
             self.settle(ended).await?;
         }
         Ok(())
     }
 
-    fn trash_intent(&self, seq: usize) -> Attempt<PreImage> {
-        self.blocked(seq, &BTreeSet::new())?;
+    fn trash_intent(&self, seq: usize, together: &BTreeSet<usize>) -> Attempt<PreImage> {
+        self.blocked(seq, together)?;
         if self.phases[seq] == Phase::Trash {
             self.cancelled()?;
         }

@@ -1,11 +1,12 @@
 //! A run in progress: its actions, how each stands, and the journal around every step.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     sync::atomic::Ordering,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     ApplyError, ApplyReport, Progress, Settings, Unmet, Worlds,
@@ -111,6 +112,8 @@ pub(super) struct Run<'a, L, R, D, S> {
     pub(super) placed: BTreeMap<MediaPath, MediaPath>,
     pub(super) settings: &'a Settings,
     clock: &'a dyn Fn() -> Timestamp,
+    /// The newest time in the journal.
+    last: Cell<Timestamp>,
     report: &'a mut dyn FnMut(Progress<'_>),
 }
 
@@ -159,6 +162,7 @@ where
             actions,
             settings,
             clock,
+            last: Cell::new(Timestamp::MIN),
             report,
         };
         run.read_back(operations)?;
@@ -176,6 +180,10 @@ where
             if row.kind == XML_KIND {
                 self.xml = Some(seq);
             }
+            let times = [row.started_at, row.completed_at];
+            let newest = times.into_iter().flatten().max();
+            self.last
+                .set(newest.unwrap_or(Timestamp::MIN).max(self.last.get()));
             let unreadable = ApplyError::Journal {
                 apply: self.apply,
                 reason: format!("operation {seq} has an unknown image"),
@@ -254,6 +262,7 @@ where
         self.link().await?;
         self.trash(Phase::Trash).await?;
         self.record(Phase::State).await?;
+        self.remove_left_folders();
         if self.plan.body.mode == Mode::Undo {
             let folders: Vec<MediaPath> = self.made_folders.iter().cloned().collect();
             self.remove_folders(folders);
@@ -303,8 +312,13 @@ where
         Ok(report)
     }
 
+    /// The time, in whole milliseconds, and later than any in the journal of this run: undo goes by
+    /// the order in which operations were completed.
     pub(super) fn now(&self) -> Timestamp {
-        super::millis((self.clock)())
+        let next = self.last.get().checked_add(SignedDuration::from_millis(1));
+        let now = super::millis((self.clock)()).max(next.unwrap_or(Timestamp::MIN));
+        self.last.set(now);
+        now
     }
 
     /// The operations of a phase that are not begun, in order.

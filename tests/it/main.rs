@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one folder.
 
+mod apply;
 mod rekordbox;
 mod rekordbox_oracle;
 mod rekordbox_read;
