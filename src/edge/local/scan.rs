@@ -27,6 +27,8 @@ use crate::domain::{
 
 /// Threads that wait for the disk; reading tags is bound by its latency, not by the processor.
 const READERS: usize = 16;
+/// Files between two times of putting results in their places, so that these do not pile up.
+const AT_ONCE: usize = 8_192;
 /// Tag readers of others may recurse.
 const STACK: usize = 16 << 20;
 /// A file that changed this recently may change again without its times showing it: kernels stamp
@@ -150,23 +152,27 @@ fn learn(roots: &[PathBuf], found: Vec<Found>, cache: &FileCache, wish: Wish) ->
         })
         .collect();
     let to_read = by_inode(&files);
-    let read: Vec<(usize, Learnt, bool)> = to_read
-        .par_iter()
-        .with_max_len(1)
-        .flat_map_iter(|same| read_once(roots, same, cache, wish))
-        .collect();
-    let cost = Cost {
-        opened: to_read.len(),
-        reused: total - read.len(),
-    };
     let mut doubtful = BTreeSet::new();
-    for (at, learnt, certain) in read {
-        if let Learnt::Nothing(file) = std::mem::replace(&mut files[at], learnt)
-            && !certain
-        {
-            doubtful.insert(file.path);
+    let mut opened_names = 0;
+    for some in to_read.chunks(AT_ONCE) {
+        let read: Vec<(usize, Learnt, bool)> = some
+            .par_iter()
+            .with_max_len(1)
+            .flat_map_iter(|same| read_once(roots, &files, same, cache, wish))
+            .collect();
+        opened_names += read.len();
+        for (at, learnt, certain) in read {
+            if let Learnt::Nothing(file) = std::mem::replace(&mut files[at], learnt)
+                && !certain
+            {
+                doubtful.insert(file.path);
+            }
         }
     }
+    let cost = Cost {
+        opened: to_read.len(),
+        reused: total - opened_names,
+    };
     LearntAll {
         files,
         doubtful,
@@ -212,23 +218,20 @@ fn reuse(file: Found, entry: Entry<'_>, cache: &FileCache, wish: Wish) -> Learnt
     }
 }
 
-/// The names of one file, with their places in the list.
-type Names<'a> = Vec<(usize, &'a Found)>;
-
-/// The files to be opened, the names of one inode together, in the order of inodes, which on many
-/// volumes is that of the disk.
-fn by_inode(files: &[Learnt]) -> Vec<Names<'_>> {
-    let mut groups: BTreeMap<_, Names<'_>> = BTreeMap::new();
+/// The files to be opened, by their places in the list: the names of one inode together, in the order
+/// of inodes, which on many volumes is that of the disk.
+fn by_inode(files: &[Learnt]) -> Vec<Vec<usize>> {
+    let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     let mut alone = Vec::new();
     for (at, file) in files.iter().enumerate() {
         let Learnt::Nothing(file) = file else {
             continue;
         };
         if file.stat.inode == 0 {
-            alone.push(vec![(at, file)]);
+            alone.push(vec![at]);
         } else {
             let key = (file.stat.device, file.stat.inode, file.is_audio);
-            groups.entry(key).or_default().push((at, file));
+            groups.entry(key).or_default().push(at);
         }
     }
     groups.into_values().chain(alone).collect()
@@ -237,13 +240,17 @@ fn by_inode(files: &[Learnt]) -> Vec<Names<'_>> {
 /// Reads one file, and tells of all its names. The flag says whether the result may be remembered.
 fn read_once(
     roots: &[PathBuf],
-    same: &[(usize, &Found)],
+    files: &[Learnt],
+    same: &[usize],
     cache: &FileCache,
     wish: Wish,
 ) -> Vec<(usize, Learnt, bool)> {
+    let promise = |path: &MediaPath| tags::format_of_name(Path::new(path.as_str()));
     let mut results: Vec<(usize, Learnt, bool)> = Vec::with_capacity(same.len());
-    for &(at, file) in same {
-        let promise = |path: &MediaPath| tags::format_of_name(Path::new(path.as_str()));
+    for &at in same {
+        let Some(Learnt::Nothing(file)) = files.get(at) else {
+            continue;
+        };
         let twin = results
             .iter()
             .find_map(|(_, learnt, certain)| match learnt {

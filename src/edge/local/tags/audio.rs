@@ -155,7 +155,8 @@ fn read_into(
     }
     match kind {
         Kind::Mpeg => {
-            trailing_tags(view, facts, gathered)?;
+            let end = trailing_tags(view, facts, gathered)?;
+            view.limit(end);
             if misses_frames(view, base)? {
                 facts.note("is cut off: audio is missing");
             }
@@ -213,11 +214,12 @@ fn leading_tags(
     Ok(at)
 }
 
+/// Reads the APE and `ID3v1` tags at the back, and returns where they begin.
 fn trailing_tags(
     view: &mut View<'_>,
     facts: &mut FileFacts,
     gathered: &mut Gathered,
-) -> std::io::Result<()> {
+) -> std::io::Result<u64> {
     let mut end = view.length();
     let tail = view.peek(end.saturating_sub(128), 128)?;
     let v1 = id3::read_v1(&tail);
@@ -225,6 +227,7 @@ fn trailing_tags(
         end -= 128;
     }
     if let Some(walked) = ape::read(view, end)? {
+        end = walked.start;
         gathered.fill_from(walked.gathered);
         if let Some(problem) = walked.problem {
             facts.note(problem);
@@ -233,7 +236,7 @@ fn trailing_tags(
     if let Some(v1) = v1 {
         gathered.fill_from(v1);
     }
-    Ok(())
+    Ok(end)
 }
 
 /// Whether the Xing header of the frame at `base` counts more bytes than there are. Some writers count

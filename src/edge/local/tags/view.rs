@@ -89,6 +89,11 @@ impl<'a> View<'a> {
         self.position = 0;
     }
 
+    /// Hides what lies `end` bytes after position 0.
+    pub(super) fn limit(&mut self, end: u64) {
+        self.len = self.len.min(self.base.saturating_add(end));
+    }
+
     /// The bytes from position 0 to the file's end.
     pub(super) const fn length(&self) -> u64 {
         self.len - self.base
@@ -167,7 +172,7 @@ impl<'a> View<'a> {
         } else {
             at
         };
-        let room = usize::try_from(self.len - start).unwrap_or(usize::MAX);
+        let room = usize::try_from(self.len.saturating_sub(start)).unwrap_or(usize::MAX);
         let mut bytes = vec![0; size.min(room)];
         let filled = self.fetch(start, &mut bytes)?;
         bytes.truncate(filled);
