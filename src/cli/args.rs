@@ -108,7 +108,7 @@ pub enum Command {
     /// Save a reading of TIDAL, the library or Rekordbox as a file
     #[command(after_help = "Example:\n  tidal-cleanup snapshot tidal --out tidal.json")]
     Snapshot(SnapshotArgs),
-    /// Check, test and explain the policy
+    /// Check and test the policy
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup policy check")]
     Policy(PolicyCommand),
     /// The state database and the three daily workflows
@@ -129,9 +129,6 @@ pub enum Command {
     /// Look into the trash
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup trash list")]
     Trash(TrashCommand),
-    /// Print a JSON Schema
-    #[command(after_help = "Example:\n  tidal-cleanup schema plan > plan.schema.json")]
-    Schema(SchemaArgs),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  tidal-cleanup completions zsh > ~/.zfunc/_tidal-cleanup")]
     Completions(CompletionsArgs),
@@ -332,13 +329,6 @@ pub enum PolicyCommand {
     /// Run the policy's own [[test]] tables
     #[command(after_help = "Example:\n  tidal-cleanup policy test")]
     Test,
-    /// Follow one track through every rule
-    #[command(after_help = "Example:\n  tidal-cleanup policy explain \"Tornado Wallace – Today\"")]
-    Explain {
-        /// `Artist - Title`, a TIDAL id, or a path in the library
-        #[arg(value_name = "TRACK")]
-        track: String,
-    },
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -400,22 +390,6 @@ pub enum TrashCommand {
     /// List what lies in the trash, by apply
     #[command(after_help = "Example:\n  tidal-cleanup trash list")]
     List,
-}
-
-#[derive(Clone, Debug, Args)]
-pub struct SchemaArgs {
-    /// Of which document
-    #[arg(value_enum)]
-    pub of: Document,
-}
-
-/// A document with a published schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Document {
-    /// `plan.json`
-    Plan,
-    /// `tidal-cleanup.toml`
-    Policy,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -200,6 +200,28 @@ async fn resume(
     exit
 }
 
+/// Settles what an interrupted run left open and closes it, so that it can be undone.
+///
+/// # Errors
+/// When a world cannot be read.
+pub async fn close_unfinished(
+    engine: Engine,
+    interrupt: &Interrupt,
+    id: ApplyId,
+) -> Result<Engine, CliError> {
+    let settings = apply::Settings {
+        who: engine.who(),
+        stop: Some(interrupt.flag()),
+        ..apply::Settings::default()
+    };
+    let downloader = engine.downloader();
+    let Engine { policy, settings: cli, store, library, rekordbox, db } = engine;
+    let mut worlds = Worlds { local: library, rekordbox, downloader, store };
+    apply::close(id, &mut worlds, &settings, &Timestamp::now, &mut |_| {}).await?;
+    let Worlds { local, rekordbox, store, .. } = worlds;
+    Ok(Engine { policy, settings: cli, store, library: local, rekordbox, db })
+}
+
 /// The engine's worlds, for the run; the engine without them comes back with [`conclude`].
 fn worlds(engine: Engine) -> (RealWorlds, std::path::PathBuf) {
     let downloader = engine.downloader();

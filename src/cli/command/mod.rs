@@ -3,6 +3,7 @@
 pub mod account;
 pub mod apply;
 pub mod db;
+pub mod demo;
 pub mod init;
 pub mod look;
 pub mod plan;
