@@ -421,8 +421,10 @@ pub struct Allowance {
 /// What `--allow` can let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowed {
-    /// Removals: gate TC201.
+    /// Removals: gates TC201 to TC203.
     Remove,
+    /// An empty TIDAL: gate TC104, up to so many playlists that go.
+    Empty,
 }
 
 impl FromStr for Allowance {
@@ -434,9 +436,10 @@ impl FromStr for Allowance {
             .ok_or("write it as a name and a number, such as remove=40")?;
         let what = match what.trim() {
             "remove" => Allowed::Remove,
+            "empty" => Allowed::Empty,
             other => {
                 return Err(format!(
-                    "nothing called {other:?} can be allowed; there is: remove"
+                    "nothing called {other:?} can be allowed; there are: remove, empty"
                 ));
             }
         };

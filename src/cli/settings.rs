@@ -47,6 +47,20 @@ impl Surroundings {
         (self.env)(name).and_then(|value| value.into_string().ok()).filter(|text| !text.is_empty())
     }
 
+    /// Those of a process that has lost its working folder.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self {
+            home: None,
+            cwd: PathBuf::from("."),
+            env: |name| std::env::var_os(name),
+        }
+    }
+
+    fn is_set(&self, name: &str) -> bool {
+        (self.env)(name).is_some_and(|value| !value.is_empty())
+    }
+
     /// The variable's text; an empty one counts as absent.
     fn text(&self, name: &str) -> Result<Option<String>, CliError> {
         match (self.env)(name).filter(|value| !value.is_empty()) {
@@ -152,6 +166,26 @@ impl Settings {
         self.around.home.as_deref().unwrap_or(Path::new("/"))
     }
 
+    /// No flags and no variables: for telling an error before there are real ones.
+    #[must_use]
+    pub fn bare(around: Surroundings) -> Self {
+        Self {
+            policy: None,
+            db: None,
+            database_url: None,
+            backup_dir: None,
+            auto_backup: true,
+            log_sql: false,
+            tidal: TidalSettings::default(),
+            json: false,
+            verbosity: Verbosity::Normal,
+            color: ColorWhen::Auto,
+            no_color: around.is_set("NO_COLOR"),
+            columns: None,
+            around,
+        }
+    }
+
     /// Flags win over the environment.
     ///
     /// # Errors
@@ -182,7 +216,7 @@ impl Settings {
                 _ => Verbosity::Normal,
             },
             color: global.color,
-            no_color: (around.env)("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            no_color: around.is_set("NO_COLOR"),
             columns: around
                 .text("COLUMNS")
                 .ok()

@@ -39,6 +39,9 @@ pub struct ApplyReport {
     pub skipped: Vec<Step>,
     /// What is still to be done.
     pub pending: usize,
+    /// Where Rekordbox's database was backed up to, when it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<String>,
 }
 
 /// Completed actions by what they mean.
@@ -106,6 +109,7 @@ impl ApplyReport {
             skipped: with(OperationStatus::Skipped).map(Step::from).collect(),
             pending: with(OperationStatus::Pending).count()
                 + with(OperationStatus::Running).count(),
+            backup: None,
         }
     }
 
@@ -195,9 +199,10 @@ impl fmt::Display for ApplyView<'_> {
             f,
         )?;
         let phrases = report.done.phrases();
-        let phrases = match phrases.is_empty() {
-            true => count(report.done.actions, "action", "actions"),
-            false => phrases.join(", "),
+        let phrases = match (phrases.is_empty(), report.done.actions) {
+            (true, 0) => "nothing was changed".to_owned(),
+            (true, actions) => count(actions, "action", "actions"),
+            (false, _) => phrases.join(", "),
         };
         let time = report
             .milliseconds
@@ -214,6 +219,10 @@ impl fmt::Display for ApplyView<'_> {
                 format!("Done in part, {} failed.", report.failed.len())
             }
         };
+        if let Some(folder) = &report.backup {
+            let text = format!("Rekordbox was backed up to {}", visible(folder));
+            f.write_str(&super::rows::paragraph(&text, 0, self.look))?;
+        }
         let text = format!(
             "Apply {}: {phrases}. {end}{time} Digest {}.",
             report.apply,
@@ -409,7 +418,7 @@ pub(crate) mod tests {
               retry later
         Not tried, because something before it failed
           # Jex Opolis – Earth Boy  rb.content.add
-        Apply 12: 0 actions. Done in part, 1 failed. Took 3 min 20 s. Digest 9f2c41d0.
+        Apply 12: nothing was changed. Done in part, 1 failed. Took 3 min 20 s. Digest 9f2c41d0.
         "#);
     }
 
@@ -418,7 +427,7 @@ pub(crate) mod tests {
         let left = operation("file.fetch", "A", OperationStatus::Pending);
         let report = ApplyReport::new(&apply(12, ApplyStatus::Running), &[left], true);
         assert_eq!(report.exit(), Exit::Interrupted);
-        insta::assert_snapshot!(report.view(&Look::plain()), @"Apply 12: 0 actions. Interrupted, 1 action to go. Took 3 min 20 s. Digest 9f2c41d0.");
+        insta::assert_snapshot!(report.view(&Look::plain()), @"Apply 12: nothing was changed. Interrupted, 1 action to go. Took 3 min 20 s. Digest 9f2c41d0.");
     }
 
     #[test]
