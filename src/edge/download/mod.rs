@@ -1,5 +1,10 @@
 //! Fetching through the user's own command, and converting with ffmpeg.
 
+pub mod command;
+mod convert;
+mod process;
+pub mod verify;
+
 use std::path::{Path, PathBuf};
 
 use crate::domain::{AudioFormat, Track};
