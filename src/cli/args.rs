@@ -5,6 +5,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::select::PlaylistSelector;
+use crate::plan::guard::Allowable;
 
 /// Everything that was typed.
 #[derive(Debug, Parser)]
@@ -413,18 +414,9 @@ pub struct DemoArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// What is let through.
-    pub what: Allowed,
+    pub what: Allowable,
     /// Up to how many.
-    pub number: u32,
-}
-
-/// What `--allow` can let through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Allowed {
-    /// Removals: gates TC201 to TC203.
-    Remove,
-    /// An empty TIDAL: gate TC104, up to so many playlists that go.
-    Empty,
+    pub number: u64,
 }
 
 impl FromStr for Allowance {
@@ -434,15 +426,11 @@ impl FromStr for Allowance {
         let (what, number) = text
             .split_once('=')
             .ok_or("write it as a name and a number, such as remove=40")?;
-        let what = match what.trim() {
-            "remove" => Allowed::Remove,
-            "empty" => Allowed::Empty,
-            other => {
-                return Err(format!(
-                    "nothing called {other:?} can be allowed; there are: remove, empty"
-                ));
-            }
-        };
+        let named = Allowable::ALL.into_iter().find(|it| it.as_str() == what.trim());
+        let what = named.ok_or_else(|| {
+            let known = Allowable::ALL.map(Allowable::as_str).join(", ");
+            format!("nothing called {:?} can be allowed; there are: {known}", what.trim())
+        })?;
         let number = number.trim().parse().map_err(|_| {
             format!("{number:?} is not a number; how many are allowed must be said")
         })?;
@@ -515,7 +503,7 @@ mod tests {
         assert_eq!(
             "remove=40".parse(),
             Ok(Allowance {
-                what: Allowed::Remove,
+                what: Allowable::Remove,
                 number: 40
             })
         );

@@ -10,7 +10,7 @@ use jiff::{Timestamp, Zoned};
 
 use crate::{
     cli::{
-        args::{Overrides, PlanInputs},
+        args::{Allowance, Overrides, PlanInputs},
         error::{CliError, Kind},
         select::PlaylistSelector,
         settings::Settings,
@@ -20,7 +20,7 @@ use crate::{
     diff::{diff, identity},
     domain::{AudioFile, Observed, PlaylistId, TidalReading},
     edge::{
-        download::CommandDownloader,
+        download::command::CommandDownloader,
         local::{LocalReader as _, cache::FileCache, folder::LibraryFolder},
         rekordbox::{
             RekordboxError, RekordboxReader as _, locate,
@@ -206,7 +206,11 @@ impl Engine {
         Ok(observation)
     }
 
-    async fn keep_reading(&mut self, reading: &TidalReading) -> Result<(), CliError> {
+    /// Keeps a reading in the state database, for `--offline` and the next quick one.
+    ///
+    /// # Errors
+    /// When the state database cannot be written.
+    pub async fn keep_reading(&mut self, reading: &TidalReading) -> Result<(), CliError> {
         let entries: usize = reading.playlists.iter().map(|list| list.items.len()).sum();
         let complete = reading.complete && reading.playlists.iter().all(|list| list.complete);
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
@@ -270,7 +274,7 @@ impl Engine {
                 tidal_hash: snapshot::content_hash(reading),
                 past_removals: past_removals.clone(),
                 files_before,
-                allows: allows(&request.overrides)?,
+                allows: allows(&request.overrides),
             });
             if planned.unhashed.is_empty() {
                 let meta = self.meta(&observation, &request.inputs);
@@ -442,13 +446,14 @@ fn scope(
     Ok(Some(scope))
 }
 
-fn allows(overrides: &Overrides) -> Result<Vec<Allow>, CliError> {
+fn allows(overrides: &Overrides) -> Vec<Allow> {
     let because = overrides.because.clone().unwrap_or_default();
-    let parse = |allow: &crate::cli::args::Allowance| {
-        Allow::parse(&allow.to_string(), &because)
-            .ok_or_else(|| CliError::user(format!("`--allow {allow}` names nothing that can be allowed")))
+    let allow = |allowance: &Allowance| Allow {
+        what: allowance.what,
+        count: allowance.number,
+        because: because.clone(),
     };
-    overrides.allow.iter().map(parse).collect()
+    overrides.allow.iter().map(allow).collect()
 }
 
 /// What could not be read goes to stderr, the first few of each source.

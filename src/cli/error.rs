@@ -2,9 +2,18 @@
 
 use std::{error::Error, fmt};
 
-use crate::edge::{
-    download::FetchError, local::LocalError, rekordbox::RekordboxError, store::StoreError,
-    tidal::TidalError,
+use crate::{
+    apply::ApplyError,
+    edge::{
+        download::FetchError,
+        local::LocalError,
+        rekordbox::RekordboxError,
+        store::{StoreError, lock::LockError},
+        tidal::{TidalError, login::LoginError},
+    },
+    observe::ObserveError,
+    plan::canonical::PlanError,
+    policy::LoadError,
 };
 
 /// The exit codes of every command.
@@ -485,6 +494,131 @@ impl From<StoreError> for CliError {
         let mut error = Self::new(kind, error);
         error.hints = hints;
         error
+    }
+}
+
+impl From<ObserveError> for CliError {
+    fn from(error: ObserveError) -> Self {
+        match error {
+            ObserveError::Tidal(error) => error.into(),
+            ObserveError::Local(error) => error.into(),
+            ObserveError::Rekordbox(error) => error.into(),
+            ObserveError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PlanError> for CliError {
+    fn from(error: PlanError) -> Self {
+        let hint = match &error {
+            PlanError::OtherVersion { .. } => "make it anew with this version: `tidal-cleanup plan`",
+            PlanError::Edited => {
+                "nothing was changed; make a new plan, and leave actions out with `--exclude` instead of editing it"
+            }
+            PlanError::TooLarge
+            | PlanError::TooManyActions
+            | PlanError::Damaged { .. }
+            | PlanError::OtherKind(_)
+            | PlanError::Unknown(_)
+            | PlanError::Inconsistent(_)
+            | PlanError::UnsafePath(_) => {
+                "nothing was changed; make a new plan with `tidal-cleanup plan`"
+            }
+        };
+        match error.code() {
+            Some(code) => Self::stale(code, &error).hint(hint),
+            None => Self::new(Kind::Stale, error).hint(hint),
+        }
+    }
+}
+
+impl From<ApplyError> for CliError {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Plan(error) => error.into(),
+            ApplyError::Stale(_) => Self::new(Kind::Stale, error)
+                .hint("nothing was changed; make a new plan with `tidal-cleanup plan`"),
+            ApplyError::Refused { code, reason } => Self::refused(code, reason),
+            ApplyError::Unfinished(id) => StoreError::Unfinished(id).into(),
+            ApplyError::Fenced => StoreError::Fenced.into(),
+            ApplyError::Interrupted(id) => {
+                let mut error =
+                    Self::message(Kind::Interrupted, format!("apply {id} was interrupted"));
+                error.hints = unfinished_hints();
+                error
+            }
+            ApplyError::Journal { .. } => {
+                Self::new(Kind::World, error).hint("`tidal-cleanup db check` looks closer")
+            }
+            ApplyError::Store(error) => error.into(),
+            ApplyError::Local(error) => error.into(),
+            ApplyError::Rekordbox(error) => error.into(),
+        }
+    }
+}
+
+impl From<LockError> for CliError {
+    fn from(error: LockError) -> Self {
+        match &error {
+            LockError::Held { .. } => Self::new(Kind::Locked, error)
+                .hint("let the other run end; `--lock-timeout 5m` waits longer"),
+            LockError::Io { source, path } => {
+                let hint = io_hint(source, std::path::Path::new(path));
+                Self::new(Kind::World, error).hint(hint)
+            }
+        }
+    }
+}
+
+impl From<LoginError> for CliError {
+    fn from(error: LoginError) -> Self {
+        let (kind, hint) = match &error {
+            LoginError::NoClientId => (
+                Kind::Config,
+                "an app of your own is free; its redirect addresses are http://127.0.0.1:8765/callback, :8766 and :8767".to_owned(),
+            ),
+            LoginError::NoPort(_) => (
+                Kind::World,
+                "close what listens there, or use `tidal-cleanup login --no-browser`".to_owned(),
+            ),
+            LoginError::Denied(_)
+            | LoginError::Tampered(_)
+            | LoginError::TimedOut(_)
+            | LoginError::NothingPasted
+            | LoginError::Unavailable(_) => {
+                (Kind::World, "nothing was stored; try `tidal-cleanup login` again".to_owned())
+            }
+            LoginError::MissingScopes(_) => (
+                Kind::World,
+                "nothing was stored; enable these scopes for the app at developer.tidal.com".to_owned(),
+            ),
+            LoginError::Store { source, path, .. } => {
+                (Kind::World, io_hint(source, std::path::Path::new(path)))
+            }
+        };
+        Self::new(kind, error).hint(hint)
+    }
+}
+
+impl From<LoadError> for CliError {
+    fn from(error: LoadError) -> Self {
+        match &error {
+            LoadError::Invalid { findings, .. } => {
+                let pictures: Vec<String> =
+                    findings.iter().map(|finding| finding.render(false)).collect();
+                let picture = pictures.join("\n");
+                Self::new(Kind::Config, error)
+                    .picture(picture)
+                    .hint("`tidal-cleanup policy check` shows this again; nothing was changed")
+            }
+            LoadError::Read { source, path } => {
+                let hint = io_hint(source, path);
+                Self::new(Kind::Config, error).hint(hint)
+            }
+            LoadError::TooLarge { .. } | LoadError::NotText { .. } => {
+                Self::new(Kind::Config, error).hint("name another file with `--policy FILE`")
+            }
+        }
     }
 }
 

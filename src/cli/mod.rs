@@ -7,6 +7,8 @@ pub mod consent;
 pub mod plan;
 pub mod init;
 pub mod demo;
+pub mod engine;
+pub mod command;
 pub mod ui;
 pub mod interrupt;
 pub mod view;
@@ -16,8 +18,8 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{Cli, Command, CompletionsArgs};
-use error::{CliError, Exit, Kind};
+use args::{Cli, Command, CompletionsArgs, TidalCommand};
+use error::{CliError, Exit};
 use interrupt::Interrupt;
 use settings::{Settings, Surroundings};
 use ui::Ui;
@@ -57,7 +59,7 @@ pub async fn invoke(words: Vec<OsString>, around: Surroundings, interrupt: &Inte
     if interrupt.is_requested() {
         return Exit::Interrupted;
     }
-    match dispatch(cli.command, &ui) {
+    match dispatch(cli.command, &settings, &ui, interrupt).await {
         Ok(exit) => exit,
         Err(error) => {
             ui.error(&error);
@@ -83,30 +85,34 @@ fn usage(error: &clap::Error, around: Surroundings) -> Exit {
     }
 }
 
-fn dispatch(command: Command, ui: &Ui) -> Result<Exit, CliError> {
+async fn dispatch(
+    command: Command,
+    settings: &Settings,
+    ui: &Ui,
+    interrupt: &Interrupt,
+) -> Result<Exit, CliError> {
     match command {
+        Command::Init(args) => command::init::init(settings, ui, &args).await,
+        Command::Plan(args) => command::plan::plan(settings, ui, &args).await,
+        Command::Show(args) => command::plan::show(settings, ui, &args).await,
+        Command::Apply(args) => command::apply::apply(settings, ui, interrupt, &args).await,
+        Command::Undo(args) => command::undo::undo(settings, ui, interrupt, &args).await,
+        Command::History(args) => command::look::history(settings, ui, &args).await,
+        Command::Status => command::look::status(settings, ui).await,
+        Command::Download(args) => command::apply::download(settings, ui, interrupt, &args).await,
+        Command::Snapshot(args) => command::snapshot::snapshot(settings, ui, &args).await,
+        Command::Policy(what) => command::policy::policy(settings, ui, &what),
+        Command::Db(what) => command::db::db(settings, ui, interrupt, &what).await,
+        Command::Login(args) => command::account::log_in(settings, ui, &args).await,
+        Command::Logout => command::account::log_out(settings, ui),
+        Command::Whoami => command::account::who_am_i(settings, ui).await,
+        Command::Tidal(TidalCommand::Lists) => command::snapshot::lists(settings, ui).await,
+        Command::Trash(what) => command::look::trash_command(settings, ui, &what),
         Command::Completions(args) => completions(ui, &args),
-        Command::Init(_)
-        | Command::Plan(_)
-        | Command::Show(_)
-        | Command::Apply(_)
-        | Command::Undo(_)
-        | Command::History(_)
-        | Command::Status
-        | Command::Download(_)
-        | Command::Snapshot(_)
-        | Command::Policy(_)
-        | Command::Db(_)
-        | Command::Login(_)
-        | Command::Logout
-        | Command::Whoami
-        | Command::Tidal(_)
-        | Command::Trash(_)
-        | Command::Schema(_)
-        | Command::Demo(_) => Err(CliError::message(
-            Kind::Bug,
-            "this command has no engine yet",
-        )),
+        Command::Demo(args) => {
+            let collection = command::demo::collection;
+            Box::pin(demo::run(ui, settings, interrupt, &args, collection)).await
+        }
     }
 }
 

@@ -92,6 +92,8 @@ impl World {
     fn leave(mut self, playlist: &str, count: usize) -> Self {
         let id = format!("a_entries_{playlist}");
         let entries = |count| Entries {
+            keep: Vec::new(),
+            order_is_the_djs: false,
             playlist: PlaylistId::from(playlist),
             count,
             sha256: ContentHash::of(b""),
@@ -361,6 +363,8 @@ fn what_counts_as_a_removal() {
 #[test]
 fn without_changes_the_numbers_of_a_list_count() {
     let entries = |count| Entries {
+            keep: Vec::new(),
+            order_is_the_djs: false,
         playlist: PlaylistId::from("p1"),
         count,
         sha256: ContentHash::of(b""),

@@ -21,7 +21,7 @@ use crate::{
     },
     domain::{ActionId, ApplyId},
     edge::{
-        download::CommandDownloader,
+        download::command::CommandDownloader,
         local::folder::LibraryFolder,
         rekordbox::masterdb::MasterDb,
         store::{

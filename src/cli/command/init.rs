@@ -29,7 +29,7 @@ pub async fn init(settings: &Settings, ui: &Ui, args: &InitArgs) -> Result<Exit,
         Err(_) => None,
     };
     let proposal = propose(ui, settings, args, root.as_deref())?;
-    write(&proposal)?;
+    write(&proposal, settings)?;
     let mut settings = settings.clone();
     if let Some(policy) = &proposal.policy {
         settings.policy = Some(policy.clone());

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::{
     Candidate, How, Identities, LocalFacts, Match,
     block::{Index, is_latin},
-    judge::{Local, Ranked, Verdict, Wanted, judge, rank},
+    judge::{Local, Ranked, Verdict, Wanted, is_out_of_length, judge, rank},
 };
 use crate::{
     domain::{
@@ -298,7 +298,11 @@ impl<'a> Search<'a, '_> {
                     .candidates(local)
                     .into_iter()
                     .filter_map(move |track| {
-                        let ranked = rank(local, index.track(track)?, self.policy);
+                        let compared = index.track(track)?;
+                        if is_out_of_length(local, compared, self.policy) {
+                            return None;
+                        }
+                        let ranked = rank(local, compared, self.policy);
                         let wanted = self.tracks.get(usize::try_from(track).ok()?)?;
                         // `None of these` holds for every likeness, not for the id itself.
                         let open = ranked.same_id || self.decisions.get(&wanted.id) != Some(&None);

@@ -188,6 +188,15 @@ pub fn judge(local: &LocalFacts<'_>, track: &Track, policy: &MatchPolicy) -> Jud
     rank(&Local::new(local), &Wanted::new(track), policy).judgement
 }
 
+/// Whether the lengths alone forbid it, so that nothing else needs to be compared.
+pub(super) fn is_out_of_length(local: &Local, wanted: &Wanted, policy: &MatchPolicy) -> bool {
+    match Span::between(local.duration_ms, wanted.duration_ms, policy) {
+        Span::Truncated(_) => true,
+        Span::Beyond(_) => policy.veto_duration,
+        Span::Unknown | Span::Within(_) | Span::Near(_) => false,
+    }
+}
+
 /// How one reading of the file fits.
 struct Fit {
     points: f64,
