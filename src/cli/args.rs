@@ -11,10 +11,8 @@ use super::select::PlaylistSelector;
 #[command(
     name = "tidal-cleanup",
     version,
-    about = "Plan and apply for a DJ's music library: TIDAL to local files to Rekordbox",
-    long_about = "Plan and apply for a DJ's music library: TIDAL playlists become local files and Rekordbox \
-                  playlists. Nothing is changed before you have seen it: `plan` shows, `apply` does, `undo` \
-                  takes back.",
+    about = "Plan and apply for a DJ's music library: TIDAL playlists become local files and Rekordbox \
+             playlists.\nNothing changes before you have seen it: `plan` shows, `apply` does, `undo` takes back.",
     after_help = "First steps:\n  \
                   tidal-cleanup demo                 see it work, offline, in a folder of its own\n  \
                   tidal-cleanup init                 write a policy for your library\n  \
@@ -58,15 +56,13 @@ pub struct Global {
     pub db: Option<PathBuf>,
 }
 
-/// When output is coloured.
+/// When output is coloured; `Auto`: on a terminal, unless `NO_COLOR` is set. (Documented here and not
+/// by variant, which would make clap print the long form of every help.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ColorWhen {
-    /// On a terminal, unless `NO_COLOR` is set
     #[default]
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 
@@ -309,14 +305,11 @@ pub struct SnapshotArgs {
     pub favorites: bool,
 }
 
-/// An outside world that can be read.
+/// An outside world that can be read: the account's playlists, the library folder, the collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum World {
-    /// The playlists of the TIDAL account
     Tidal,
-    /// The library folder
     Local,
-    /// Rekordbox's collection
     Rekordbox,
 }
 
@@ -409,12 +402,10 @@ pub struct SchemaArgs {
     pub of: Document,
 }
 
-/// A document with a published schema.
+/// A document with a published schema: `plan.json`, `tidal-cleanup.toml`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Document {
-    /// `plan.json`
     Plan,
-    /// `tidal-cleanup.toml`
     Policy,
 }
 
