@@ -219,26 +219,3 @@ fn every_removal_has_a_line_however_many_there_are() {
         "{text}"
     );
 }
-
-#[test]
-fn a_large_plan_is_shown_in_linear_time() {
-    let rows = |lists: usize| {
-        let mut sample = Sample::new();
-        let track = sample.track("Artist", "Song");
-        for number in 0..lists {
-            let list = sample.playlist(&format!("List {number}"), 10);
-            for _ in 0..10 {
-                sample.added(&list, &track, 1);
-            }
-        }
-        let plan = sample.plan();
-        let started = std::time::Instant::now();
-        let lines = show(&plan, &Look::plain()).lines().count();
-        (lines, started.elapsed())
-    };
-    let (lines, _) = rows(1_000);
-    assert_eq!(lines, 11 * 1_000 + 2);
-    // Quadratic growth would take minutes here.
-    let (_, time) = rows(5_000);
-    assert!(time < std::time::Duration::from_secs(20), "{time:?}");
-}
