@@ -12,10 +12,8 @@ use crate::plan::guard::Allowable;
 #[command(
     name = "tidal-cleanup",
     version,
-    about = "Plan and apply for a DJ's music library: TIDAL to local files to Rekordbox",
-    long_about = "Plan and apply for a DJ's music library: TIDAL playlists become local files and Rekordbox \
-                  playlists. Nothing is changed before you have seen it: `plan` shows, `apply` does, `undo` \
-                  takes back.",
+    about = "Plan and apply for a DJ's music library: TIDAL playlists become local files and Rekordbox \
+             playlists.\nNothing changes before you have seen it: `plan` shows, `apply` does, `undo` takes back.",
     after_help = "First steps:\n  \
                   tidal-cleanup demo                 see it work, offline, in a folder of its own\n  \
                   tidal-cleanup init                 write a policy for your library\n  \
@@ -59,15 +57,13 @@ pub struct Global {
     pub db: Option<PathBuf>,
 }
 
-/// When output is coloured.
+/// When output is coloured; `Auto`: on a terminal, unless `NO_COLOR` is set. (Documented here and not
+/// by variant, which would make clap print the long form of every help.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ColorWhen {
-    /// On a terminal, unless `NO_COLOR` is set
     #[default]
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 
@@ -307,14 +303,11 @@ pub struct SnapshotArgs {
     pub favorites: bool,
 }
 
-/// An outside world that can be read.
+/// An outside world that can be read: the account's playlists, the library folder, the collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum World {
-    /// The playlists of the TIDAL account
     Tidal,
-    /// The library folder
     Local,
-    /// Rekordbox's collection
     Rekordbox,
 }
 

@@ -60,17 +60,20 @@ pub fn present(
     Ok(())
 }
 
-/// The exit code of `plan`: with `--detailed-exitcode` it tells whether anything is pending.
+/// The exit code of `plan`: with `--detailed-exitcode` it tells whether anything is pending. What is
+/// merely held is no pending change: it stays so until the policy or the world changes.
 #[must_use]
 pub fn exit(plan: &Plan, detailed: bool) -> Exit {
     let body = &plan.body;
     if !body.applyable {
         return Exit::Refused;
     }
-    match detailed {
-        true if !body.held.is_empty() || !body.decisions.is_empty() => Exit::Decide,
-        true if !body.actions.is_empty() => Exit::Changes,
-        true | false => Exit::Done,
+    let pending = !body.actions.is_empty() || !body.decisions.is_empty();
+    let waits = !body.held.is_empty() || !body.decisions.is_empty();
+    match (detailed && pending, waits) {
+        (true, true) => Exit::Decide,
+        (true, false) => Exit::Changes,
+        (false, _) => Exit::Done,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one folder.
 
 mod apply;
+mod cmd;
 mod rekordbox;
 mod rekordbox_oracle;
 mod rekordbox_read;

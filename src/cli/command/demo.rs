@@ -20,7 +20,6 @@ use crate::{
 /// When it cannot be written.
 pub async fn collection(folder: &Path, own: &[OwnTrack]) -> Result<(), CliError> {
     let library = NewLibrary {
-        groups: ["Genre", "Energy", "Status", "Party"].map(str::to_owned).into(),
         tracks: own.iter().map(track).collect(),
         nodes: vec![NewNode {
             name: OWN_PLAYLIST.to_owned(),
@@ -49,6 +48,8 @@ fn track(own: &OwnTrack) -> NewTrack {
             created: "2024-01-15".to_owned(),
             ..NewContentRow::default()
         },
+        rating: 5,
+        play_count: 12,
         hot_cues: own.hot_cues,
         analysed: true,
         ..NewTrack::default()

@@ -11,7 +11,7 @@ use crate::{
         plan::{Beside, explain, exit, present, write_whole},
         settings::Settings,
         ui::Ui,
-        view::{Envelope, plan::is_empty},
+        view::Envelope,
     },
     plan::{
         Plan, canonical,
@@ -57,7 +57,7 @@ fn save(
         write_whole(&settings.around.absolute(out), json)?;
         return Ok(Some(out.clone()));
     }
-    if ui.is_json() || args.markdown.budget.is_some() || is_empty(&made.plan.body) {
+    if ui.is_json() || args.markdown.budget.is_some() || made.plan.body.actions.is_empty() {
         return Ok(None);
     }
     let path = settings.around.absolute(Path::new(PLAN_FILE));

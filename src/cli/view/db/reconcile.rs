@@ -212,11 +212,7 @@ impl fmt::Display for ReconcileView<'_> {
         for (number, one, many) in lines.iter().filter(|(number, ..)| *number > 0) {
             writeln!(f, "  ! {}", count(*number, one, many))?;
         }
-        let missing: Vec<Row> = found
-            .missing
-            .iter()
-            .map(|missing| missing_row(missing))
-            .collect();
+        let missing: Vec<Row> = found.missing.iter().map(missing_row).collect();
         let orphaned: Vec<Row> = found
             .orphaned
             .iter()

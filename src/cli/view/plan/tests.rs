@@ -1,7 +1,11 @@
+use super::effect::is_trash;
 use super::*;
-use crate::cli::view::{
-    sample::{self, Sample},
-    text::width,
+use crate::{
+    cli::view::{
+        sample::{self, Sample},
+        text::width,
+    },
+    plan::document::CheckStatus,
 };
 
 fn show(plan: &Plan, look: &Look) -> String {
