@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, fs, io, io::Write as _, path::Path, sync::OnceLock};
 
+use super::tags::FileFacts;
 use crate::domain::{
     AudioFile, AudioFormat, ContentHash, FileStat, Isrc, Library, MediaPath, SidecarFile, Tags,
     TrackId,
@@ -16,8 +17,8 @@ const HEADER: usize = MAGIC.len() + 4;
 /// in the time of one read and decoded only when they are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct FileCache {
-    /// Entry after entry, without the header.
-    entries: Vec<u8>,
+    /// The header, and entry after entry; empty when there are none.
+    blob: Vec<u8>,
     /// Where each entry begins; found out when one is first looked up.
     starts: OnceLock<Vec<usize>>,
     /// Hashes learnt since the last scan.
@@ -29,13 +30,13 @@ impl FileCache {
     /// Takes a blob of [`FileCache::to_bytes`]. One that is damaged, or of another version, is an empty
     /// cache.
     #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        let entries = bytes.strip_prefix(MAGIC).and_then(|rest| {
-            let (sum, entries) = rest.split_first_chunk::<4>()?;
-            (u32::from_le_bytes(*sum) == checksum(entries)).then(|| entries.to_vec())
-        });
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        let is_whole = bytes
+            .strip_prefix(MAGIC)
+            .and_then(<[u8]>::split_first_chunk::<4>)
+            .is_some_and(|(sum, entries)| u32::from_le_bytes(*sum) == checksum(entries));
         Self {
-            entries: entries.unwrap_or_default(),
+            blob: if is_whole { bytes } else { Vec::new() },
             ..Self::default()
         }
     }
@@ -43,24 +44,17 @@ impl FileCache {
     /// The cache as one blob.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let merged;
-        let entries = if self.learnt.is_empty() {
-            &self.entries
-        } else {
-            merged = self.merged();
-            &merged
-        };
-        let mut bytes = Vec::with_capacity(HEADER + entries.len());
-        bytes.extend(MAGIC);
-        bytes.extend(checksum(entries).to_le_bytes());
-        bytes.extend(entries);
-        bytes
+        match self.learnt.is_empty() {
+            true if self.blob.is_empty() => sealed(vec![0; HEADER]),
+            true => self.blob.clone(),
+            false => self.merged(),
+        }
     }
 
     /// Reads the cache file. One that is missing or damaged is an empty cache.
     #[must_use]
     pub fn load(path: &Path) -> Self {
-        fs::read(path).map_or_else(|_| Self::default(), |bytes| Self::from_bytes(&bytes))
+        fs::read(path).map_or_else(|_| Self::default(), Self::from_bytes)
     }
 
     /// Writes the cache file, by a temporary name and a rename, if there is something new.
@@ -110,10 +104,10 @@ impl FileCache {
     }
 
     fn entry(&self, path: &MediaPath) -> Option<Entry<'_>> {
-        let at = |start: &usize| Entry::read(&mut Reader(self.entries.get(*start..)?));
+        let at = |start: &usize| Entry::read(&mut Reader(self.entries().get(*start..)?));
         let starts = self.starts.get_or_init(|| {
-            let mut reader = Reader(&self.entries);
-            let start = |reader: &Reader<'_>| self.entries.len() - reader.0.len();
+            let mut reader = Reader(self.entries());
+            let start = |reader: &Reader<'_>| self.entries().len() - reader.0.len();
             let next = |reader: &mut Reader<'_>| {
                 let at = start(reader);
                 Entry::read(reader).map(|_| at)
@@ -126,45 +120,62 @@ impl FileCache {
         at(&starts[found])
     }
 
+    fn entries(&self) -> &[u8] {
+        self.blob.get(HEADER..).unwrap_or_default()
+    }
+
     /// The entries in path order; a torn one ends the walk.
     pub(super) fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
-        let mut reader = Reader(&self.entries);
+        let mut reader = Reader(self.entries());
         std::iter::from_fn(move || Entry::read(&mut reader))
     }
 
     /// The cache of a whole library. `fresh(path)` tells which files must not be trusted later: they
     /// changed while they were read, or too recently to tell.
     pub(super) fn of(library: &Library, doubtful: &dyn Fn(&MediaPath) -> bool) -> Self {
-        let mut entries = Vec::with_capacity(library.files.len() * 256);
+        let mut blob = Vec::with_capacity(HEADER + library.files.len() * 256);
+        blob.resize(HEADER, 0);
         let mut sidecars = library.sidecars.iter().peekable();
         for file in &library.files {
             while let Some(sidecar) = sidecars.next_if(|sidecar| sidecar.path < file.path) {
-                put_sidecar(&mut entries, sidecar, doubtful);
+                put_sidecar(&mut blob, sidecar, doubtful);
             }
             if !doubtful(&file.path) {
-                put_entry(&mut entries, &file.path, &file.stat, file.hash, Some(file));
+                put_entry(&mut blob, &file.path, &file.stat, file.hash, |out| {
+                    put_audio(out, file);
+                });
             }
         }
         for sidecar in sidecars {
-            put_sidecar(&mut entries, sidecar, doubtful);
+            put_sidecar(&mut blob, sidecar, doubtful);
         }
         Self {
-            entries,
+            blob: sealed(blob),
             changed: true,
             ..Self::default()
         }
     }
 
     fn merged(&self) -> Vec<u8> {
-        let mut merged = Vec::with_capacity(self.entries.len() + self.learnt.len() * 34);
+        let mut merged = Vec::with_capacity(self.blob.len() + self.learnt.len() * 34);
+        merged.resize(HEADER, 0);
         for entry in self.iter() {
             let path = MediaPath::new(entry.path);
             let hash = self.learnt(&path, &entry.stat).or_else(|| entry.hash());
-            let audio = entry.audio(path.clone());
-            put_entry(&mut merged, &path, &entry.stat, hash, audio.as_ref());
+            put_entry(&mut merged, &path, &entry.stat, hash, |out| {
+                out.extend(entry.audio_bytes());
+            });
         }
-        merged
+        sealed(merged)
     }
+}
+
+/// Writes the header into the first bytes of a blob.
+fn sealed(mut blob: Vec<u8>) -> Vec<u8> {
+    let sum = checksum(&blob[HEADER..]);
+    blob[..MAGIC.len()].copy_from_slice(MAGIC);
+    blob[MAGIC.len()..HEADER].copy_from_slice(&sum.to_le_bytes());
+    blob
 }
 
 fn checksum(bytes: &[u8]) -> u32 {
@@ -175,7 +186,7 @@ fn checksum(bytes: &[u8]) -> u32 {
 
 fn put_sidecar(out: &mut Vec<u8>, file: &SidecarFile, doubtful: &dyn Fn(&MediaPath) -> bool) {
     if !doubtful(&file.path) {
-        put_entry(out, &file.path, &file.stat, Some(file.hash), None);
+        put_entry(out, &file.path, &file.stat, Some(file.hash), |_| {});
     }
 }
 
@@ -188,7 +199,6 @@ pub(super) struct Entry<'a> {
 }
 
 const HAS_HASH: u8 = 1;
-const IS_AUDIO: u8 = 2;
 
 impl<'a> Entry<'a> {
     fn read(reader: &mut Reader<'a>) -> Option<Self> {
@@ -217,28 +227,20 @@ impl<'a> Entry<'a> {
     }
 
     /// The facts of an audio file; `None` for a playlist file, or a torn entry.
-    pub(super) fn audio(&self, path: MediaPath) -> Option<AudioFile> {
+    pub(super) fn facts(&self) -> Option<FileFacts> {
         let mut reader = Reader(self.body);
         let kind = reader.u8()?;
-        let hash = if kind & HAS_HASH == 0 {
-            None
-        } else {
-            Some(reader.hash()?)
-        };
-        if kind & IS_AUDIO == 0 {
-            return None;
+        if kind & HAS_HASH != 0 {
+            reader.hash()?;
         }
-        let format = *AudioFormat::ALL.get(usize::from(reader.u8()?))?;
-        Some(AudioFile {
-            path,
-            stat: self.stat,
-            format,
+        Some(FileFacts {
+            // A playlist file's entry ends here.
+            format: *AudioFormat::ALL.get(usize::from(reader.u8()?))?,
             duration_ms: reader.option(Reader::u64)?,
             bitrate_kbps: reader.option(Reader::u32)?,
             sample_rate_hz: reader.option(Reader::u32)?,
             bit_depth: reader.option(Reader::u8)?,
             problem: reader.option(Reader::string)?,
-            hash,
             tags: Tags {
                 title: reader.option(Reader::string)?,
                 album: reader.option(Reader::string)?,
@@ -252,6 +254,15 @@ impl<'a> Entry<'a> {
                 },
             },
         })
+    }
+
+    /// The bytes after the hash: an audio file's facts as they are stored.
+    fn audio_bytes(&self) -> &'a [u8] {
+        let skip = match self.body.first() {
+            Some(kind) if kind & HAS_HASH != 0 => 33,
+            _ => 1,
+        };
+        self.body.get(skip..).unwrap_or_default()
     }
 }
 
@@ -316,7 +327,7 @@ fn put_entry(
     path: &MediaPath,
     stat: &FileStat,
     hash: Option<ContentHash>,
-    audio: Option<&AudioFile>,
+    put_rest: impl FnOnce(&mut Vec<u8>),
 ) {
     let start = out.len();
     out.extend([0; 4]);
@@ -328,15 +339,11 @@ fn put_entry(
     }
     out.extend(stat.inode.to_le_bytes());
     out.extend(stat.device.to_le_bytes());
-    let kind =
-        if hash.is_some() { HAS_HASH } else { 0 } | if audio.is_some() { IS_AUDIO } else { 0 };
-    out.push(kind);
+    out.push(if hash.is_some() { HAS_HASH } else { 0 });
     if let Some(hash) = hash {
         out.extend(hash.as_bytes());
     }
-    if let Some(audio) = audio {
-        put_audio(out, audio);
-    }
+    put_rest(out);
     let length = u32::try_from(out.len() - start - 4).unwrap_or(u32::MAX);
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
@@ -438,14 +445,25 @@ mod tests {
     fn facts_survive_the_blob() {
         let library = library();
         let cache = FileCache::of(&library, &|_| false);
-        let again = FileCache::from_bytes(&cache.to_bytes());
+        let again = FileCache::from_bytes(cache.to_bytes());
         let paths: Vec<&str> = again.iter().map(|entry| entry.path).collect();
         assert_eq!(paths, ["a", "b", "c", "d", "e"]);
-        let files: Vec<AudioFile> = again
+        let tags: Vec<Tags> = again
             .iter()
-            .filter_map(|entry| entry.audio(MediaPath::new(entry.path)))
+            .filter_map(|entry| Some(entry.facts()?.tags))
             .collect();
-        assert_eq!(files, library.files);
+        assert_eq!(tags[0], library.files[0].tags);
+        assert_eq!(tags[1], library.files[1].tags);
+        let [_, b, ..] = &again.iter().collect::<Vec<_>>()[..] else {
+            panic!();
+        };
+        let (file, facts) = (&library.files[0], b.facts().unwrap());
+        assert_eq!((b.stat, b.hash()), (file.stat, file.hash));
+        assert_eq!(
+            (facts.format, facts.problem),
+            (file.format, file.problem.clone())
+        );
+        assert_eq!(facts.sample_rate_hz, file.sample_rate_hz);
         let sidecar = &library.sidecars[1];
         assert_eq!(again.hash(&sidecar.path, &sidecar.stat), Some(sidecar.hash));
         assert_eq!(again.hash(&sidecar.path, &stat(9)), None);
@@ -457,8 +475,12 @@ mod tests {
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
-            assert!(FileCache::from_bytes(&damaged).entries.is_empty());
-            assert!(FileCache::from_bytes(&bytes[..at]).entries.is_empty());
+            assert!(FileCache::from_bytes(damaged).entries().is_empty());
+            assert!(
+                FileCache::from_bytes(bytes[..at].to_vec())
+                    .entries()
+                    .is_empty()
+            );
         }
     }
 

@@ -21,11 +21,14 @@ use super::{
 use walk::{Found, Walked, walk};
 
 use crate::domain::{
-    AudioFile, ContentHash, FileStat, Library, LibraryId, MediaPath, Observed, Problem, SidecarFile,
+    AudioFile, AudioFormat, ContentHash, FileStat, Library, LibraryId, MediaPath, Observed,
+    Problem, SidecarFile,
 };
 
 /// Threads that wait for the disk; reading tags is bound by its latency, not by the processor.
 const READERS: usize = 16;
+/// Files between two times of putting results in their places, so that these do not pile up.
+const AT_ONCE: usize = 8_192;
 /// Tag readers of others may recurse.
 const STACK: usize = 16 << 20;
 /// A file that changed this recently may change again without its times showing it: kernels stamp
@@ -77,7 +80,8 @@ pub fn scan(roots: &[PathBuf], cache: &FileCache, wish: Wish) -> Result<Scan, Lo
         walked
             .found
             .par_sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        let learnt = learn(roots, &walked.found, cache, wish);
+        let found = std::mem::take(&mut walked.found);
+        let learnt = learn(roots, found, cache, wish);
         Ok(assemble(walked, learnt, cache, id, began))
     })
 }
@@ -115,8 +119,14 @@ fn io_error(doing: &'static str, path: &Path, source: io::Error) -> LocalError {
 }
 
 /// What is known of one found file, by its place in the list.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are audio; boxes would cost a hundred thousand allocations"
+)]
 enum Learnt {
-    Audio(Box<AudioFile>),
+    /// It must be opened.
+    Nothing(Found),
+    Audio(AudioFile),
     Playlist(SidecarFile),
     /// It is gone, or cannot be hashed: why.
     Lost(Problem),
@@ -130,33 +140,41 @@ struct LearntAll {
     cost: Cost,
 }
 
-fn learn(roots: &[PathBuf], found: &[Found], cache: &FileCache, wish: Wish) -> LearntAll {
-    let known = match_entries(found, cache);
-    let reused: Vec<Option<Learnt>> = found
-        .par_iter()
+fn learn(roots: &[PathBuf], found: Vec<Found>, cache: &FileCache, wish: Wish) -> LearntAll {
+    let known = match_entries(&found, cache);
+    let total = found.len();
+    let mut files: Vec<Learnt> = found
+        .into_par_iter()
         .zip(known)
-        .map(|(file, entry)| reuse(file, entry?, cache, wish))
+        .map(|(file, entry)| match entry {
+            Some(entry) => reuse(file, entry, cache, wish),
+            None => Learnt::Nothing(file),
+        })
         .collect();
-    let to_read = by_inode(found, &reused);
+    let to_read = by_inode(&files);
+    let mut doubtful = BTreeSet::new();
+    let mut opened_names = 0;
+    for some in to_read.chunks(AT_ONCE) {
+        let read: Vec<(usize, Learnt, bool)> = some
+            .par_iter()
+            .with_max_len(1)
+            .flat_map_iter(|same| read_once(roots, &files, same, cache, wish))
+            .collect();
+        opened_names += read.len();
+        for (at, learnt, certain) in read {
+            if let Learnt::Nothing(file) = std::mem::replace(&mut files[at], learnt)
+                && !certain
+            {
+                doubtful.insert(file.path);
+            }
+        }
+    }
     let cost = Cost {
         opened: to_read.len(),
-        reused: reused.iter().flatten().count(),
+        reused: total - opened_names,
     };
-    let read: Vec<(usize, Learnt, bool)> = to_read
-        .into_par_iter()
-        .with_max_len(1)
-        .flat_map_iter(|same| read_once(roots, found, &same, cache, wish))
-        .collect();
-    let mut files: Vec<Option<Learnt>> = reused;
-    let mut doubtful = BTreeSet::new();
-    for (at, learnt, certain) in read {
-        if !certain {
-            doubtful.insert(found[at].path.clone());
-        }
-        files[at] = Some(learnt);
-    }
     LearntAll {
-        files: files.into_iter().flatten().collect(),
+        files,
         doubtful,
         cost,
     }
@@ -177,28 +195,38 @@ fn match_entries<'c>(found: &[Found], cache: &'c FileCache) -> Vec<Option<Entry<
         .collect()
 }
 
-fn reuse(file: &Found, entry: Entry<'_>, cache: &FileCache, wish: Wish) -> Option<Learnt> {
-    let path = file.path.clone();
+fn reuse(file: Found, entry: Entry<'_>, cache: &FileCache, wish: Wish) -> Learnt {
     if !file.is_audio {
-        let hash = entry.hash()?;
-        let stat = file.stat;
-        return Some(Learnt::Playlist(SidecarFile { path, stat, hash }));
+        return match entry.hash() {
+            Some(hash) => Learnt::Playlist(SidecarFile {
+                path: file.path,
+                stat: file.stat,
+                hash,
+            }),
+            None => Learnt::Nothing(file),
+        };
     }
-    let mut audio = entry.audio(path)?;
-    audio.hash = cache.learnt(&audio.path, &audio.stat).or(audio.hash);
-    (audio.hash.is_some() || !wish.hashes).then(|| Learnt::Audio(Box::new(audio)))
+    let hash = cache
+        .learnt(&file.path, &file.stat)
+        .or_else(|| entry.hash());
+    if hash.is_none() && wish.hashes {
+        return Learnt::Nothing(file);
+    }
+    match entry.facts() {
+        Some(facts) => audio_of(file.path, file.stat, facts, hash),
+        None => Learnt::Nothing(file),
+    }
 }
 
-/// The files to be opened, the names of one inode together, in the order of inodes, which on many
-/// volumes is that of the disk.
-fn by_inode(found: &[Found], reused: &[Option<Learnt>]) -> Vec<Vec<usize>> {
-    let mut groups: BTreeMap<(u64, u64, bool), Vec<usize>> = BTreeMap::new();
+/// The files to be opened, by their places in the list: the names of one inode together, in the order
+/// of inodes, which on many volumes is that of the disk.
+fn by_inode(files: &[Learnt]) -> Vec<Vec<usize>> {
+    let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     let mut alone = Vec::new();
-    for (at, file) in found
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| reused[*at].is_none())
-    {
+    for (at, file) in files.iter().enumerate() {
+        let Learnt::Nothing(file) = file else {
+            continue;
+        };
         if file.stat.inode == 0 {
             alone.push(vec![at]);
         } else {
@@ -212,35 +240,31 @@ fn by_inode(found: &[Found], reused: &[Option<Learnt>]) -> Vec<Vec<usize>> {
 /// Reads one file, and tells of all its names. The flag says whether the result may be remembered.
 fn read_once(
     roots: &[PathBuf],
-    found: &[Found],
+    files: &[Learnt],
     same: &[usize],
     cache: &FileCache,
     wish: Wish,
 ) -> Vec<(usize, Learnt, bool)> {
-    let mut results = Vec::new();
-    let mut first: Option<(AudioFile, bool)> = None;
+    let promise = |path: &MediaPath| tags::format_of_name(Path::new(path.as_str()));
+    let mut results: Vec<(usize, Learnt, bool)> = Vec::with_capacity(same.len());
     for &at in same {
-        let file = &found[at];
-        let promise = tags::format_of_name(&file.path.relative());
-        let twin = first.as_ref().filter(|(twin, certain)| {
-            *certain && tags::format_of_name(&twin.path.relative()) == promise
-        });
-        let (learnt, certain) = match twin {
-            Some((twin, _)) => {
-                let path = file.path.clone();
-                (
-                    Learnt::Audio(Box::new(AudioFile {
+        let Some(Learnt::Nothing(file)) = files.get(at) else {
+            continue;
+        };
+        let twin = results
+            .iter()
+            .find_map(|(_, learnt, certain)| match learnt {
+                Learnt::Audio(twin) if *certain && promise(&twin.path) == promise(&file.path) => {
+                    let path = file.path.clone();
+                    Some(Learnt::Audio(AudioFile {
                         path,
                         ..twin.clone()
-                    })),
-                    true,
-                )
-            }
-            None => read_one(roots, file, cache, wish),
-        };
-        if let Learnt::Audio(audio) = &learnt {
-            first.get_or_insert_with(|| ((**audio).clone(), certain));
-        }
+                    }))
+                }
+                _ => None,
+            });
+        let (learnt, certain) =
+            twin.map_or_else(|| read_one(roots, file, cache, wish), |twin| (twin, true));
         results.push((at, learnt, certain));
     }
     results
@@ -267,23 +291,29 @@ fn read_one(roots: &[PathBuf], file: &Found, cache: &FileCache, wish: Wish) -> (
             Err(error) => lost(&error),
         };
     }
-    match tags::read_stable(&real) {
+    let named = tags::format_of_name(&real).unwrap_or(AudioFormat::Mp3);
+    match tags::read_stable(&real, named) {
         Reading::Gone => lost(&"it vanished while the library was read"),
-        Reading::Doubtful(facts) => (audio_of(file, file.stat, facts, None), false),
+        Reading::Doubtful(facts) => (audio_of(file.path.clone(), file.stat, facts, None), false),
         Reading::Certain(facts, stat) => {
             let known = cache.learnt(&file.path, &stat);
             let hash = match (known, wish.hashes) {
                 (None, true) => hash_unchanged(&real, &stat),
                 (known, _) => known,
             };
-            (audio_of(file, stat, facts, hash), true)
+            (audio_of(file.path.clone(), stat, facts, hash), true)
         }
     }
 }
 
-fn audio_of(file: &Found, stat: FileStat, facts: FileFacts, hash: Option<ContentHash>) -> Learnt {
-    Learnt::Audio(Box::new(AudioFile {
-        path: file.path.clone(),
+fn audio_of(
+    path: MediaPath,
+    stat: FileStat,
+    facts: FileFacts,
+    hash: Option<ContentHash>,
+) -> Learnt {
+    Learnt::Audio(AudioFile {
+        path,
         stat,
         format: facts.format,
         tags: facts.tags,
@@ -293,7 +323,7 @@ fn audio_of(file: &Found, stat: FileStat, facts: FileFacts, hash: Option<Content
         bit_depth: facts.bit_depth,
         hash,
         problem: facts.problem,
-    }))
+    })
 }
 
 /// The hash of the file, unless it is no longer the one that `stat` tells of.
@@ -319,9 +349,11 @@ fn assemble(
     let mut problems = walked.problems;
     for file in learnt.files {
         match file {
-            Learnt::Audio(audio) => library.files.push(*audio),
+            Learnt::Audio(audio) => library.files.push(audio),
             Learnt::Playlist(sidecar) => library.sidecars.push(sidecar),
             Learnt::Lost(problem) => problems.push(problem),
+            // Every file was either known or read.
+            Learnt::Nothing(_) => {}
         }
     }
     for file in &library.files {

@@ -1,16 +1,18 @@
 //! What an audio file says of itself, read without trusting a byte of it, and the few tags we write.
 //!
 //! Files come from strangers: tags nest until a reader's stack overflows, swell from kilobytes to
-//! gigabytes, or hold a hundred thousand frames. So the tag structures that can do so (`ID3v2`, APE, the
-//! chunks of WAV and AIFF) are walked by bounded readers of our own, and lofty reads lengths, Vorbis
-//! comments and MP4 atoms through a [`view::View`] that stops it when it asks for too much. Own readers
-//! have a second use: they see the ISRC wherever a downloader put it, and skip pictures unread.
+//! gigabytes, or hold a hundred thousand frames. So tags are walked by bounded readers of our own, one
+//! for each structure, which step over pictures unread and find the ISRC wherever a downloader put it.
+//! lofty tells the lengths, reads Ogg, and writes; it sees the file through a [`view::View`] that stops
+//! it when it asks for too much.
 
 mod ape;
 mod audio;
 mod chunks;
+mod flac;
 mod gathered;
 mod id3;
+mod mp4;
 mod view;
 mod write;
 
@@ -72,7 +74,12 @@ impl FileFacts {
 /// opened for reading.
 #[must_use]
 pub fn read_file(path: &Path) -> FileFacts {
-    match read_stable(path) {
+    let regular = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    if path.exists() && !regular {
+        return FileFacts::failed(promised(path), "is no regular file".to_owned());
+    }
+    let real = std::fs::canonicalize(path);
+    match read_stable(real.as_deref().unwrap_or(path), promised(path)) {
         Reading::Certain(facts, _) | Reading::Doubtful(facts) => facts,
         Reading::Gone => FileFacts::failed(promised(path), "is not there".to_owned()),
     }
@@ -91,15 +98,11 @@ pub(super) enum Reading {
 /// How often a file that changes under our eyes is read again.
 const TRIES: usize = 3;
 
-/// Reads one file until it holds still.
-pub(super) fn read_stable(path: &Path) -> Reading {
-    let named = promised(path);
+/// Reads one file, whose name promises `named` and which a walk saw as a regular one, until it holds
+/// still.
+pub(super) fn read_stable(path: &Path, named: AudioFormat) -> Reading {
     for _ in 0..TRIES {
-        let opened = volume::open_regular(path).and_then(|file| {
-            let before = volume::stat_of(&file.metadata()?);
-            Ok((file, before))
-        });
-        let (file, before) = match opened {
+        let (file, before) = match volume::open_seen(path) {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Reading::Gone,
             Err(error) => {

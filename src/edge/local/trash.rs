@@ -21,8 +21,7 @@ const README: &str = "README.txt";
 pub const PLACED: &str = "placed";
 
 const README_TEXT: &str = "\
-This is the trash of tidal-cleanup. Nothing in it is deleted unless you run
-`tidal-cleanup trash purge`, or empty it by hand.
+This is the trash of tidal-cleanup. Nothing in it goes away by itself.
 
 Each numbered folder holds what one run of `tidal-cleanup apply` took away, under
 the path that it had in your library:
@@ -30,9 +29,12 @@ the path that it had in your library:
     .tidal-cleanup/trash/12/Playlists/House/Song.mp3
       was                   Playlists/House/Song.mp3
 
-To get a file back, run `tidal-cleanup undo` or `tidal-cleanup trash restore`, or
-move it to its old place yourself. A number at the end of a name, such as
-`Song (2).mp3`, was added because the trash had a file of that name already.
+To get the files of the last run back, use `tidal-cleanup undo`. To get a single
+file back by hand, move it to its old place. A number at the end of a name, such
+as `Song (2).mp3`, was added because the trash had a file of that name already.
+
+The folder `placed` holds the originals of files that were moved by copying,
+because the volume has no hard links. Their copies are in your library.
 
 manifest.jsonl in each folder has one line for each event: where the file was
 (path) and is (place), its size, SHA-256, time and mode, when and why it went.

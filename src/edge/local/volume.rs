@@ -76,23 +76,44 @@ pub fn stat_of(metadata: &Metadata) -> FileStat {
 /// # Errors
 /// When it cannot be opened or is no regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
+    // Opening some devices acts already, so look before.
+    if !fs::metadata(path)?.is_file() {
+        return Err(not_regular());
+    }
     let mut options = fs::OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-        options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
-        // Opening some devices acts already, so look before.
-        if !fs::metadata(path)?.is_file() {
-            return Err(io::Error::other("it is no regular file"));
-        }
-    }
+    never_wait(&mut options, rustix::fs::OFlags::empty());
     let file = options.open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(not_regular()),
     }
-    Ok(file)
+}
+
+/// Opens what a walk saw as a regular file a moment ago; the facts are those of the open file.
+pub(super) fn open_seen(path: &Path) -> io::Result<(File, FileStat)> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    never_wait(&mut options, rustix::fs::OFlags::NOFOLLOW);
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    match metadata.is_file() {
+        true => Ok((file, stat_of(&metadata))),
+        false => Err(not_regular()),
+    }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::other("it is no regular file")
+}
+
+#[cfg(unix)]
+fn never_wait(options: &mut fs::OpenOptions, more: rustix::fs::OFlags) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY | more;
+    options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
 }
 
 /// Tells the kernel that the file will be read here and there, so that it does not read ahead.

@@ -69,7 +69,7 @@ fn an_unchanged_file_is_not_opened_again() {
     settle();
     let first = scan_anew(root);
     assert_eq!((first.cost.opened, first.cost.reused), (21, 0));
-    let cache = FileCache::from_bytes(&first.cache.unwrap().to_bytes());
+    let cache = FileCache::from_bytes(first.cache.unwrap().to_bytes());
     let second = scan_with(root, &cache);
     assert_eq!((second.cost.opened, second.cost.reused), (0, 21));
     assert!(second.cache.is_none(), "nothing new to remember");

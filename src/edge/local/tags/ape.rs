@@ -15,11 +15,15 @@ const MAX_ITEMS: u32 = 2_000;
 const MAX_VALUE: u64 = 64 << 10;
 /// The longest key, by the specification, and its terminator.
 const KEY: usize = 256;
+/// Of the header as well.
 const FOOTER: u64 = 32;
+const HAS_HEADER: u32 = 1 << 31;
 
 /// A tag that was walked.
 #[derive(Debug, Default)]
 pub(super) struct Walked {
+    /// Where it begins.
+    pub(super) start: u64,
     /// Its texts.
     pub(super) gathered: Gathered,
     /// What is wrong with it.
@@ -35,12 +39,17 @@ pub(super) fn read(view: &mut View<'_>, end: u64) -> io::Result<Option<Walked>> 
     if footer.len() < 32 || !footer.starts_with(b"APETAGEX") {
         return Ok(None);
     }
-    let mut walked = Walked::default();
+    let mut walked = Walked {
+        start,
+        ..Walked::default()
+    };
     let (size, count) = (u64::from(number(&footer, 12)), number(&footer, 16));
     let Some(mut at) = end.checked_sub(size).filter(|_| size >= FOOTER) else {
         walked.problem = Some("its APE tag is cut off");
         return Ok(Some(walked));
     };
+    let has_header = number(&footer, 20) & HAS_HEADER != 0;
+    walked.start = at.saturating_sub(if has_header { FOOTER } else { 0 });
     if count > MAX_ITEMS {
         walked.problem = Some("its APE tag has more than 2000 items");
     }

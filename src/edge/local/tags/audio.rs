@@ -9,7 +9,7 @@ use lofty::{
     file::AudioFile as _,
     flac::FlacFile,
     iff::{aiff::AiffFile, wav::WavFile},
-    mp4::{AtomData, AtomIdent, Ilst, Mp4Codec, Mp4File},
+    mp4::{Mp4Codec, Mp4File},
     mpeg::MpegFile,
     ogg::{OpusFile, VorbisFile, tag::VorbisComments},
 };
@@ -17,8 +17,9 @@ use lofty::{
 use super::{
     FileFacts, ape, chunks,
     chunks::Iff,
+    flac,
     gathered::{Field, Gathered},
-    id3,
+    id3, mp4,
     view::{Budget, View},
 };
 use crate::domain::AudioFormat;
@@ -60,11 +61,11 @@ impl Kind {
         }
     }
 
-    /// Whether lofty reads the tags; the others hold `ID3v2`, which our own reader walks.
+    /// Whether lofty reads the tags; the others are walked by our own readers.
     const fn has_tags_for_lofty(self) -> bool {
         match self {
-            Self::Mp4 | Self::Flac | Self::Vorbis | Self::Opus => true,
-            Self::Mpeg | Self::Wav | Self::Aiff => false,
+            Self::Vorbis | Self::Opus => true,
+            Self::Mpeg | Self::Mp4 | Self::Flac | Self::Wav | Self::Aiff => false,
         }
     }
 
@@ -153,7 +154,13 @@ fn read_into(
         facts.note(format!("holds {is:?}, although its name says {says}"));
     }
     match kind {
-        Kind::Mpeg => trailing_tags(view, facts, gathered)?,
+        Kind::Mpeg => {
+            let end = trailing_tags(view, facts, gathered)?;
+            view.limit(end);
+            if misses_frames(view, base)? {
+                facts.note("is cut off: audio is missing");
+            }
+        }
         Kind::Wav | Kind::Aiff => {
             let iff = if kind == Kind::Wav {
                 Iff::Wav
@@ -162,16 +169,19 @@ fn read_into(
             };
             let walked = chunks::read(view, iff)?;
             gathered.fill_from(walked.gathered);
-            if let Some(problem) = walked.problem {
-                facts.note(problem);
-            }
+            facts.problem = facts.problem.take().or(walked.problem.map(str::to_owned));
         }
         Kind::Mp4 => {
-            if is_cut(view)? {
-                facts.note("is cut off: audio is missing");
-            }
+            let walked = mp4::read(view)?;
+            gathered.fill_from(walked.gathered);
+            facts.problem = facts.problem.take().or(walked.problem.map(str::to_owned));
         }
-        Kind::Flac | Kind::Vorbis | Kind::Opus => {}
+        Kind::Flac => {
+            let walked = flac::read(view, base)?;
+            gathered.fill_from(walked.gathered);
+            facts.problem = facts.problem.take().or(walked.problem.map(str::to_owned));
+        }
+        Kind::Vorbis | Kind::Opus => {}
     }
     view.rebase(base);
     match climb(view, kind) {
@@ -204,11 +214,12 @@ fn leading_tags(
     Ok(at)
 }
 
+/// Reads the APE and `ID3v1` tags at the back, and returns where they begin.
 fn trailing_tags(
     view: &mut View<'_>,
     facts: &mut FileFacts,
     gathered: &mut Gathered,
-) -> std::io::Result<()> {
+) -> std::io::Result<u64> {
     let mut end = view.length();
     let tail = view.peek(end.saturating_sub(128), 128)?;
     let v1 = id3::read_v1(&tail);
@@ -216,6 +227,7 @@ fn trailing_tags(
         end -= 128;
     }
     if let Some(walked) = ape::read(view, end)? {
+        end = walked.start;
         gathered.fill_from(walked.gathered);
         if let Some(problem) = walked.problem {
             facts.note(problem);
@@ -224,31 +236,28 @@ fn trailing_tags(
     if let Some(v1) = v1 {
         gathered.fill_from(v1);
     }
-    Ok(())
+    Ok(end)
 }
 
-/// Whether a top-level atom of an MP4 file reaches beyond its end.
-fn is_cut(view: &mut View<'_>) -> std::io::Result<bool> {
-    let mut at = 0;
-    for _ in 0..1_000 {
-        let header = view.peek(at, 16)?;
-        let Some(short) = header.first_chunk::<4>() else {
-            return Ok(false);
-        };
-        let size = match (u32::from_be_bytes(*short), header.last_chunk::<8>()) {
-            (0, _) => return Ok(false),
-            (1, Some(long)) if header.len() == 16 => u64::from_be_bytes(*long),
-            (size, _) => u64::from(size),
-        };
-        if size < 8 {
-            return Ok(false);
-        }
-        at = at.saturating_add(size);
-        if at > view.length() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Whether the Xing header of the frame at `base` counts more bytes than there are. Some writers count
+/// a little differently, so only a part that can be heard matters.
+fn misses_frames(view: &mut View<'_>, base: u64) -> std::io::Result<bool> {
+    let frame = view.peek(base, 64)?;
+    let mark = frame
+        .windows(4)
+        .position(|bytes| bytes == b"Xing" || bytes == b"Info");
+    let Some(fields) = mark.and_then(|at| frame.get(at + 4..at + 16)) else {
+        return Ok(false);
+    };
+    let number = |at: usize| {
+        let bytes = fields
+            .get(at..at + 4)
+            .and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(0, u32::from_be_bytes)
+    };
+    let has_both_counts = number(0) & 0b11 == 0b11;
+    let there = view.length().saturating_sub(base);
+    Ok(has_both_counts && u64::from(number(8)) > there + there / 20)
 }
 
 /// What lofty found.
@@ -327,8 +336,8 @@ fn quiet_panics() {
 
 fn guarded(view: &mut View<'_>, kind: Kind, options: ParseOptions) -> Result<Heard, String> {
     quiet_panics();
-    // The limit is kept by thread, and the default one refuses an honest cover of 17 MB.
-    apply_global_options(GlobalOptions::new().allocation_limit(64 << 20));
+    // Kept by thread. Pictures are stepped over, so nothing large is needed.
+    apply_global_options(GlobalOptions::new().allocation_limit(16 << 20));
     view.restart();
     GUARDED.set(true);
     let result = panic::catch_unwind(panic::AssertUnwindSafe(|| hear(view, kind, options)));
@@ -365,10 +374,6 @@ fn hear(view: &mut View<'_>, kind: Kind, options: ParseOptions) -> Result<Heard,
             let file = FlacFile::read_from(view, options)?;
             let properties = file.properties();
             Heard {
-                gathered: file
-                    .vorbis_comments()
-                    .map(gather_comments)
-                    .unwrap_or_default(),
                 duration: properties.duration(),
                 bitrate_kbps: Some(properties.audio_bitrate()),
                 sample_rate_hz: Some(properties.sample_rate()),
@@ -426,7 +431,7 @@ fn hear(view: &mut View<'_>, kind: Kind, options: ParseOptions) -> Result<Heard,
 fn hear_mp4(file: &Mp4File) -> Heard {
     let properties = file.properties();
     Heard {
-        gathered: file.ilst().map(gather_atoms).unwrap_or_default(),
+        gathered: Gathered::default(),
         duration: properties.duration(),
         bitrate_kbps: properties.audio_bitrate(),
         sample_rate_hz: properties.sample_rate(),
@@ -441,40 +446,6 @@ fn gather_comments(comments: &VorbisComments) -> Gathered {
     for (key, value) in comments.items() {
         if let Some(field) = Field::of_key(key) {
             gathered.put(field, value);
-        }
-    }
-    gathered
-}
-
-fn gather_atoms(ilst: &Ilst) -> Gathered {
-    let mut gathered = Gathered::default();
-    for atom in ilst {
-        let field = match atom.ident() {
-            AtomIdent::Fourcc(code) => match code {
-                b"\xa9nam" => Some(Field::Title),
-                b"\xa9ART" => Some(Field::Artist),
-                b"\xa9alb" => Some(Field::Album),
-                b"\xa9day" => Some(Field::Date),
-                b"\xa9gen" => Some(Field::Genre),
-                // One downloader writes an atom of its own; Apple keeps `label:isrc:CODE` in `xid `.
-                b"isrc" => Some(Field::Isrc),
-                b"xid " => Some(Field::PerhapsIsrc),
-                b"\xa9url" | b"\xa9cmt" | b"desc" | b"purl" => Some(Field::Link),
-                _ => None,
-            },
-            AtomIdent::Freeform { name, .. } => Field::of_extra_key(name),
-        };
-        for data in atom.data() {
-            let (Some(field), AtomData::UTF8(text) | AtomData::UTF16(text)) = (field, data) else {
-                continue;
-            };
-            let text = match atom.ident() {
-                AtomIdent::Fourcc([b'x', b'i', b'd', b' ']) => {
-                    text.rsplit(':').next().unwrap_or_default()
-                }
-                _ => text,
-            };
-            gathered.put(field, text);
         }
     }
     gathered

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -30,6 +31,10 @@ impl Budget {
 const FIRST: usize = 16 << 10;
 /// Windows further on, where a header or a trailer is looked at.
 const LATER: usize = 4 << 10;
+/// From here on a file costs memory as well as time.
+const HEAVY: u64 = 2 << 20;
+/// Held while a heavy file is read, so that many of them side by side do not add up.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// How many calls may pass between two looks at the clock.
 const LOOK: u32 = 64;
 
@@ -58,6 +63,7 @@ pub(super) struct View<'a> {
     started: Instant,
     waited: Duration,
     disk_failed: bool,
+    turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl<'a> View<'a> {
@@ -73,6 +79,7 @@ impl<'a> View<'a> {
             started: Instant::now(),
             waited: Duration::ZERO,
             disk_failed: false,
+            turn: None,
         }
     }
 
@@ -80,6 +87,11 @@ impl<'a> View<'a> {
     pub(super) fn rebase(&mut self, base: u64) {
         self.base = base.min(self.len);
         self.position = 0;
+    }
+
+    /// Hides what lies `end` bytes after position 0.
+    pub(super) fn limit(&mut self, end: u64) {
+        self.len = self.len.min(self.base.saturating_add(end));
     }
 
     /// The bytes from position 0 to the file's end.
@@ -125,6 +137,10 @@ impl<'a> View<'a> {
             return Err(io::Error::other("its reader asks for too many bytes"));
         }
         let began = Instant::now();
+        if self.budget.bytes - asked < Budget::FILE.bytes - HEAVY && self.turn.is_none() {
+            let turn = ONE_AT_A_TIME.lock();
+            self.turn = Some(turn.unwrap_or_else(PoisonError::into_inner));
+        }
         let mut filled = 0;
         while filled < buffer.len() {
             match read_at(self.file, &mut buffer[filled..], at + filled as u64) {
@@ -156,7 +172,7 @@ impl<'a> View<'a> {
         } else {
             at
         };
-        let room = usize::try_from(self.len - start).unwrap_or(usize::MAX);
+        let room = usize::try_from(self.len.saturating_sub(start)).unwrap_or(usize::MAX);
         let mut bytes = vec![0; size.min(room)];
         let filled = self.fetch(start, &mut bytes)?;
         bytes.truncate(filled);

@@ -95,6 +95,18 @@ fn write(path: &Path, format: AudioFormat, wish: &Wish<'_>) -> Result<(), TagErr
         path: path.to_owned(),
         reason,
     };
+    let before = super::read_file(path);
+    if before.duration_ms.is_none()
+        && let Some(problem) = before.problem
+    {
+        return Err(error(format!("it {problem}")));
+    }
+    if before.format.extension() != format.extension() {
+        return Err(error(format!(
+            "it holds {:?}, not {format:?}",
+            before.format
+        )));
+    }
     refuse_hostile(path, format).map_err(error)?;
     write_as(path, format, wish).map_err(|problem| error(chain(&problem)))?;
     let written = super::read_file(path).tags.tidal_id;
