@@ -232,7 +232,7 @@ where
                 let mut reason = why.to_owned();
                 if self.stat(&from)?.is_some() && self.stat(&to)?.is_some() {
                     match self.local.drop_old_name(&to, &from) {
-                        Ok(()) => self.remove_folders(image.folders),
+                        Ok(()) => self.remove_folders(&image.folders),
                         Err(error) => reason = format!("{why}; it has both now: {error}"),
                     }
                 }
@@ -289,15 +289,15 @@ where
                 .filter(|folder| !wanted.iter().any(|want| is_within(want, folder)));
             folders.extend(removable.collect::<Vec<_>>());
         }
-        self.remove_folders(folders.into_iter().collect());
+        self.remove_folders(&folders.into_iter().collect::<Vec<_>>());
     }
 
-    pub(super) fn remove_folders(&mut self, folders: Vec<MediaPath>) {
+    pub(super) fn remove_folders(&mut self, folders: &[MediaPath]) {
         if folders.is_empty() {
             return;
         }
         // An empty folder that stays harms nobody.
-        if let Err(error) = self.local.remove_empty_folders(&folders) {
+        if let Err(error) = self.local.remove_empty_folders(folders) {
             tracing::warn!(%error, "could not remove empty folders");
         }
     }

@@ -162,7 +162,7 @@ where
             Some(was) if was.sha256 != sha256 => self.find_trashed(was)?,
             _ => None,
         };
-        let replaced = replaces.clone().zip(trashed);
+        let replaced = replaces.zip(trashed);
         if self.has(path, sha256)? {
             let file = self.image(path, sha256).map_err(|e| failed(&e))?;
             return Ok(Some(Effected::of(Outcome::File(Made { file, replaced }))));

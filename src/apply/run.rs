@@ -262,7 +262,7 @@ where
         self.remove_left_folders();
         if self.plan.body.mode == Mode::Undo {
             let folders: Vec<MediaPath> = self.made_folders.iter().cloned().collect();
-            self.remove_folders(folders);
+            self.remove_folders(&folders);
         }
         let all = self
             .status

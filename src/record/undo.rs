@@ -194,9 +194,8 @@ fn connect(steps: &mut [Step<'_>]) {
 /// Marks the steps that cannot be taken back, until nothing more follows from them.
 fn find_obstacles(steps: &mut [Step<'_>], facts: &UndoFacts) {
     let built_on = BuiltOn::new(steps, facts);
-    for at in 0..steps.len() {
-        let obstacle = own_obstacle(&steps[at], facts).or_else(|| built_on.obstacle(&steps[at]));
-        steps[at].obstacle = obstacle;
+    for step in &mut *steps {
+        step.obstacle = own_obstacle(step, facts).or_else(|| built_on.obstacle(step));
     }
     loop {
         let mut found = Vec::new();

@@ -71,7 +71,7 @@ impl IdSource {
     }
 }
 
-/// Vigna's SplitMix64: short, and good enough to spread ids.
+/// Vigna's `SplitMix64`: short, and good enough to spread ids.
 const fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut word = *state;

@@ -46,8 +46,8 @@ impl Checker<'_> {
         lists.extend(self.lists_of_deleted());
         let lists = lists.iter().map(String::as_str).collect();
         self.expect_none(
-            "SELECT json_group_array(list) FROM (SELECT PlaylistID list FROM djmdSongPlaylist \
-             WHERE PlaylistID IN (SELECT value FROM json_each(?1)) AND rb_local_deleted = 0 \
+            "SELECT json_group_array(list) FROM (SELECT PlaylistID list FROM djmdSongPlaylist s \
+             WHERE PlaylistID IN (SELECT value FROM json_each(?1)) AND s.live \
              GROUP BY PlaylistID HAVING min(TrackNo) <> 1 OR max(TrackNo) <> count(*) \
              OR count(DISTINCT TrackNo) <> count(*))",
             lists,
@@ -77,57 +77,57 @@ impl Checker<'_> {
             (
                 Table::SongPlaylist,
                 "SELECT json_group_array(s.ID) FROM djmdSongPlaylist s \
-                 LEFT JOIN djmdContent c ON c.ID = s.ContentID AND c.rb_local_deleted = 0 \
-                 LEFT JOIN djmdPlaylist p ON p.ID = s.PlaylistID AND p.rb_local_deleted = 0 \
-                 WHERE s.ID IN (SELECT value FROM json_each(?1)) AND s.rb_local_deleted = 0 \
+                 LEFT JOIN djmdContent c ON c.ID = s.ContentID AND c.live \
+                 LEFT JOIN djmdPlaylist p ON p.ID = s.PlaylistID AND p.live \
+                 WHERE s.ID IN (SELECT value FROM json_each(?1)) AND s.live \
                  AND (c.ID IS NULL OR p.ID IS NULL OR p.Attribute <> 0)",
                 "a playlist entry would refer to nothing",
             ),
             (
                 Table::SongMyTag,
                 "SELECT json_group_array(s.ID) FROM djmdSongMyTag s \
-                 LEFT JOIN djmdContent c ON c.ID = s.ContentID AND c.rb_local_deleted = 0 \
-                 LEFT JOIN djmdMyTag t ON t.ID = s.MyTagID AND t.rb_local_deleted = 0 \
-                 WHERE s.ID IN (SELECT value FROM json_each(?1)) AND s.rb_local_deleted = 0 \
+                 LEFT JOIN djmdContent c ON c.ID = s.ContentID AND c.live \
+                 LEFT JOIN djmdMyTag t ON t.ID = s.MyTagID AND t.live \
+                 WHERE s.ID IN (SELECT value FROM json_each(?1)) AND s.live \
                  AND (c.ID IS NULL OR t.ID IS NULL OR t.Attribute <> 0)",
                 "a MyTag link would refer to nothing",
             ),
             (
                 Table::Content,
                 "SELECT json_group_array(c.ID) FROM djmdContent c \
-                 WHERE c.ID IN (SELECT value FROM json_each(?1)) AND c.rb_local_deleted = 0 AND ( \
+                 WHERE c.ID IN (SELECT value FROM json_each(?1)) AND c.live AND ( \
                  (coalesce(c.ArtistID, '') NOT IN ('', '0') AND NOT EXISTS (SELECT 1 FROM \
-                 djmdArtist a WHERE a.ID = c.ArtistID AND a.rb_local_deleted = 0)) OR \
+                 djmdArtist a WHERE a.ID = c.ArtistID AND a.live)) OR \
                  (coalesce(c.AlbumID, '') NOT IN ('', '0') AND NOT EXISTS (SELECT 1 FROM \
-                 djmdAlbum a WHERE a.ID = c.AlbumID AND a.rb_local_deleted = 0)) OR \
+                 djmdAlbum a WHERE a.ID = c.AlbumID AND a.live)) OR \
                  (coalesce(c.GenreID, '') NOT IN ('', '0') AND NOT EXISTS (SELECT 1 FROM \
-                 djmdGenre a WHERE a.ID = c.GenreID AND a.rb_local_deleted = 0)))",
+                 djmdGenre a WHERE a.ID = c.GenreID AND a.live)))",
                 "a track would refer to no artist, album or genre",
             ),
             (
                 Table::Content,
                 "SELECT json_group_array(s.ContentID) FROM (SELECT ContentID FROM \
-                 djmdSongPlaylist WHERE ContentID IN (SELECT value FROM json_each(?1)) AND \
-                 rb_local_deleted = 0 UNION ALL SELECT ContentID FROM djmdSongMyTag WHERE ContentID \
-                 IN (SELECT value FROM json_each(?1)) AND rb_local_deleted = 0) s \
+                 djmdSongPlaylist s WHERE ContentID IN (SELECT value FROM json_each(?1)) AND \
+                 s.live UNION ALL SELECT ContentID FROM djmdSongMyTag t WHERE ContentID \
+                 IN (SELECT value FROM json_each(?1)) AND t.live) s \
                  WHERE NOT EXISTS (SELECT 1 FROM djmdContent c WHERE c.ID = s.ContentID \
-                 AND c.rb_local_deleted = 0)",
+                 AND c.live)",
                 "a track that is in use would go away",
             ),
             (
                 Table::Playlist,
                 "SELECT json_group_array(s.PlaylistID) FROM djmdSongPlaylist s \
                  WHERE s.PlaylistID IN (SELECT value FROM json_each(?1)) \
-                 AND s.rb_local_deleted = 0 AND NOT EXISTS (SELECT 1 FROM djmdPlaylist p \
-                 WHERE p.ID = s.PlaylistID AND p.rb_local_deleted = 0)",
+                 AND s.live AND NOT EXISTS (SELECT 1 FROM djmdPlaylist p \
+                 WHERE p.ID = s.PlaylistID AND p.live)",
                 "a playlist would go away and leave its entries",
             ),
             (
                 Table::MyTag,
                 "SELECT json_group_array(s.MyTagID) FROM djmdSongMyTag s \
                  WHERE s.MyTagID IN (SELECT value FROM json_each(?1)) \
-                 AND s.rb_local_deleted = 0 AND NOT EXISTS (SELECT 1 FROM djmdMyTag t \
-                 WHERE t.ID = s.MyTagID AND t.rb_local_deleted = 0)",
+                 AND s.live AND NOT EXISTS (SELECT 1 FROM djmdMyTag t \
+                 WHERE t.ID = s.MyTagID AND t.live)",
                 "a MyTag that is in use would go away",
             ),
         ];
@@ -147,8 +147,7 @@ impl Checker<'_> {
         });
         let paths: Vec<&str> = paths.collect();
         self.expect_none(
-            "SELECT json_group_array(path) FROM (SELECT FolderPath path FROM djmdContent \
-             WHERE coalesce(rb_local_deleted, 0) = 0 \
+            "SELECT json_group_array(path) FROM (SELECT FolderPath path FROM djmdContent c WHERE c.live \
              AND FolderPath IN (SELECT value FROM json_each(?1)) \
              GROUP BY FolderPath HAVING count(*) > 1)",
             paths,
@@ -161,8 +160,8 @@ impl Checker<'_> {
         self.expect_none(
             "SELECT json_group_array(DISTINCT s.ID) FROM djmdSongMyTag s JOIN djmdSongMyTag o \
              ON o.ContentID = s.ContentID AND o.MyTagID = s.MyTagID AND o.ID <> s.ID \
-             AND o.rb_local_deleted = 0 \
-             WHERE s.ID IN (SELECT value FROM json_each(?1)) AND s.rb_local_deleted = 0",
+             AND o.live \
+             WHERE s.ID IN (SELECT value FROM json_each(?1)) AND s.live",
             self.net.ids(Table::SongMyTag),
             "a track would have the same MyTag twice",
         )
@@ -173,11 +172,11 @@ impl Checker<'_> {
     async fn tree(&mut self) -> Result<(), RekordboxError> {
         self.expect_none(
             "WITH RECURSIVE up(node, above, steps) AS ( \
-             SELECT ID, ParentID, 0 FROM djmdPlaylist WHERE rb_local_deleted = 0 AND \
+             SELECT ID, ParentID, 0 FROM djmdPlaylist p WHERE p.live AND \
              (ID IN (SELECT value FROM json_each(?1)) \
              OR ParentID IN (SELECT value FROM json_each(?1))) \
              UNION ALL SELECT up.node, p.ParentID, up.steps + 1 FROM up JOIN djmdPlaylist p \
-             ON p.ID = up.above AND p.rb_local_deleted = 0 AND p.Attribute = 1 \
+             ON p.ID = up.above AND p.live AND p.Attribute = 1 \
              WHERE up.steps < 1000) \
              SELECT json_group_array(node) FROM (SELECT node FROM up GROUP BY node \
              HAVING sum(above = 'root') <> 1)",
@@ -205,6 +204,17 @@ impl Checker<'_> {
             return Ok(Vec::new());
         }
         let list = Some(json!(ids).to_string());
-        json_rows_with(self.connection, sql.to_owned(), list).await
+        json_rows_with(self.connection, with_live(sql), list).await
     }
+}
+
+/// Spells out `x.live`: row `x` counts, which a tombstone does not.
+fn with_live(sql: &str) -> String {
+    let spelt = |sql: String, row: char| {
+        sql.replace(
+            &format!("{row}.live"),
+            &format!("coalesce({row}.rb_local_deleted, 0) = 0"),
+        )
+    };
+    "acopst".chars().fold(sql.to_owned(), spelt)
 }

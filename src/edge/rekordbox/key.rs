@@ -18,7 +18,9 @@ pub(super) type Salt = [u8; 16];
 
 /// The derived key of the last salt seen.
 #[derive(Clone, Default)]
-pub(super) struct Keyring(Arc<Mutex<Option<(Salt, [u8; 32])>>>);
+pub(super) struct Keyring(Arc<Mutex<Known>>);
+
+type Known = Option<(Salt, [u8; 32])>;
 
 impl Keyring {
     /// The value of `PRAGMA key` for a file with this salt, with its SQL quotes.

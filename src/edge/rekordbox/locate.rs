@@ -164,8 +164,6 @@ fn is_absolute(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
     use super::*;
 
     struct Machine {

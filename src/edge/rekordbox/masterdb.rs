@@ -1,7 +1,7 @@
 //! The real library: an encrypted `master.db` on disk.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,7 +12,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::{
     Edit, IdSource, Probe, Processes, RekordboxError, RekordboxLibrary, RekordboxReader, RowEdits,
     Staged, backup,
-    collect::{Raw, assemble},
+    collect::{Raw, RawNode, assemble},
     invariants, load, locate,
     net::{After, Before, Net, NetRow},
     playlists_xml::{self, Tree, TreeNode},
@@ -119,15 +119,14 @@ impl RekordboxReader for MasterDb {
 
     async fn probe(&self, edits: &RowEdits) -> Result<Probe, RekordboxError> {
         let net = Net::of([edits])?;
-        let mut last = Err(RekordboxError::Locked);
         for _ in 0..ATTEMPTS {
             let mut snapshot = self.database.snapshot().await?;
-            last = probe(&mut snapshot.connection, &net).await;
+            let found = probe(&mut snapshot.connection, &net).await;
             if settle(snapshot).await {
-                break;
+                return found;
             }
         }
-        last
+        Err(RekordboxError::Locked)
     }
 }
 
@@ -153,7 +152,7 @@ impl RekordboxLibrary for MasterDb {
     ) -> Result<Vec<Staged>, RekordboxError> {
         let moment = Moment::new(now, &self.options.zone);
         let xml_nodes = self.xml_nodes();
-        for _ in 1..ATTEMPTS {
+        for _ in 0..ATTEMPTS {
             let mut snapshot = self.database.snapshot().await?;
             let loaded = self.load(&mut snapshot, edits).await;
             if !settle(snapshot).await {
@@ -208,15 +207,14 @@ impl RekordboxLibrary for MasterDb {
 
 impl MasterDb {
     async fn read_rows(&self) -> Result<Raw, RekordboxError> {
-        let mut last = Err(RekordboxError::Locked);
         for _ in 0..ATTEMPTS {
             let mut snapshot = self.database.snapshot().await?;
-            last = read::raw(&mut snapshot.connection).await;
+            let raw = read::raw(&mut snapshot.connection).await;
             if settle(snapshot).await {
-                break;
+                return raw;
             }
         }
-        last
+        Err(RekordboxError::Locked)
     }
 
     async fn load(
@@ -456,23 +454,17 @@ async fn check(connection: &mut SqliteConnection) -> Result<Tree, RekordboxError
         .execute(&mut *connection)
         .await
         .map_err(failed("cannot be checkpointed"))?;
-    let rows: Vec<(String, Option<String>, Option<i64>, Option<i64>)> = json_rows(
-        connection,
-        "SELECT json_group_array(json_array(cast(ID AS TEXT), cast(ParentID AS TEXT), \
-         cast(Attribute AS INTEGER), cast(Seq AS INTEGER))) FROM djmdPlaylist \
-         WHERE ID IS NOT NULL AND coalesce(rb_local_deleted, 0) = 0"
-            .to_owned(),
-    )
-    .await?;
-    let node = |(id, parent, attribute, seq): (String, Option<String>, Option<i64>, _)| {
+    let nodes = read::nodes(&Schema::read(connection).await?);
+    let rows: Vec<RawNode> = json_rows(connection, nodes).await?;
+    let node = |row: RawNode| {
         let node = TreeNode {
-            parent: parent.unwrap_or_default(),
-            attribute: attribute.unwrap_or(0),
-            seq: Option::unwrap_or(seq, 0),
+            parent: row.parent.unwrap_or_default(),
+            attribute: row.attribute.unwrap_or(0),
+            seq: row.seq.unwrap_or(0),
         };
-        (id, node)
+        Some((row.id?, node))
     };
-    Ok(rows.into_iter().map(node).collect::<BTreeMap<_, _>>())
+    Ok(rows.into_iter().filter_map(node).collect())
 }
 
 fn problem(message: String) -> Problem {

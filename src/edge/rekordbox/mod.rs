@@ -254,7 +254,7 @@ pub struct RowEdit {
     /// The primary key.
     pub id: String,
     /// All columns before; `None`: the row did not exist. For an update, at least the columns that
-    /// change.
+    /// change. In a whole row a column that is not named is NULL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<serde_json::Map<String, serde_json::Value>>,
     /// The same columns after; `None`: the row is deleted.

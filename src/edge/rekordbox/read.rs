@@ -71,6 +71,11 @@ async fn cloud_sync(
     Ok(found.contains(&1))
 }
 
+/// The query for the tree of playlists, as [`super::collect::RawNode`]s.
+pub(super) fn nodes(schema: &Schema) -> String {
+    Query { schema }.nodes()
+}
+
 /// Composes the queries; a column or table that this database lacks reads as NULL or empty.
 struct Query<'s> {
     schema: &'s Schema,

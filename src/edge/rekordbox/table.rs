@@ -153,6 +153,15 @@ pub(super) fn is_live(row: &Row) -> bool {
     integer(row, "rb_local_deleted") == 0
 }
 
+/// A row that the cloud knows, whether it has the latest change (256) or not (257): like the counters,
+/// that is no part of what a person changed.
+fn without_dirt<'v>(column: &str, value: &'v Value, clean: &'v Value) -> &'v Value {
+    match column == "rb_data_status" && value.as_i64() == Some(257) {
+        true => clean,
+        false => value,
+    }
+}
+
 /// Whether `row` is as `image` says, counters and times apart. A `whole` image says of the columns
 /// that it does not name that they are NULL.
 pub(super) fn agrees(row: &Row, image: &Row, whole: bool) -> bool {
@@ -160,7 +169,10 @@ pub(super) fn agrees(row: &Row, image: &Row, whole: bool) -> bool {
     let named = image
         .iter()
         .filter(|(column, _)| counts(column))
-        .all(|(column, wanted)| value(row, column) == wanted);
+        .all(|(column, wanted)| {
+            let clean = Value::from(256);
+            without_dirt(column, value(row, column), &clean) == without_dirt(column, wanted, &clean)
+        });
     let unnamed = || {
         row.iter()
             .filter(|(column, _)| counts(column) && !image.contains_key(*column))
@@ -175,22 +187,32 @@ mod tests {
 
     use super::*;
 
-    fn row(value: Value) -> Row {
+    fn row(value: &Value) -> Row {
         value.as_object().cloned().unwrap_or_default()
     }
 
     #[test]
     fn images_compare_without_counters_and_times() {
-        let present = row(json!({"ID": "1", "Seq": 2, "rb_local_usn": 9, "Note": null}));
+        let present = row(&json!({"ID": "1", "Seq": 2, "rb_local_usn": 9, "Note": null}));
         assert!(agrees(
             &present,
-            &row(json!({"Seq": 2, "rb_local_usn": 1})),
+            &row(&json!({"Seq": 2, "rb_local_usn": 1})),
             false
         ));
-        assert!(!agrees(&present, &row(json!({"Seq": "2"})), false));
-        assert!(agrees(&present, &row(json!({"ID": "1", "Seq": 2})), true));
-        assert!(!agrees(&present, &row(json!({"ID": "1"})), true));
-        assert!(agrees(&present, &row(json!({"ImagePath": null})), false));
+        assert!(!agrees(&present, &row(&json!({"Seq": "2"})), false));
+        assert!(agrees(&present, &row(&json!({"ID": "1", "Seq": 2})), true));
+        assert!(!agrees(&present, &row(&json!({"ID": "1"})), true));
+        assert!(agrees(&present, &row(&json!({"ImagePath": null})), false));
+        let (dirty, clean) = (
+            json!({"rb_data_status": 257}),
+            json!({"rb_data_status": 256}),
+        );
+        assert!(agrees(&row(&dirty), &row(&clean), true));
+        assert!(!agrees(
+            &row(&json!({"rb_data_status": 0})),
+            &row(&clean),
+            true
+        ));
     }
 
     #[test]

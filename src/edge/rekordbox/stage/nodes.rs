@@ -77,11 +77,11 @@ impl Stager<'_> {
         Ok(concerned(id.clone()))
     }
 
+    /// The siblings keep their places, with a gap, as after a move. Rekordbox itself closes the gap when
+    /// a person deletes a playlist; but the siblings may be the user's own, and a gap is as good an
+    /// order as none.
     pub(super) fn remove_node(&mut self, id: &NodeId) -> Result<Staged, RekordboxError> {
-        let row = self.own_node(id)?;
-        let uuid = text(row, "UUID").to_owned();
-        let parent = text(row, "ParentID").to_owned();
-        let seq = integer(row, "Seq");
+        let uuid = text(self.own_node(id)?, "UUID").to_owned();
         if self.has_children(id.as_str()) {
             return Err(invalid(format!("the Rekordbox folder {id} is not empty")));
         }
@@ -98,25 +98,7 @@ impl Stager<'_> {
             self.remove(Table::CloudFilter, &filter, usn);
         }
         self.remove(Table::Playlist, id.as_str(), usn);
-        self.close_gap(&parent, seq)?;
         Ok(concerned(id.clone()))
-    }
-
-    /// Later siblings of a removed node move up; they share one number.
-    fn close_gap(&mut self, parent: &str, seq: i64) -> Result<(), RekordboxError> {
-        let siblings = self.tables.referring(Table::Playlist, "ParentID", parent);
-        let later: Vec<(String, i64)> = siblings
-            .map(|(id, row)| (id.to_owned(), integer(row, "Seq")))
-            .filter(|(_, place)| *place > seq)
-            .collect();
-        if later.is_empty() {
-            return Ok(());
-        }
-        let usn = self.next_usn();
-        for (id, place) in later {
-            self.update(Table::Playlist, &id, json!({"Seq": place - 1}), usn)?;
-        }
-        Ok(())
     }
 
     /// The XML of a smart playlist: tracks that have all these MyTags (operator 8, contains).
