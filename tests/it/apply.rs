@@ -4,7 +4,10 @@
 
 mod bench;
 mod desk;
+mod failures;
 mod mortal;
+mod real;
+mod stale;
 
 use bench::{Bench, Disk, Essence, Exact, MemoryBench, deaths, memory};
 use desk::{playlist, track};
@@ -89,8 +92,10 @@ where
     ];
     bench
         .plan(&tracks, &playlists, |desk| {
-            desk.place("1", "Playlists/Deep/1.flac", "p1");
-            desk.place("2", "Playlists/Deep/2.flac", "p1");
+            for id in ["1", "2"] {
+                let extension = desk.file_of(id).extension();
+                desk.place(id, &format!("Playlists/Deep/{id}.{extension}"), "p1");
+            }
             desk.update("1");
             desk.tag("Deep");
             desk.tags("1", &["House"], &["Deep"], &[]);
@@ -122,8 +127,9 @@ where
         .plan(&[], &[], |desk| {
             desk.remove_node("p2");
             desk.trash(&"Playlists/Dub/Dub.m3u8".into(), &[]);
-            desk.trash(&"Playlists/Dub/1 too.flac".into(), &[]);
-            desk.trash(&"Playlists/Dub/2 too.flac".into(), &[]);
+            for path in desk.copies() {
+                desk.trash(&path, &[]);
+            }
             desk.forget("p2");
         })
         .await

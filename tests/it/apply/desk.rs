@@ -4,7 +4,7 @@ use tidal_cleanup::{
     domain::{
         ActionId, AudioFormat, Collection, ContentHash, ContentId, MediaPath, NodeId, NodeKind,
         PlaylistId, State, Track, TrackId,
-        state::{FileRow, ObjectKey},
+        state::{FileRole, FileRow, ObjectKey},
     },
     edge::local::LocalReader,
     plan::{
@@ -434,6 +434,16 @@ impl<'a, L: LocalReader> Desk<'a, L> {
         let before = Forgotten::Playlist(id.into());
         let effect = Effect::StateForget { before };
         self.push(effect, Class::Remove, id, Vec::new(), &[])
+    }
+
+    /// Hard links and copies.
+    pub(crate) fn copies(&self) -> Vec<MediaPath> {
+        let copies = self
+            .state
+            .files
+            .values()
+            .filter(|row| row.role == FileRole::Copy);
+        copies.map(|row| row.path.clone()).collect()
     }
 
     pub(crate) fn file_of(&self, id: &str) -> MediaPath {
