@@ -405,7 +405,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
         self.push(effect, Class::Change, path.as_str(), vec![pre], needs)
     }
 
-    pub(crate) fn link(&mut self, form: LinkForm, id: &str, into: &str) -> ActionId {
+    pub(crate) fn link(&mut self, form: LinkForm, id: &str, into: &str, of: &ActionId) -> ActionId {
         let folder = &self.body.playlists[&PlaylistId::from(into)].folder;
         let effect = Effect::FileLink {
             before: None,
@@ -416,7 +416,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
                 of: Some(id.into()),
             },
         };
-        self.push(effect, Class::Additive, id, Vec::new(), &[])
+        self.push(effect, Class::Additive, id, Vec::new(), &[of])
     }
 
     pub(crate) fn record(&mut self, id: &str, needs: &[&ActionId]) -> ActionId {
