@@ -103,7 +103,7 @@ fn names(
                 mtime: stat.mtime,
                 sha256: ContentHash::of(b""),
             };
-            files.insert(path.clone(), image);
+            files.entry(path.clone()).or_insert(image);
         }
     }
     Ok(())

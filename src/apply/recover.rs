@@ -229,7 +229,7 @@ where
     }
 
     /// Where this run's trash has the file: the names that [`LocalLibrary::trash`] gives.
-    fn find_trashed(&self, was: &Replaced) -> Attempt<Option<MediaPath>> {
+    pub(super) fn find_trashed(&self, was: &Replaced) -> Attempt<Option<MediaPath>> {
         for place in trash_places(self.apply, &was.path) {
             if self.stat(&place)?.is_none() {
                 return Ok(None);
@@ -251,7 +251,7 @@ where
         Ok(None)
     }
 
-    fn has(&self, path: &MediaPath, sha256: ContentHash) -> Attempt<bool> {
+    pub(super) fn has(&self, path: &MediaPath, sha256: ContentHash) -> Attempt<bool> {
         if self.stat(path)?.is_none() {
             return Ok(false);
         }
