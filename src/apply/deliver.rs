@@ -11,7 +11,7 @@ use super::{
     verify::{AUDIO_EXTENSIONS, missing_folders},
 };
 use crate::{
-    domain::{AudioFormat, MediaPath, Track, TrackId},
+    domain::{AudioFormat, ContentHash, MediaPath, Track, TrackId},
     edge::{
         download::{Downloader, FetchError},
         local::{LocalError, LocalLibrary},
@@ -19,7 +19,7 @@ use crate::{
         store::StateStore,
     },
     plan::document::Effect,
-    record::{FileImage, Intent, Made, Outcome, PreImage, image::Ready},
+    record::{FileImage, Intent, Outcome, PreImage, image::Ready},
 };
 
 /// What a job leaves behind: the verified file and what it is.
@@ -179,14 +179,25 @@ where
     }
 
     pub(super) fn rename_ready(&mut self, ready: &Ready) -> Attempt<Effected> {
-        self.local
-            .rename(&ready.from, &ready.to)
-            .map_err(|e| failed(&e))?;
-        let file = self
-            .image(&ready.to, ready.sha256)
-            .map_err(|e| failed(&e))?;
-        let replaced = None;
-        Ok(Effected::of(Outcome::File(Made { file, replaced })))
+        self.rename(&ready.from, &ready.to, ready.sha256)?;
+        self.made(&ready.to, ready.sha256)
+    }
+
+    /// Moves a file of that content to a vacant place. An error of the file system does not tell
+    /// whether it moved, so the file is looked for.
+    pub(super) fn rename(
+        &mut self,
+        from: &MediaPath,
+        to: &MediaPath,
+        sha256: ContentHash,
+    ) -> Attempt<()> {
+        match self.local.rename(from, to) {
+            Ok(_) => Ok(()),
+            Err(error) => match (self.stat(from)?, self.has(to, sha256)?) {
+                (None, true) => Ok(()),
+                _ => Err(failed(&error)),
+            },
+        }
     }
 
     /// The file and the name that it gets; or that it waits for its conversion.
@@ -282,7 +293,7 @@ where
     pub(super) fn image(
         &self,
         path: &MediaPath,
-        sha256: crate::domain::ContentHash,
+        sha256: ContentHash,
     ) -> std::result::Result<FileImage, LocalError> {
         let stat = self.local.stat(path)?.ok_or_else(|| LocalError::Changed {
             path: path.clone(),

@@ -7,14 +7,14 @@ use super::{
     verify::{by_execution, staged_rows},
 };
 use crate::{
-    domain::{ApplyId, MediaPath},
+    domain::{ApplyId, ContentHash, MediaPath},
     edge::{
         local::LocalReader,
         rekordbox::{Probe, RekordboxReader, RowEdits},
         store::{OperationStatus, StateReader},
     },
     record::{
-        FileImage, Outcome, PostImage, image,
+        FileImage, Intent, Outcome, PostImage, PreImage, image,
         rows::{RowKey, compose, key},
         undo::UndoFacts,
     },
@@ -31,7 +31,6 @@ pub async fn undo_facts<L: LocalReader, R: RekordboxReader, S: StateReader>(
     store: &S,
 ) -> Result<UndoFacts, ApplyError> {
     let mut operations = store.operations(apply).await?;
-    operations.retain(|operation| operation.status == OperationStatus::Completed);
     by_execution(&mut operations);
     let mut facts = UndoFacts {
         state: store.state().await?,
@@ -39,6 +38,14 @@ pub async fn undo_facts<L: LocalReader, R: RekordboxReader, S: StateReader>(
     };
     let mut rows = Vec::new();
     for operation in &operations {
+        if operation.status != OperationStatus::Completed {
+            // A file that could not be moved may have both names.
+            let pre: Option<PreImage> = image::from_value(operation.pre_image.as_ref());
+            if let Some(Intent::Place { from, to, .. }) = pre.map(|pre| pre.intent) {
+                names(local, [&from, &to], &mut facts.files)?;
+            }
+            continue;
+        }
         if let Some(post) = image::from_value::<PostImage>(operation.post_image.as_ref()) {
             look(local, &post.outcome, &mut facts.files)?;
         }
@@ -63,18 +70,7 @@ fn look(
         }
         Outcome::Trashed { was, trash_path } => vec![&was.path, trash_path],
         Outcome::Placed { from, to, .. } => {
-            // Where it was and what it is called now; its content is not looked at.
-            for path in [from, to] {
-                if let Some(stat) = local.stat(path)? {
-                    let image = FileImage {
-                        path: path.clone(),
-                        size: stat.size,
-                        mtime: stat.mtime,
-                        sha256: crate::domain::ContentHash::of(b""),
-                    };
-                    files.insert(path.clone(), image);
-                }
-            }
+            names(local, [from, to], files)?;
             Vec::new()
         }
         Outcome::Waiting { .. } | Outcome::Rows | Outcome::Nothing => Vec::new(),
@@ -88,6 +84,26 @@ fn look(
                 sha256: local.hash(path)?,
             };
             files.insert(path.clone(), image);
+        }
+    }
+    Ok(())
+}
+
+/// Where a moved file was and where it is now; its content is not looked at.
+fn names(
+    local: &impl LocalReader,
+    paths: [&MediaPath; 2],
+    files: &mut BTreeMap<MediaPath, FileImage>,
+) -> Result<(), ApplyError> {
+    for path in paths {
+        if let Some(stat) = local.stat(path)? {
+            let image = FileImage {
+                path: path.clone(),
+                size: stat.size,
+                mtime: stat.mtime,
+                sha256: ContentHash::of(b""),
+            };
+            files.entry(path.clone()).or_insert(image);
         }
     }
     Ok(())

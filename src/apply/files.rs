@@ -158,9 +158,7 @@ where
                 path,
                 sha256,
             }) => {
-                self.local
-                    .rename(&trash_path, &path)
-                    .map_err(|e| failed(&e))?;
+                self.rename(&trash_path, &path, sha256)?;
                 self.made(&path, sha256).map(Some)
             }
             _ => Err(Failure::Failed("its intent is unknown".to_owned())),
@@ -215,9 +213,12 @@ where
         };
         match verdict {
             Verdict::DropOld => {
-                self.local
-                    .drop_old_name(&from, &to)
-                    .map_err(|e| failed(&e))?;
+                if let Err(error) = self.local.drop_old_name(&from, &to) {
+                    let there = self.stat(&to)?.is_some_and(|now| is_same(&now, &stat));
+                    if self.stat(&from)?.is_some() || !there {
+                        return Err(failed(&error));
+                    }
+                }
                 self.placed.remove(&from);
                 Ok(Effected::of(Outcome::Placed {
                     from,
@@ -232,7 +233,7 @@ where
                 let mut reason = why.to_owned();
                 if self.stat(&from)?.is_some() && self.stat(&to)?.is_some() {
                     match self.local.drop_old_name(&to, &from) {
-                        Ok(()) => self.remove_folders(image.folders),
+                        Ok(()) => self.remove_folders(&image.folders),
                         Err(error) => reason = format!("{why}; it has both now: {error}"),
                     }
                 }
@@ -289,15 +290,15 @@ where
                 .filter(|folder| !wanted.iter().any(|want| is_within(want, folder)));
             folders.extend(removable.collect::<Vec<_>>());
         }
-        self.remove_folders(folders.into_iter().collect());
+        self.remove_folders(&folders.into_iter().collect::<Vec<_>>());
     }
 
-    pub(super) fn remove_folders(&mut self, folders: Vec<MediaPath>) {
+    pub(super) fn remove_folders(&mut self, folders: &[MediaPath]) {
         if folders.is_empty() {
             return;
         }
         // An empty folder that stays harms nobody.
-        if let Err(error) = self.local.remove_empty_folders(&folders) {
+        if let Err(error) = self.local.remove_empty_folders(folders) {
             tracing::warn!(%error, "could not remove empty folders");
         }
     }
@@ -412,12 +413,16 @@ where
                 let Effect::FileLink { after, .. } = &self.actions[seq].effect else {
                     return Err(Failure::Failed("it is no link".to_owned()));
                 };
-                match after.form {
+                let linked = match after.form {
                     LinkForm::Copy => self.local.copy(&of, &path),
                     LinkForm::Hardlink | LinkForm::M3u8 => self.local.place_beside(&of, &path),
+                };
+                let sha256 = self.local.hash(&of).map_err(|e| failed(&e))?;
+                if let Err(error) = linked
+                    && !self.has(&path, sha256)?
+                {
+                    return Err(failed(&error));
                 }
-                .map_err(|e| failed(&e))?;
-                let sha256 = self.local.hash(&path).map_err(|e| failed(&e))?;
                 self.made(&path, sha256)
             }
             _ => Err(Failure::Failed("its intent is unknown".to_owned())),
@@ -437,21 +442,20 @@ where
                 return self.made(path, sha256);
             }
             Some(was) => {
-                let trashed = self
-                    .local
-                    .trash(path, self.apply, "replaced by a newer one");
-                Some((was, trashed.map_err(|e| failed(&e))?))
+                let trash_path = self.to_trash(&was, "replaced by a newer one")?;
+                Some((was, trash_path))
             }
             None => None,
         };
-        if let Err(error) = self.local.write_new(path, text.as_bytes()) {
+        if let Err(error) = self.local.write_new(path, text.as_bytes())
+            && !self.has(path, sha256)?
+        {
             // Nothing changed is what a failure means, so the old one goes back.
-            if let Some((_, trash_path)) = &replaced
-                && let Err(second) = self.local.rename(trash_path, path)
+            if let Some((was, trash_path)) = &replaced
+                && let Err(Failure::Failed(second)) = self.rename(trash_path, path, was.sha256)
             {
-                return Err(Failure::Failed(format!(
-                    "{error}; the old one is {trash_path}: {second}"
-                )));
+                let text = format!("{error}; the old one is {trash_path}: {second}");
+                return Err(Failure::Failed(text));
             }
             return Err(failed(&error));
         }
@@ -523,10 +527,20 @@ where
         if sha256 != was.sha256 {
             return Err(Failure::Failed(format!("{} changed", was.path)));
         }
-        let rule = &self.actions[seq].why.rule;
-        let trashed = self.local.trash(&was.path, self.apply, rule);
-        let trash_path = trashed.map_err(|e| failed(&e))?;
+        let reason = self.actions[seq].why.rule.clone();
+        let trash_path = self.to_trash(&was, &reason)?;
         Ok(Effected::of(Outcome::Trashed { was, trash_path }))
+    }
+
+    fn to_trash(&mut self, was: &Replaced, reason: &str) -> Attempt<MediaPath> {
+        match self.local.trash(&was.path, self.apply, reason) {
+            Ok(trash_path) => Ok(trash_path),
+            // It may be there all the same.
+            Err(error) => match self.find_trashed(was)? {
+                Some(trash_path) if self.stat(&was.path)?.is_none() => Ok(trash_path),
+                _ => Err(failed(&error)),
+            },
+        }
     }
 
     /// Whether the files that the action is about are as the plan saw them.

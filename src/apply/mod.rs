@@ -113,6 +113,9 @@ pub struct ApplyReport {
     pub skipped: Vec<Unmet>,
     /// Removals that were not tried, because something before them failed.
     pub cancelled: Vec<Unmet>,
+    /// Lists that an earlier part of the run made without a track that is there now; the next plan
+    /// completes them.
+    pub outdated: Vec<Unmet>,
     /// Where Rekordbox's backup lies, when one was made.
     pub backup: Option<std::path::PathBuf>,
 }

@@ -163,7 +163,7 @@ where
             Some(was) if was.sha256 != sha256 => self.find_trashed(was)?,
             _ => None,
         };
-        let replaced = replaces.clone().zip(trashed);
+        let replaced = replaces.zip(trashed);
         if self.has(path, sha256)? {
             let file = self.image(path, sha256).map_err(|e| failed(&e))?;
             return Ok(Some(Effected::of(Outcome::File(Made { file, replaced }))));
@@ -230,7 +230,7 @@ where
     }
 
     /// Where this run's trash has the file: the names that [`LocalLibrary::trash`] gives.
-    fn find_trashed(&self, was: &Replaced) -> Attempt<Option<MediaPath>> {
+    pub(super) fn find_trashed(&self, was: &Replaced) -> Attempt<Option<MediaPath>> {
         for place in trash_places(self.apply, &was.path) {
             if self.stat(&place)?.is_none() {
                 return Ok(None);
@@ -252,7 +252,7 @@ where
         Ok(None)
     }
 
-    fn has(&self, path: &MediaPath, sha256: ContentHash) -> Attempt<bool> {
+    pub(super) fn has(&self, path: &MediaPath, sha256: ContentHash) -> Attempt<bool> {
         if self.stat(path)?.is_none() {
             return Ok(false);
         }

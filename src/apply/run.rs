@@ -93,6 +93,8 @@ pub(super) struct Run<'a, L, R, D, S> {
     pub(super) pre: BTreeMap<usize, PreImage>,
     pub(super) post: BTreeMap<usize, PostImage>,
     unmet: BTreeMap<usize, Failure>,
+    /// Lists that were done before something that they name.
+    incomplete: Vec<usize>,
     /// The journal row of the playlist XML.
     pub(super) xml: Option<usize>,
     pub(super) local: &'a mut L,
@@ -147,6 +149,7 @@ where
             pre: BTreeMap::new(),
             post: BTreeMap::new(),
             unmet: BTreeMap::new(),
+            incomplete: Vec::new(),
             xml: None,
             local: &mut worlds.local,
             rekordbox: worlds.rekordbox.as_mut(),
@@ -166,6 +169,10 @@ where
             report,
         };
         run.read_back(operations)?;
+        let is_done = |seq: &usize| run.status[*seq] == OperationStatus::Completed;
+        run.incomplete = (0..run.actions.len())
+            .filter(|seq| is_done(seq) && !run.depends_on[*seq].iter().all(is_done))
+            .collect();
         run.read_reversed().await?;
         Ok(run)
     }
@@ -265,7 +272,7 @@ where
         self.remove_left_folders();
         if self.plan.body.mode == Mode::Undo {
             let folders: Vec<MediaPath> = self.made_folders.iter().cloned().collect();
-            self.remove_folders(folders);
+            self.remove_folders(&folders);
         }
         let all = self
             .status
@@ -290,26 +297,38 @@ where
             failed: Vec::new(),
             skipped: Vec::new(),
             cancelled: Vec::new(),
+            outdated: Vec::new(),
             backup: None,
         };
         for (seq, failure) in &self.unmet {
-            let (action, label) = match self.actions.get(*seq) {
-                Some(action) => (action.id.clone(), action.subject.label.clone()),
-                None => (ActionId::new("a_xml"), "masterPlaylists6.xml".to_owned()),
-            };
-            let unmet = |reason: &String| Unmet {
-                action,
-                label,
-                reason: reason.clone(),
-            };
             match failure {
-                Failure::Failed(reason) => report.failed.push(unmet(reason)),
-                Failure::Skipped(reason) => report.skipped.push(unmet(reason)),
-                Failure::Cancelled(reason) => report.cancelled.push(unmet(reason)),
+                Failure::Failed(reason) => report.failed.push(self.told(*seq, reason)),
+                Failure::Skipped(reason) => report.skipped.push(self.told(*seq, reason)),
+                Failure::Cancelled(reason) => report.cancelled.push(self.told(*seq, reason)),
                 Failure::Untouched => {}
             }
         }
+        for seq in self.incomplete.iter().copied() {
+            if self.depends_on[seq].iter().any(is_done) {
+                let reason = "it was made before all of its tracks were there";
+                report.outdated.push(self.told(seq, reason));
+            }
+        }
         Ok(report)
+    }
+
+    fn told(&self, seq: usize, reason: &str) -> Unmet {
+        let action = self.actions.get(seq);
+        Unmet {
+            action: action.map_or_else(|| ActionId::new("a_xml"), |action| action.id.clone()),
+            label: self.label(seq).to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn label(&self, seq: usize) -> &str {
+        let action = self.actions.get(seq);
+        action.map_or("masterPlaylists6.xml", |action| &action.subject.label)
     }
 
     /// The time, in whole milliseconds, and later than any in the journal of this run: undo goes by
@@ -363,9 +382,7 @@ where
         match self.first_failure() {
             Some(seq) => Err(Failure::Cancelled(format!(
                 "nothing is removed after a failure: {}",
-                self.actions
-                    .get(seq)
-                    .map_or("masterPlaylists6.xml", |a| &a.subject.label)
+                self.label(seq)
             ))),
             None => Ok(()),
         }

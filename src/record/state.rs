@@ -121,7 +121,7 @@ impl<'a> Ledger<'a> {
             }
             Effect::ContentRelocate { before, .. } => {
                 draft.track(&before.track, |row| {
-                    row.content = Some(before.content.clone())
+                    row.content = Some(before.content.clone());
                 });
             }
             Effect::ContentUpdate { after, .. } => draft.metadata(&after.track),

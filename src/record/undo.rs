@@ -24,8 +24,8 @@ use crate::{
     plan::{
         canonical::{action_id, change_id},
         document::{
-            Action, At, Base, Body, ChangeKind, Class, Effect, Estimate, FromTrash, Held, Mode,
-            Plan, PlannedChange, PlannedPlaylist, Precondition, Reversal, Subject, Summary,
+            Action, At, Base, Body, ChangeKind, Class, Effect, Estimate, FromTrash, Held, LinkForm,
+            Mode, Plan, PlannedChange, PlannedPlaylist, Precondition, Reversal, Subject, Summary,
             Trashed, Undo, Why,
         },
     },
@@ -55,7 +55,7 @@ pub fn undo_plan(
     facts: &UndoFacts,
     base: Base,
 ) -> Body {
-    let mut steps = steps(applied, operations);
+    let mut steps = steps(applied, operations, facts);
     find_obstacles(&mut steps, facts);
     let mut writer = Writer {
         apply,
@@ -132,7 +132,11 @@ impl Step<'_> {
     }
 }
 
-fn steps<'a>(applied: &'a Plan, operations: &'a [OperationRow]) -> Vec<Step<'a>> {
+fn steps<'a>(
+    applied: &'a Plan,
+    operations: &'a [OperationRow],
+    facts: &UndoFacts,
+) -> Vec<Step<'a>> {
     let options = applied
         .body
         .decisions
@@ -143,18 +147,20 @@ fn steps<'a>(applied: &'a Plan, operations: &'a [OperationRow]) -> Vec<Step<'a>>
         .chain(&applied.body.actions)
         .map(|action| (&action.id, action))
         .collect();
-    let mut done: Vec<&OperationRow> = operations
-        .iter()
-        .filter(|operation| operation.status == OperationStatus::Completed)
-        .collect();
+    let mut done: Vec<&OperationRow> = operations.iter().collect();
     done.sort_by_key(|operation| std::cmp::Reverse((operation.completed_at, operation.seq)));
     let mut steps: Vec<Step<'_>> = done
         .into_iter()
         .filter_map(|operation| {
+            let pre: PreImage = image::from_value(operation.pre_image.as_ref())?;
+            let post = match operation.status {
+                OperationStatus::Completed => image::from_value(operation.post_image.as_ref())?,
+                _ => half_placed(&pre, facts)?,
+            };
             Some(Step {
                 action: actions.get(&operation.action_id).copied(),
-                pre: image::from_value(operation.pre_image.as_ref())?,
-                post: image::from_value(operation.post_image.as_ref())?,
+                pre,
+                post,
                 operation,
                 dependents: Vec::new(),
                 followers: Vec::new(),
@@ -167,6 +173,29 @@ fn steps<'a>(applied: &'a Plan, operations: &'a [OperationRow]) -> Vec<Step<'a>>
     steps
 }
 
+/// A file that could not lose its old name after it got the new one: taking that back is all the same.
+fn half_placed(pre: &PreImage, facts: &UndoFacts) -> Option<PostImage> {
+    let Intent::Place { from, to, stat } = &pre.intent else {
+        return None;
+    };
+    let (size, mtime) = (stat.size, stat.mtime);
+    let there = |path| is_file(facts, path, size, mtime);
+    (there(from) && there(to)).then(|| PostImage {
+        outcome: Outcome::Placed {
+            from: from.clone(),
+            to: to.clone(),
+            size,
+            mtime,
+        },
+        rows: Vec::new(),
+    })
+}
+
+fn is_file(facts: &UndoFacts, path: &MediaPath, size: u64, mtime: (i64, u32)) -> bool {
+    let found = facts.files.get(path);
+    found.is_some_and(|file| file.size == size && file.mtime == mtime)
+}
+
 fn connect(steps: &mut [Step<'_>]) {
     let at: BTreeMap<ActionId, usize> = steps
         .iter()
@@ -174,7 +203,11 @@ fn connect(steps: &mut [Step<'_>]) {
         .map(|(at, step)| (step.operation.action_id.clone(), at))
         .collect();
     for later in 0..steps.len() {
-        let needs = steps[later].action.map(|action| action.depends_on.clone());
+        // A playlist file waits for its tracks, but nothing of theirs hangs on it.
+        let action = steps[later]
+            .action
+            .filter(|action| !is_playlist_file(&action.effect));
+        let needs = action.map(|action| action.depends_on.clone());
         for need in needs.unwrap_or_default() {
             let Some(earlier) = at.get(&need).copied() else {
                 continue;
@@ -191,12 +224,15 @@ fn connect(steps: &mut [Step<'_>]) {
     }
 }
 
+fn is_playlist_file(effect: &Effect) -> bool {
+    matches!(effect, Effect::FileLink { after, .. } if after.form == LinkForm::M3u8)
+}
+
 /// Marks the steps that cannot be taken back, until nothing more follows from them.
 fn find_obstacles(steps: &mut [Step<'_>], facts: &UndoFacts) {
     let built_on = BuiltOn::new(steps, facts);
-    for at in 0..steps.len() {
-        let obstacle = own_obstacle(&steps[at], facts).or_else(|| built_on.obstacle(&steps[at]));
-        steps[at].obstacle = obstacle;
+    for step in &mut *steps {
+        step.obstacle = own_obstacle(step, facts).or_else(|| built_on.obstacle(step));
     }
     loop {
         let mut found = Vec::new();
@@ -249,9 +285,10 @@ fn own_obstacle(step: &Step<'_>, facts: &UndoFacts) -> Option<String> {
             size,
             mtime,
         } => match facts.files.get(to) {
-            Some(now) if now.size == *size && now.mtime == *mtime => {
+            Some(_) if is_file(facts, to, *size, *mtime) => {
                 let taken = facts.files.contains_key(from);
-                taken.then(|| format!("something else is at {from} now"))
+                let other = taken && !is_file(facts, from, *size, *mtime);
+                other.then(|| format!("something else is at {from} now"))
             }
             Some(_) => changed(to),
             None => Some(format!("{to} is gone")),
@@ -404,7 +441,14 @@ fn effects(apply: &ApplyRow, step: &Step<'_>, facts: &UndoFacts) -> Inverse {
             to,
             size,
             mtime,
-        } => effects.push(place_back(step, from, to, (*size, *mtime))),
+        } => {
+            let (effect, mut pre) = place_back(step, from, to, (*size, *mtime));
+            if facts.files.contains_key(from) {
+                // It is the same file, which never lost that name.
+                pre.truncate(1);
+            }
+            effects.push((effect, pre));
+        }
         Outcome::Trashed { was, trash_path } => effects.push(restore(was, trash_path)),
         Outcome::Rows if step.row_keys().next().is_some() => {
             let before = reversal();

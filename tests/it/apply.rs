@@ -4,7 +4,10 @@
 
 mod bench;
 mod desk;
+mod failures;
 mod mortal;
+mod real;
+mod stale;
 
 use bench::{Bench, Disk, Essence, Exact, MemoryBench, deaths, memory};
 use desk::{playlist, track};
@@ -62,8 +65,8 @@ where
             ];
             desk.m3u8("p1", &[&files[0], &files[1]]);
             desk.m3u8("p2", &[&files[2]]);
-            desk.link(LinkForm::Copy, "1", "p2");
-            desk.link(LinkForm::Hardlink, "2", "p2");
+            desk.link(LinkForm::Copy, "1", "p2", &files[0]);
+            desk.link(LinkForm::Hardlink, "2", "p2", &files[1]);
             desk.record("p1", &[&sets[0]]);
             desk.record("p2", &[&sets[1]]);
         })
@@ -89,8 +92,11 @@ where
     ];
     bench
         .plan(&tracks, &playlists, |desk| {
-            desk.place("1", "Playlists/Deep/1.flac", "p1");
-            desk.place("2", "Playlists/Deep/2.flac", "p1");
+            let places = ["1", "2"].map(|id| {
+                let extension = desk.file_of(id).extension();
+                desk.place(id, &format!("Playlists/Deep/{id}.{extension}"), "p1")
+                    .0
+            });
             desk.update("1");
             desk.tag("Deep");
             desk.tags("1", &["House"], &["Deep"], &[]);
@@ -99,8 +105,8 @@ where
                 desk.entries("p1", Class::Remove, &[]),
                 desk.entries("p2", Class::Remove, &[]),
             ];
-            desk.m3u8("p1", &[]);
-            desk.m3u8("p2", &[]);
+            desk.m3u8("p1", &[&places[0], &places[1]]);
+            desk.m3u8("p2", &[&places[1]]);
             desk.trash(&"Playlists/House/House.m3u8".into(), &[]);
             let file = desk.file_of("3");
             desk.trash(&file, &[&sets[1]]);
@@ -122,8 +128,9 @@ where
         .plan(&[], &[], |desk| {
             desk.remove_node("p2");
             desk.trash(&"Playlists/Dub/Dub.m3u8".into(), &[]);
-            desk.trash(&"Playlists/Dub/1 too.flac".into(), &[]);
-            desk.trash(&"Playlists/Dub/2 too.flac".into(), &[]);
+            for path in desk.copies() {
+                desk.trash(&path, &[]);
+            }
             desk.forget("p2");
         })
         .await

@@ -25,7 +25,8 @@ pub(super) struct Raw {
     pub(super) genres: Vec<RawName>,
     pub(super) cues: Vec<RawCues>,
     pub(super) nodes: Vec<RawNode>,
-    pub(super) entries: Vec<RawEntry>,
+    /// By list.
+    pub(super) entries: HashMap<String, Vec<RawEntry>>,
     pub(super) tags: Vec<RawTag>,
     pub(super) links: Vec<RawLink>,
     pub(super) problems: Vec<Problem>,
@@ -106,9 +107,8 @@ pub(super) fn assemble(raw: Raw) -> Observed<Collection> {
         genres: named(raw.genres),
     };
     let my_tags = tags(raw.tags);
-    let mut contents = contents(raw.contents, &names, &mut problems);
-    count_cues(&mut contents, raw.cues);
-    link(&mut contents, raw.links, &my_tags);
+    let mut work = Work::new(raw.cues, raw.links, &my_tags);
+    let contents = contents(raw.contents, &names, &mut work, &mut problems);
     let mut nodes = nodes(raw.nodes, &mut problems);
     fill(&mut nodes, raw.entries, &contents, &mut problems);
     let value = Collection {
@@ -165,35 +165,70 @@ fn named(rows: Vec<RawName>) -> HashMap<String, String> {
     pairs.filter(|(_, name)| !name.is_empty()).collect()
 }
 
+/// What hangs on a track, by its id.
+struct Work {
+    cues: HashMap<String, (i64, i64)>,
+    tags: HashMap<String, BTreeSet<MyTagId>>,
+}
+
+impl Work {
+    fn new(cues: Vec<RawCues>, links: Vec<RawLink>, known: &BTreeMap<MyTagId, MyTag>) -> Self {
+        let cues = cues
+            .into_iter()
+            .filter_map(|RawCues(content, hot, memory)| Some((content?, (hot, memory))));
+        let mut tags = HashMap::<String, BTreeSet<MyTagId>>::new();
+        for RawLink(tag, content) in links {
+            let tag = tag.map(MyTagId::new).filter(|tag| known.contains_key(tag));
+            if let (Some(tag), Some(content)) = (tag, content) {
+                tags.entry(content).or_default().insert(tag);
+            }
+        }
+        Self {
+            cues: cues.collect(),
+            tags,
+        }
+    }
+}
+
 fn contents(
     rows: Vec<RawContent>,
     names: &Names,
+    work: &mut Work,
     problems: &mut Problems,
 ) -> BTreeMap<ContentId, Content> {
-    let mut paths = HashSet::with_capacity(rows.len());
     let mut contents = Vec::with_capacity(rows.len());
     for row in rows {
         let path = row.folder_path.as_deref().unwrap_or_default();
-        if row.id.is_none() {
+        let Some(id) = row.id.clone() else {
             problems.add(path, "a track without an id in Rekordbox's database");
             continue;
-        }
+        };
         if path.is_empty() {
-            let subject = format!("djmdContent {}", row.id.as_deref().unwrap_or_default());
-            problems.add(subject, "a track without a path");
-        } else if !paths.insert(path.to_owned()) {
-            problems.add(path, "two tracks of the collection are this file");
+            problems.add(format!("djmdContent {id}"), "a track without a path");
         }
         if row.lacks_uuid != 0 {
             problems.add(path, "a track without a UUID, which Rekordbox may not show");
         }
-        let content = content(row, names);
-        contents.extend(content.id.clone().map(|id| (id, content)));
+        contents.push((ContentId::new(id), content(row, names, work)));
     }
+    report_duplicates(&contents, problems);
     contents.into_iter().collect()
 }
 
-fn content(row: RawContent, names: &Names) -> Content {
+fn report_duplicates(contents: &[(ContentId, Content)], problems: &mut Problems) {
+    let mut paths = HashSet::with_capacity(contents.len());
+    for (_, content) in contents {
+        let path = content.folder_path.as_str();
+        if !path.is_empty() && !paths.insert(path) {
+            problems.add(path, "two tracks of the collection are this file");
+        }
+    }
+}
+
+fn content(row: RawContent, names: &Names, work: &mut Work) -> Content {
+    let id = row.id.as_deref().unwrap_or_default();
+    let (hot, memory) = work.cues.remove(id).unwrap_or_default();
+    let my_tags = work.tags.remove(id).unwrap_or_default();
     let name =
         |names: &HashMap<String, String>, id: Option<String>| names.get(&reference(id)?).cloned();
     let positive = |number: Option<i64>| number.filter(|number| *number > 0);
@@ -211,8 +246,8 @@ fn content(row: RawContent, names: &Names) -> Content {
         year: positive(row.year).and_then(|year| u16::try_from(year).ok()),
         rating: positive(row.rating).map_or(0, |stars| u8::try_from(stars).unwrap_or(5)),
         play_count: small(row.play_count).unwrap_or(0),
-        hot_cues: 0,
-        memory_cues: 0,
+        hot_cues: u32::try_from(hot).unwrap_or(u32::MAX),
+        memory_cues: u32::try_from(memory).unwrap_or(u32::MAX),
         analysed: row.analysed.unwrap_or(0) != 0,
         file_type: row.file_type.unwrap_or(0),
         file_size: row
@@ -220,17 +255,7 @@ fn content(row: RawContent, names: &Names) -> Content {
             .map_or(0, |size| u64::try_from(size).unwrap_or(0)),
         bitrate_kbps: small(row.bitrate).unwrap_or(0),
         stock_date: row.stock_date.filter(|date| !date.is_empty()),
-        my_tags: BTreeSet::new(),
-    }
-}
-
-fn count_cues(contents: &mut BTreeMap<ContentId, Content>, rows: Vec<RawCues>) {
-    for RawCues(content, hot, memory) in rows {
-        let Some(content) = content.and_then(|id| contents.get_mut(&ContentId::new(id))) else {
-            continue;
-        };
-        content.hot_cues = u32::try_from(hot).unwrap_or(u32::MAX);
-        content.memory_cues = u32::try_from(memory).unwrap_or(u32::MAX);
+        my_tags,
     }
 }
 
@@ -248,21 +273,6 @@ fn tags(rows: Vec<RawTag>) -> BTreeMap<MyTagId, MyTag> {
         Some((id, tag))
     };
     rows.into_iter().filter_map(tag).collect()
-}
-
-fn link(
-    contents: &mut BTreeMap<ContentId, Content>,
-    rows: Vec<RawLink>,
-    tags: &BTreeMap<MyTagId, MyTag>,
-) {
-    for RawLink(tag, content) in rows {
-        let Some(tag) = tag.map(MyTagId::new).filter(|tag| tags.contains_key(tag)) else {
-            continue;
-        };
-        if let Some(content) = content.and_then(|id| contents.get_mut(&ContentId::new(id))) {
-            content.my_tags.insert(tag);
-        }
-    }
 }
 
 fn nodes(rows: Vec<RawNode>, problems: &mut Problems) -> BTreeMap<NodeId, CollectionPlaylist> {
@@ -312,23 +322,29 @@ struct Faults {
     disordered: bool,
 }
 
+/// Sorts rows to their lists. Apart, so that it can be done while the rows are still being read.
+pub(super) fn by_list(lists: &mut HashMap<String, Vec<RawEntry>>, rows: Vec<RawEntry>) {
+    for mut row in rows {
+        let list = row.list.take().unwrap_or_default();
+        match lists.get_mut(&list) {
+            Some(rows) => rows.push(row),
+            None => drop(lists.insert(list, vec![row])),
+        }
+    }
+}
+
 fn fill(
     nodes: &mut BTreeMap<NodeId, CollectionPlaylist>,
-    rows: Vec<RawEntry>,
+    lists: HashMap<String, Vec<RawEntry>>,
     contents: &BTreeMap<ContentId, Content>,
     problems: &mut Problems,
 ) {
-    let mut lists = HashMap::<String, Vec<RawEntry>>::new();
-    for mut row in rows {
-        if let Some(list) = row.list.take() {
-            lists.entry(list).or_default().push(row);
-        }
-    }
+    let known: HashSet<&str> = contents.keys().map(ContentId::as_str).collect();
     let mut homeless = 0;
     for (list, rows) in lists {
         match nodes.get_mut(&NodeId::new(list)) {
             Some(node) => {
-                let faults = fill_one(node, rows, contents);
+                let faults = fill_one(node, rows, &known);
                 report(node, &faults, problems);
             }
             None => homeless += rows.len(),
@@ -343,18 +359,18 @@ fn fill(
 fn fill_one(
     node: &mut CollectionPlaylist,
     mut rows: Vec<RawEntry>,
-    contents: &BTreeMap<ContentId, Content>,
+    known: &HashSet<&str>,
 ) -> Faults {
     rows.sort_by(|a, b| (a.track_no, &a.id).cmp(&(b.track_no, &b.id)));
     let mut faults = Faults::default();
+    node.entries.reserve_exact(rows.len());
     for (position, row) in (1..).zip(rows) {
         faults.disordered |= row.track_no != Some(position);
         faults.unseen += usize::from(row.lacks_uuid != 0);
-        let content = row.content.map(ContentId::new);
-        match (
-            row.id,
-            content.filter(|content| contents.contains_key(content)),
-        ) {
+        let content = row
+            .content
+            .filter(|content| known.contains(content.as_str()));
+        match (row.id, content.map(ContentId::new)) {
             (Some(id), Some(content)) => node.entries.push(CollectionEntry { id, content }),
             (Some(_) | None, Some(_) | None) => faults.lost += 1,
         }

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use super::{
     Edit, IdSource, Probe, Processes, RekordboxError, RekordboxLibrary, RekordboxReader, RowEdits,
     Staged,
-    collect::{Raw, RawContent, RawCues, RawEntry, RawLink, RawName, RawNode, RawTag, assemble},
+    collect::{
+        Raw, RawContent, RawCues, RawEntry, RawLink, RawName, RawNode, RawTag, assemble, by_list,
+    },
     net::{After, Net},
     stage::{Moment, ROOT, stage},
     table::{Row, Table, integer, is_live, text, value},
@@ -132,6 +134,11 @@ impl MemoryRekordbox {
             RawCues(Some(id.clone()), i64::from(*hot), i64::from(*memory))
         };
         let links = self.live(Table::SongMyTag);
+        let mut entries = HashMap::new();
+        by_list(
+            &mut entries,
+            self.live(Table::SongPlaylist).map(raw_entry).collect(),
+        );
         Raw {
             schema: self.schema,
             app_version: self.app_version.clone(),
@@ -143,7 +150,7 @@ impl MemoryRekordbox {
             genres: names(Table::Genre),
             cues: self.cues.iter().map(cues).collect(),
             nodes: self.live(Table::Playlist).map(raw_node).collect(),
-            entries: self.live(Table::SongPlaylist).map(raw_entry).collect(),
+            entries,
             tags: self.live(Table::MyTag).map(raw_tag).collect(),
             links: links
                 .map(|row| RawLink(string(row, "MyTagID"), string(row, "ContentID")))

@@ -2,25 +2,69 @@
 
 use sqlx::SqliteConnection;
 
-use super::{RekordboxError, collect::Raw, schema::Schema, sql::json_rows};
+use super::{
+    RekordboxError,
+    collect::{Raw, RawContent, by_list},
+    schema::Schema,
+    sql::{Stream, json_rows},
+};
+
+/// A table and its columns, with the type that each should have.
+type Selection = (&'static str, &'static [(&'static str, &'static str)]);
+
+const CONTENTS: Selection = (
+    "djmdContent",
+    &[
+        ("ID", "TEXT"),
+        ("FolderPath", "TEXT"),
+        ("Title", "TEXT"),
+        ("ArtistID", "TEXT"),
+        ("AlbumID", "TEXT"),
+        ("GenreID", "TEXT"),
+        ("ISRC", "TEXT"),
+        ("Length", "INTEGER"),
+        ("ReleaseYear", "INTEGER"),
+        ("Rating", "INTEGER"),
+        ("DJPlayCount", "INTEGER"),
+        ("Analysed", "INTEGER"),
+        ("FileType", "INTEGER"),
+        ("FileSize", "INTEGER"),
+        ("BitRate", "INTEGER"),
+        ("StockDate", "TEXT"),
+    ],
+);
+
+const ENTRIES: Selection = (
+    "djmdSongPlaylist",
+    &[
+        ("ID", "TEXT"),
+        ("PlaylistID", "TEXT"),
+        ("ContentID", "TEXT"),
+        ("TrackNo", "INTEGER"),
+    ],
+);
 
 /// Reads all rows that matter. The caller provides a connection that sees one state.
 pub(super) async fn raw(connection: &mut SqliteConnection) -> Result<Raw, RekordboxError> {
     let schema = Schema::read(connection).await?;
     schema.expect_readable()?;
     let query = Query { schema: &schema };
+    let contents = Stream::into(|all: &mut Vec<RawContent>, rows| all.extend(rows));
+    query.stream(connection, &contents, CONTENTS).await?;
+    let entries = Stream::into(by_list);
+    query.stream(connection, &entries, ENTRIES).await?;
     Ok(Raw {
         schema: schema.version(),
         app_version: None,
         local_usn: local_usn(connection, &schema).await?,
         cloud_sync: cloud_sync(connection, &schema).await?,
-        contents: json_rows(connection, query.contents()).await?,
+        contents: contents.all()?,
         artists: json_rows(connection, query.names("djmdArtist")).await?,
         albums: json_rows(connection, query.names("djmdAlbum")).await?,
         genres: json_rows(connection, query.names("djmdGenre")).await?,
         cues: json_rows(connection, query.cues()).await?,
         nodes: json_rows(connection, query.nodes()).await?,
-        entries: json_rows(connection, query.entries()).await?,
+        entries: entries.all()?,
         tags: json_rows(connection, query.tags()).await?,
         links: json_rows(connection, query.links()).await?,
         problems: Vec::new(),
@@ -82,29 +126,16 @@ struct Query<'s> {
 }
 
 impl Query<'_> {
-    fn contents(&self) -> String {
-        self.rows(
-            "djmdContent",
-            &[
-                ("ID", "TEXT"),
-                ("FolderPath", "TEXT"),
-                ("Title", "TEXT"),
-                ("ArtistID", "TEXT"),
-                ("AlbumID", "TEXT"),
-                ("GenreID", "TEXT"),
-                ("ISRC", "TEXT"),
-                ("Length", "INTEGER"),
-                ("ReleaseYear", "INTEGER"),
-                ("Rating", "INTEGER"),
-                ("DJPlayCount", "INTEGER"),
-                ("Analysed", "INTEGER"),
-                ("FileType", "INTEGER"),
-                ("FileSize", "INTEGER"),
-                ("BitRate", "INTEGER"),
-                ("StockDate", "TEXT"),
-            ],
-            true,
-        )
+    async fn stream<A: Default + Send + 'static>(
+        &self,
+        connection: &mut SqliteConnection,
+        stream: &Stream<A>,
+        (table, columns): Selection,
+    ) -> Result<(), RekordboxError> {
+        let terms = self.terms(table, columns, true);
+        stream
+            .read(connection, table, &terms, self.live(table))
+            .await
     }
 
     fn names(&self, table: &str) -> String {
@@ -121,19 +152,6 @@ impl Query<'_> {
                 ("Attribute", "INTEGER"),
                 ("ParentID", "TEXT"),
                 ("SmartList", "TEXT"),
-            ],
-            true,
-        )
-    }
-
-    fn entries(&self) -> String {
-        self.rows(
-            "djmdSongPlaylist",
-            &[
-                ("ID", "TEXT"),
-                ("PlaylistID", "TEXT"),
-                ("ContentID", "TEXT"),
-                ("TrackNo", "INTEGER"),
             ],
             true,
         )
@@ -173,11 +191,19 @@ impl Query<'_> {
         )
     }
 
-    /// Casts keep a value of the wrong type in one row from spoiling all others.
     fn rows(&self, table: &str, columns: &[(&str, &str)], with_uuid: bool) -> String {
         if !self.schema.has_table(table) {
             return "SELECT '[]'".to_owned();
         }
+        format!(
+            "SELECT json_group_array(json_array({})) FROM {table} WHERE {}",
+            self.terms(table, columns, with_uuid).join(", "),
+            self.live(table)
+        )
+    }
+
+    /// Casts keep a value of the wrong type in one row from spoiling all others.
+    fn terms(&self, table: &str, columns: &[(&str, &str)], with_uuid: bool) -> Vec<String> {
         let mut terms: Vec<String> = columns
             .iter()
             .map(|(column, kind)| match self.schema.has(table, column) {
@@ -191,11 +217,7 @@ impl Query<'_> {
                 false => "0".to_owned(),
             });
         }
-        format!(
-            "SELECT json_group_array(json_array({})) FROM {table} WHERE {}",
-            terms.join(", "),
-            self.live(table)
-        )
+        terms
     }
 
     /// The function call keeps SQLite from walking the index on the flag, which would fetch the table's

@@ -3,6 +3,8 @@
 //! Many small rows are fetched as one JSON text that SQLite composes, several times faster than row by
 //! row. Rows that are journaled are fetched column by column, so that every type survives.
 
+use std::{sync::mpsc, thread::JoinHandle};
+
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value, json};
 use sqlx::{
@@ -38,12 +40,96 @@ pub(super) async fn json_rows_with<T: DeserializeOwned>(
     }
     let row = query.fetch_one(connection).await.map_err(reading)?;
     let bytes: Vec<u8> = row.try_get_unchecked(0).map_err(reading)?;
-    let decoded = |source| reading(sqlx::Error::Decode(Box::new(source)));
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => serde_json::from_str(text).map_err(decoded),
-        // A name that is not UTF-8 is shown with replacement characters rather than not at all.
-        Err(_) => serde_json::from_str(&String::from_utf8_lossy(&bytes)).map_err(decoded),
+    parsed(&bytes).map_err(undecodable)
+}
+
+/// A large table on its way into memory: SQLite composes some thousand rows at a time, and meanwhile
+/// another thread takes in those before.
+pub(super) struct Stream<A> {
+    sender: mpsc::Sender<Vec<u8>>,
+    taker: JoinHandle<Result<A, serde_json::Error>>,
+}
+
+/// Rows in one portion: few enough that their text stays in the processor's cache.
+const PORTION: usize = 2048;
+
+impl<A: Default + Send + 'static> Stream<A> {
+    /// `take` adds each portion to what there is.
+    pub(super) fn into<T: DeserializeOwned + 'static>(take: fn(&mut A, Vec<T>)) -> Self {
+        let (sender, receiver) = mpsc::channel::<Vec<u8>>();
+        let taker = std::thread::spawn(move || {
+            let mut all = A::default();
+            for bytes in receiver {
+                take(&mut all, parsed(&bytes)?);
+            }
+            Ok(all)
+        });
+        Self { sender, taker }
     }
+
+    /// Reads `terms` of the rows of `table` for which `condition` holds.
+    pub(super) async fn read(
+        &self,
+        connection: &mut SqliteConnection,
+        table: &str,
+        terms: &[String],
+        condition: &str,
+    ) -> Result<(), RekordboxError> {
+        let reading = failed("cannot be read");
+        let sql = portion_sql(table, terms, condition);
+        let mut last = i64::MIN;
+        loop {
+            let query = sqlx::query(AssertSqlSafe(sql.clone())).bind(last);
+            let row = query.fetch_one(&mut *connection).await.map_err(reading)?;
+            let Some(next) = row.try_get_unchecked(1).map_err(reading)? else {
+                return Ok(());
+            };
+            last = next;
+            let bytes: Vec<u8> = row.try_get_unchecked(0).map_err(reading)?;
+            if self.sender.send(bytes).is_err() {
+                // The other side has stopped at something that it cannot decode, and says so.
+                return Ok(());
+            }
+        }
+    }
+
+    /// Everything that was taken in.
+    pub(super) fn all(self) -> Result<A, RekordboxError> {
+        let Self { sender, taker } = self;
+        drop(sender);
+        match taker.join() {
+            Ok(all) => all.map_err(undecodable),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+/// Walks the table in its own order, from one row number to the next.
+fn portion_sql(table: &str, terms: &[String], condition: &str) -> String {
+    let numbered = terms.iter().enumerate();
+    let inner: Vec<String> = numbered
+        .map(|(n, term)| format!("{term} AS c{n}"))
+        .collect();
+    let outer: Vec<String> = (0..terms.len()).map(|n| format!("c{n}")).collect();
+    format!(
+        "SELECT json_group_array(json_array({})), max(number) FROM \
+         (SELECT rowid AS number, {} FROM {table} WHERE rowid > ?1 AND {condition} \
+         ORDER BY rowid LIMIT {PORTION})",
+        outer.join(", "),
+        inner.join(", ")
+    )
+}
+
+/// A name that is not UTF-8 is shown with replacement characters rather than not at all.
+fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<Vec<T>, serde_json::Error> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_str(&String::from_utf8_lossy(bytes)),
+    }
+}
+
+fn undecodable(error: serde_json::Error) -> RekordboxError {
+    failed("cannot be read")(sqlx::Error::Decode(Box::new(error)))
 }
 
 /// The rows whose `key` is one of `values`, NULL columns left out.

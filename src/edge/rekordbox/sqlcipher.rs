@@ -82,7 +82,11 @@ impl Database {
         let mark = Fingerprint::of(&source)?;
         let key = self.keys.pragma(salt(&source)?);
         if wal_size(&source) == 0 {
-            let options = options(&source, key).immutable(true).read_only(true);
+            // Tables are read from end to end, once: a large cache would only cost memory.
+            let options = options(&source, key)
+                .immutable(true)
+                .read_only(true)
+                .pragma("cache_size", "-16384");
             let connection = connect(&options, &source).await?;
             let copy = None;
             return Ok(Snapshot {

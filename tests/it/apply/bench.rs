@@ -15,7 +15,7 @@ use tidal_cleanup::{
     },
     edge::{
         download::{Downloader, memory::MemoryDownloader},
-        local::{LocalLibrary, LocalReader, memory::MemoryLibrary},
+        local::{LocalLibrary, LocalReader as _, memory::MemoryLibrary},
         rekordbox::{IdSource, MemoryRekordbox, RekordboxLibrary, RekordboxReader as _},
         store::{ApplyStatus, MemoryStore, StateReader as _, StateStore},
     },

@@ -4,7 +4,7 @@ use tidal_cleanup::{
     domain::{
         ActionId, AudioFormat, Collection, ContentHash, ContentId, MediaPath, NodeId, NodeKind,
         PlaylistId, State, Track, TrackId,
-        state::{FileRow, ObjectKey},
+        state::{FileRole, FileRow, ObjectKey},
     },
     edge::local::LocalReader,
     plan::{
@@ -409,7 +409,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
         self.push(effect, Class::Change, path.as_str(), vec![pre], needs)
     }
 
-    pub(crate) fn link(&mut self, form: LinkForm, id: &str, into: &str) -> ActionId {
+    pub(crate) fn link(&mut self, form: LinkForm, id: &str, into: &str, of: &ActionId) -> ActionId {
         let folder = &self.body.playlists[&PlaylistId::from(into)].folder;
         let effect = Effect::FileLink {
             before: None,
@@ -420,7 +420,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
                 of: Some(id.into()),
             },
         };
-        self.push(effect, Class::Additive, id, Vec::new(), &[])
+        self.push(effect, Class::Additive, id, Vec::new(), &[of])
     }
 
     pub(crate) fn record(&mut self, id: &str, needs: &[&ActionId]) -> ActionId {
@@ -438,6 +438,16 @@ impl<'a, L: LocalReader> Desk<'a, L> {
         let before = Forgotten::Playlist(id.into());
         let effect = Effect::StateForget { before };
         self.push(effect, Class::Remove, id, Vec::new(), &[])
+    }
+
+    /// Hard links and copies.
+    pub(crate) fn copies(&self) -> Vec<MediaPath> {
+        let copies = self
+            .state
+            .files
+            .values()
+            .filter(|row| row.role == FileRole::Copy);
+        copies.map(|row| row.path.clone()).collect()
     }
 
     pub(crate) fn file_of(&self, id: &str) -> MediaPath {

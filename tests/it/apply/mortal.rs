@@ -33,6 +33,10 @@ pub(crate) enum Death {
     Before(u32),
     /// The n-th change happens, and nobody hears of it.
     After(u32),
+    /// The n-th change fails; life goes on.
+    Refuse(u32),
+    /// The n-th change happens and is said to have failed; life goes on.
+    Lie(u32),
 }
 
 /// The clock of death, shared by all worlds of a process.
@@ -44,6 +48,7 @@ struct Inner {
     changes: u32,
     death: Option<Death>,
     dead: bool,
+    struck: bool,
 }
 
 impl Faults {
@@ -53,11 +58,16 @@ impl Faults {
             changes: 0,
             death,
             dead: false,
+            struck: false,
         };
     }
 
     pub(crate) fn is_dead(&self) -> bool {
         self.0.lock().unwrap().dead
+    }
+
+    pub(crate) fn has_struck(&self) -> bool {
+        self.0.lock().unwrap().struck
     }
 
     /// Whether the change happens, and whether anybody hears of it.
@@ -71,6 +81,14 @@ impl Faults {
         let (happens, heard) = match inner.death {
             Some(Death::Before(at)) if at == n => (false, false),
             Some(Death::After(at)) if at == n => (true, false),
+            Some(Death::Refuse(at)) if at == n => {
+                inner.struck = true;
+                return (false, false);
+            }
+            Some(Death::Lie(at)) if at == n => {
+                inner.struck = true;
+                return (true, false);
+            }
             _ => (true, true),
         };
         inner.dead = !heard;
