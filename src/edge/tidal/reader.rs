@@ -47,16 +47,46 @@ pub(super) async fn read(
     user: TidalUser,
     wish: &Wish<'_>,
 ) -> Result<Observed<TidalReading>, TidalError> {
-    let reader = Reader {
-        http,
-        wish,
-        catalogue: Mutex::default(),
-        items: AtomicU64::new(0),
-        of_items: AtomicU64::new(0),
-        playlists: AtomicU64::new(0),
-        requests_left: AtomicU64::new(0),
+    Reader::new(http, wish).read(user).await
+}
+
+/// The playlists without their items: one request for twenty.
+pub(super) async fn heads(
+    http: &Http,
+    country: Option<String>,
+) -> Result<Vec<PlaylistHead>, TidalError> {
+    let wish = Wish {
+        country,
+        favorites: false,
+        previous: None,
+        on_progress: None,
     };
-    reader.read(user).await
+    let list = Reader::new(http, &wish).settled_list(&HashSet::new()).await;
+    let heads = list.map_err(Fault::into_error)?.into_iter();
+    Ok(heads
+        .map(|listed| PlaylistHead {
+            id: PlaylistId::new(listed.id),
+            name: listed.key.name,
+            description: listed.description,
+            last_modified_at: listed.key.modified,
+            number_of_items: listed.key.count,
+        })
+        .collect())
+}
+
+/// A playlist as the list has it, without items.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaylistHead {
+    /// The UUID.
+    pub id: PlaylistId,
+    /// As TIDAL has it.
+    pub name: String,
+    /// May be empty.
+    pub description: String,
+    /// When the playlist last changed.
+    pub last_modified_at: Option<Timestamp>,
+    /// TIDAL's own count of entries.
+    pub number_of_items: Option<u32>,
 }
 
 struct Reader<'a> {
@@ -130,17 +160,28 @@ enum Trust {
 
 impl Held {
     fn needs_reading(&self, listed: &Listed) -> bool {
-        if self.key != listed.key {
-            return !matches!(self.trust, Trust::Failed(_));
-        }
+        let has_moved = self.key != listed.key;
         match self.trust {
-            Trust::Whole | Trust::Failed(_) => false,
-            Trust::Doubtful(_) | Trust::Gone => self.rounds < 2,
+            Trust::Whole => has_moved,
+            Trust::Doubtful(_) | Trust::Gone => has_moved || self.rounds < 2,
+            Trust::Failed(_) => has_moved && self.rounds < 2,
         }
     }
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(http: &'a Http, wish: &'a Wish<'a>) -> Self {
+        Self {
+            http,
+            wish,
+            catalogue: Mutex::default(),
+            items: AtomicU64::new(0),
+            of_items: AtomicU64::new(0),
+            playlists: AtomicU64::new(0),
+            requests_left: AtomicU64::new(0),
+        }
+    }
+
     async fn read(&self, user: TidalUser) -> Result<Observed<TidalReading>, TidalError> {
         let known = self.known_ids();
         let mut list = match known.is_empty() {
@@ -386,8 +427,12 @@ impl Reader<'_> {
             let rows = match self.pass(listed, start.take()).await {
                 Ok(Ended::Whole(rows)) => rows,
                 Ok(Ended::Broken(rows, reason)) => {
+                    let rows = before.unwrap_or(rows);
+                    if doubt == reason {
+                        return Ok((rows, Trust::Failed(reason)));
+                    }
                     doubt = reason;
-                    before = before.or(Some(rows));
+                    before = Some(rows);
                     continue;
                 }
                 Err(Fault::Fatal(error)) => return Err(error),
@@ -463,6 +508,8 @@ impl Reader<'_> {
         cursor: Option<Cursor>,
         expected: Option<u32>,
     ) -> Result<Ended<Row>, Fault> {
+        let id = |row: &Row| row.item_id.clone();
+        let mut known: HashSet<String> = rows.iter().filter_map(id).collect();
         pages::read(
             self.http,
             target,
@@ -471,7 +518,14 @@ impl Reader<'_> {
             expected,
             |data: Vec<Identifier>, included| {
                 self.merge(included);
-                let new = self::rows(data);
+                // A page of nothing but known entries would have pages go on for ever.
+                let new = self::rows(data).filter(|new| {
+                    let fresh = new.iter().map(id).filter(|id| match id {
+                        Some(id) => known.insert(id.clone()),
+                        None => true,
+                    });
+                    new.is_empty() || fresh.count() > 0
+                });
                 self.count(new.as_ref().map_or(0, Vec::len));
                 let _ =
                     self.requests_left
