@@ -184,9 +184,13 @@ impl Throttle {
 
     /// How long everybody still waits because the service said so.
     pub(super) fn pause(&self) -> Duration {
-        self.lock()
-            .paused_until
+        self.paused_until()
             .saturating_duration_since(Instant::now())
+    }
+
+    /// When the last such wait ends or ended.
+    pub(super) fn paused_until(&self) -> Instant {
+        self.lock().paused_until
     }
 
     /// Writes the pace down for the next run. A failure only costs the next run its caution.

@@ -212,7 +212,7 @@ async fn pages_that_go_in_a_circle_end() {
     assert!(!observed.value.complete);
     let playlists = &observed.value.playlists;
     assert!(playlists[0].complete && !playlists[1].complete);
-    assert!(observed.problems[0].message.contains("circle"));
+    assert!(observed.problems[0].message.contains("repeats"));
     assert!(server.requests() < 60, "{}", server.requests());
 }
 
