@@ -14,10 +14,12 @@ pub mod snapshot;
 pub mod wire;
 pub mod progress;
 pub mod service;
+mod browser;
 mod client;
 mod http;
 mod pages;
 mod reader;
+mod redirect;
 mod throttle;
 
 pub use memory::TidalMemory;

@@ -91,3 +91,35 @@ async fn ten_thousand_items_are_parsed_in_no_time() {
         started.elapsed()
     );
 }
+
+/// An outage of `odd` from request 12 on, with the patience that users have.
+async fn outage(odd: super::server::Odd) {
+    let server = Server::start(World::of(&[100; 30]));
+    server.script(move |number, _, _| (number > 12).then(|| odd.clone()));
+    let dir = tempfile::tempdir().expect("a folder for the state");
+    let mut settings = server.logged_in(dir.path());
+    settings.timing = Timing::default();
+    let service = TidalService::open(&settings, ReadOptions::default()).expect("a log-in");
+    let started = Instant::now();
+    let observed = service.read().await.expect("a reading with a hole");
+    assert!(!observed.is_complete());
+    assert!(
+        started.elapsed() < Duration::from_secs(110),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+#[ignore = "takes two minutes"]
+async fn an_outage_ends_within_two_minutes() {
+    use super::server::Odd;
+    let refused = || vec![("Retry-After", "20".to_owned())];
+    tokio::join!(
+        outage(Odd::Stall(Duration::from_secs(200))),
+        outage(Odd::Status(500, Vec::new(), "")),
+        outage(Odd::Status(429, refused(), "")),
+        outage(Odd::Status(200, Vec::new(), "<html>")),
+        outage(Odd::Reset),
+    );
+}
