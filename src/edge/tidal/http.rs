@@ -198,9 +198,8 @@ impl Http {
         url: &reqwest::Url,
         token: &str,
     ) -> Result<(Instant, Result<client::Reply, Unanswered>), Fault> {
-        let deadline = self.deadline();
         // A wait that the service asks for is no outage, so it may last longer than one.
-        let patience = deadline + self.timing.outage / 2;
+        let patience = self.last_alive() + self.timing.outage + self.timing.outage / 2;
         let permit = match self.throttle.admit(patience).await {
             Ok(permit) => permit,
             Err(TooLong(wait)) => {
@@ -211,7 +210,7 @@ impl Http {
             }
         };
         let sent = Instant::now();
-        let left = deadline.saturating_duration_since(sent);
+        let left = self.deadline().saturating_duration_since(sent);
         let request = self
             .client
             .get(url.clone())
@@ -272,8 +271,14 @@ impl Http {
         Fault::Failed(reason)
     }
 
+    /// When the service counts as gone. After a wait that it asked for it gets one more chance.
     fn deadline(&self) -> Instant {
-        *self.alive.lock().unwrap_or_else(PoisonError::into_inner) + self.timing.outage
+        let chance = self.throttle.paused_until() + self.timing.request;
+        chance.max(self.last_alive() + self.timing.outage)
+    }
+
+    fn last_alive(&self) -> Instant {
+        *self.alive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn mark_alive(&self) {

@@ -2,20 +2,15 @@
 
 use std::{
     io::{self, BufRead},
-    process::Stdio,
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    sync::oneshot,
-    task::JoinSet,
-};
+use tokio::sync::oneshot;
 
 use super::{
-    TidalError,
+    TidalError, browser,
     oauth::{Attempt, AuthError, AuthService, Grant, READ_SCOPES, WRITE_SCOPE},
+    redirect,
     service::{ReadOptions, TidalService, WhoAmI},
     settings::{AccountName, TidalSettings},
     tokens::{TokenFile, Tokens},
@@ -25,11 +20,7 @@ use super::{
 /// `http://127.0.0.1:PORT/callback`: TIDAL compares them as exact text.
 pub const PORTS: [u16; 3] = [8765, 8766, 8767];
 /// The path of the redirect address.
-const CALLBACK: &str = "/callback";
-/// The longest request head that the listener reads, in bytes.
-const MAX_HEAD: usize = 16 * 1024;
-/// How long a connection to the listener may take to say what it wants.
-const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const CALLBACK: &str = "/callback";
 /// How long TIDAL may take to say who has just logged in, which is a courtesy.
 const NAME_PATIENCE: Duration = Duration::from_secs(8);
 
@@ -220,25 +211,25 @@ impl Request<'_> {
         ports: &[u16],
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Tokens, LoginError> {
-        let (listener, port) = bind(ports).await?;
+        let (listener, port) = redirect::bind(ports).await?;
         let redirect = redirect_uri(port);
         let page = self.page(&redirect);
         say("Log in to TIDAL on this page:");
         say(&page);
-        if let Err(reason) = open_page(self.settings.browser.as_deref(), &page) {
+        if let Err(reason) = browser::open(self.settings.browser.as_deref(), &page) {
             say(&format!(
                 "No browser could be opened ({reason}); open the page yourself."
             ));
         }
         let limit = self.settings.timing.login;
-        let (mut stream, query) = tokio::time::timeout(limit, callback(&listener))
+        let (mut stream, query) = tokio::time::timeout(limit, redirect::callback(&listener))
             .await
             .map_err(|_| LoginError::TimedOut(limit))?;
         let tokens = match self.code(&query) {
             Ok(code) => self.tokens(auth, &code, &redirect).await,
             Err(error) => Err(error),
         };
-        answer(&mut stream, tokens.is_ok()).await;
+        redirect::answer(&mut stream, tokens.is_ok()).await;
         tokens
     }
 
@@ -340,168 +331,12 @@ async fn one_line(mut from: impl BufRead + Send + 'static) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-async fn bind(ports: &[u16]) -> Result<(TcpListener, u16), LoginError> {
-    for &port in ports {
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await
-            && let Ok(address) = listener.local_addr()
-        {
-            return Ok((listener, address.port()));
-        }
-    }
-    Err(LoginError::NoPort(ports.to_vec()))
-}
-
-/// Waits for the request to the callback, and returns its query. Browsers also open connections that
-/// they never use, and ask for icons: those are served beside it.
-async fn callback(listener: &TcpListener) -> (TcpStream, String) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(connections.spawn(query_of(stream))),
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            },
-            Some(done) = connections.join_next() => {
-                if let Ok(Some(found)) = done {
-                    return found;
-                }
-            }
-        }
-    }
-}
-
-async fn query_of(mut stream: TcpStream) -> Option<(TcpStream, String)> {
-    let head = tokio::time::timeout(HEAD_PATIENCE, head(&mut stream))
-        .await
-        .ok()??;
-    let mut words = head.lines().next()?.split(' ');
-    let (method, target) = (words.next()?, words.next()?);
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    if path != CALLBACK {
-        respond(&mut stream, "404 Not Found", "There is nothing here.").await;
-        return None;
-    }
-    if method != "GET" {
-        respond(&mut stream, "405 Method Not Allowed", "Only GET is served.").await;
-        return None;
-    }
-    let query = query.to_owned();
-    Some((stream, query))
-}
-
-async fn head(stream: &mut TcpStream) -> Option<String> {
-    let mut head = Vec::new();
-    let mut chunk = [0; 2048];
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-        let read = stream.read(&mut chunk).await.ok()?;
-        if read == 0 || head.len() + read > MAX_HEAD {
-            return None;
-        }
-        head.extend_from_slice(&chunk[..read]);
-    }
-    String::from_utf8(head).ok()
-}
-
-async fn answer(stream: &mut TcpStream, is_well: bool) {
-    let (status, words) = if is_well {
-        (
-            "200 OK",
-            "tidal-cleanup is logged in. You can close this page.",
-        )
-    } else {
-        (
-            "400 Bad Request",
-            "The log-in did not succeed. The terminal says why.",
-        )
-    };
-    respond(stream, status, words).await;
-}
-
-async fn respond(stream: &mut TcpStream, status: &str, words: &str) {
-    let body = format!(
-        "<!doctype html><meta charset=\"utf-8\"><title>tidal-cleanup</title><p>{words}</p>\n"
-    );
-    let reply = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n\
-         Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    // The browser may be gone already; the log-in does not depend on what it shows.
-    let _ = stream.write_all(reply.as_bytes()).await;
-    let _ = stream.shutdown().await;
-}
-
 fn form(query: &str) -> Vec<(String, String)> {
     let Ok(mut url) = reqwest::Url::parse("http://127.0.0.1/") else {
         return Vec::new();
     };
     url.set_query(Some(query));
     url.query_pairs().into_owned().collect()
-}
-
-/// Opens `page` with the `BROWSER` command, else with the platform's opener.
-fn open_page(browser: Option<&str>, page: &str) -> Result<(), String> {
-    let Some(browser) = browser else {
-        return open::that_detached(page).map_err(|error| error.to_string());
-    };
-    // By custom a list of commands, of which the first that is there serves.
-    let mut reason = String::new();
-    for command in std::iter::once(browser).chain(browser.split(':')) {
-        match start(command, page) {
-            Ok(()) => return Ok(()),
-            Err(error) => reason = format!("{command}: {error}"),
-        }
-    }
-    Err(reason)
-}
-
-fn start(command: &str, page: &str) -> io::Result<()> {
-    let mut words = if std::path::Path::new(command).is_file() {
-        vec![command.to_owned()]
-    } else {
-        words(command)
-    };
-    if words.is_empty() {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    let program = words.remove(0);
-    let mut has_place = false;
-    for word in &mut words {
-        has_place |= word.contains("%s");
-        *word = word.replace("%s", page);
-    }
-    if !has_place {
-        words.push(page.to_owned());
-    }
-    let child = tokio::process::Command::new(program)
-        .args(words)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    // The runtime reaps it; the browser outlives us if it likes.
-    drop(child);
-    Ok(())
-}
-
-/// A command's words, parted by blanks outside quotes.
-fn words(command: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    for c in command.chars() {
-        match (quote, c) {
-            (Some(open), _) if c == open => quote = None,
-            (None, '"' | '\'') => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (None, _) if c.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
 }
 
 #[cfg(test)]
@@ -551,16 +386,6 @@ mod tests {
         });
         let text = denied.unwrap_err().to_string();
         assert!(text.ends_with("access_denied: User said no"), "{text}");
-    }
-
-    #[test]
-    fn a_command_is_parted_into_words() {
-        assert_eq!(
-            words("firefox -P 'my profile' %s"),
-            ["firefox", "-P", "my profile", "%s"]
-        );
-        assert_eq!(words("  a  \"\" b"), ["a", "", "b"]);
-        assert!(words("  ").is_empty());
     }
 
     #[test]

@@ -80,7 +80,10 @@ where
         };
         is_first = false;
         let Some(new) = convert(page.data.unwrap_or_default(), page.included) else {
-            return Ok(Ended::Broken(rows, "a page makes no sense".to_owned()));
+            return Ok(Ended::Broken(
+                rows,
+                "a page repeats others or makes no sense".to_owned(),
+            ));
         };
         empty = if new.is_empty() { empty + 1 } else { 0 };
         rows.extend(new);

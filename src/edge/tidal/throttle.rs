@@ -101,10 +101,14 @@ impl Throttle {
             .expect("the semaphore is never closed");
         loop {
             let now = Instant::now();
-            match self.slot(now) {
-                None => return Ok(permit),
-                Some(at) if at > deadline => return Err(TooLong(at - now)),
-                Some(at) => tokio::time::sleep_until(at).await,
+            let at = self.reserve(now);
+            if at > deadline {
+                return Err(TooLong(at - now));
+            }
+            tokio::time::sleep_until(at).await;
+            // A refusal may have come while we slept; then the slot is void.
+            if self.pause().is_zero() {
+                return Ok(permit);
             }
         }
     }
@@ -125,18 +129,15 @@ impl Throttle {
         });
     }
 
-    /// Takes the next slot if it is due, else says when it will be.
-    fn slot(&self, now: Instant) -> Option<Instant> {
+    /// Takes the next slot: first come, first served, so that nobody starves.
+    fn reserve(&self, now: Instant) -> Instant {
         let mut pace = self.lock();
-        let due = pace.next.max(pace.paused_until);
-        if due > now {
-            return Some(due);
-        }
         let interval = Duration::from_secs_f64(1.0 / pace.rate);
         let slack = interval.mul_f64(BURST - 1.0);
-        let earliest = now.checked_sub(slack).unwrap_or(now);
-        pace.next = pace.next.max(earliest) + interval;
-        None
+        let earliest = now.checked_sub(slack).unwrap_or(now).max(pace.paused_until);
+        let at = pace.next.max(earliest);
+        pace.next = at + interval;
+        at.max(now)
     }
 
     /// A request came back well at `now`.
@@ -183,9 +184,13 @@ impl Throttle {
 
     /// How long everybody still waits because the service said so.
     pub(super) fn pause(&self) -> Duration {
-        self.lock()
-            .paused_until
+        self.paused_until()
             .saturating_duration_since(Instant::now())
+    }
+
+    /// When the last such wait ends or ended.
+    pub(super) fn paused_until(&self) -> Instant {
+        self.lock().paused_until
     }
 
     /// Writes the pace down for the next run. A failure only costs the next run its caution.
@@ -263,9 +268,7 @@ mod tests {
     /// Sends as fast as the throttle lets, from `now` on; when the last one went.
     fn send(throttle: &Throttle, requests: usize, mut now: Instant) -> Instant {
         for _ in 0..requests {
-            while let Some(at) = throttle.slot(now) {
-                now = at;
-            }
+            now = throttle.reserve(now);
         }
         now
     }

@@ -288,3 +288,13 @@ async fn a_user_who_may_not_be_asked_for_is_known_from_the_log_in() {
     assert_exact(&server, &observed);
     assert_eq!(observed.value.user.unwrap().id, "77");
 }
+
+#[tokio::test]
+async fn requests_that_hang_count_as_in_flight() {
+    let server = Server::start(World::of(&[100; 6]));
+    server.lock().latency = Duration::from_millis(30);
+    let hang = Odd::Stall(Duration::from_secs(4));
+    server.script(move |number, _, _| (number == 4).then(|| hang.clone()));
+    assert_exact(&server, &read(&server).await.unwrap());
+    assert!(server.lock().most_in_flight <= 4);
+}

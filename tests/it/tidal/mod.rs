@@ -3,6 +3,7 @@
 mod edits;
 mod faults;
 mod login;
+mod pace;
 mod reading;
 mod server;
 mod tokens;

@@ -212,7 +212,7 @@ async fn pages_that_go_in_a_circle_end() {
     assert!(!observed.value.complete);
     let playlists = &observed.value.playlists;
     assert!(playlists[0].complete && !playlists[1].complete);
-    assert!(observed.problems[0].message.contains("circle"));
+    assert!(observed.problems[0].message.contains("repeats"));
     assert!(server.requests() < 60, "{}", server.requests());
 }
 
@@ -325,4 +325,44 @@ async fn progress_is_told() {
             .any(|progress| progress.of_items == 300 && progress.requests_left > 3)
     );
     assert_eq!(told.iter().map(|progress| progress.items).max(), Some(300));
+}
+
+#[tokio::test]
+async fn a_counter_without_withheld_tracks_costs_nothing() {
+    let mut world = World::of(&[45]);
+    let withheld = world.playlists[0].entries[30].id.clone();
+    world.withheld.push(withheld);
+    world.playlists[0].counter_off = -1;
+    let server = Server::start(world);
+    assert_exact(&server, &read(&server).await.unwrap());
+    assert_eq!(server.requests(), 5);
+}
+
+#[tokio::test]
+async fn heads_cost_a_request_for_twenty() {
+    let server = Server::start(World::of(&[45; 21]));
+    let dir = tempfile::tempdir().unwrap();
+    let settings = server.logged_in(dir.path());
+    let service = TidalService::open(&settings, ReadOptions::default()).unwrap();
+    let heads = service.heads().await.unwrap();
+    assert_eq!(heads.len(), 21);
+    assert_eq!(heads[0].number_of_items, Some(45));
+    assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test]
+async fn pages_that_do_not_end_are_given_up() {
+    let server = Server::start(World::of(&[100, 5]));
+    let mut cursor = 0;
+    server.script(move |_, seen, _| {
+        // Always the third page again, under a new name.
+        cursor += 1;
+        let next = format!("/x?page%5Bcursor%5D=%2Bo%2F{}40%3D", "0".repeat(cursor));
+        seen.path
+            .ends_with("/items")
+            .then(|| Odd::Next(json!(next)))
+    });
+    let observed = read(&server).await.unwrap();
+    assert!(!observed.value.complete);
+    assert!(server.requests() < 20, "{}", server.requests());
 }

@@ -84,6 +84,44 @@ pub(crate) struct Auth {
     issued: usize,
 }
 
+/// A token bucket.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    pub(crate) per_second: f64,
+    pub(crate) burst: f64,
+    /// What `Retry-After` says, in seconds.
+    pub(crate) retry_after: u64,
+    pub(crate) refusals: usize,
+    level: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    pub(crate) fn new(per_second: f64, burst: f64, retry_after: u64) -> Self {
+        Self {
+            per_second,
+            burst,
+            retry_after,
+            refusals: 0,
+            level: burst,
+            at: Instant::now(),
+        }
+    }
+
+    fn take(&mut self) -> Option<Odd> {
+        let now = Instant::now();
+        let gained = now.duration_since(self.at).as_secs_f64() * self.per_second;
+        (self.level, self.at) = ((self.level + gained).min(self.burst), now);
+        if self.level >= 1.0 {
+            self.level -= 1.0;
+            return None;
+        }
+        self.refusals += 1;
+        let headers = vec![("Retry-After", self.retry_after.to_string())];
+        Some(Odd::Status(429, headers, "{}"))
+    }
+}
+
 /// Everything behind the socket.
 pub(crate) struct State {
     pub(crate) world: World,
@@ -94,7 +132,10 @@ pub(crate) struct State {
     /// Requests before this are refused and counted.
     pub(crate) wait_until: Option<Instant>,
     pub(crate) while_waiting: usize,
+    told: Option<(Instant, Instant)>,
     pub(crate) latency: Duration,
+    /// Refuses what goes faster.
+    pub(crate) limit: Option<Bucket>,
     script: Script,
 }
 
@@ -128,7 +169,9 @@ impl Server {
             most_in_flight: 0,
             wait_until: None,
             while_waiting: 0,
+            told: None,
             latency: Duration::ZERO,
+            limit: None,
             script: Box::new(|_, _, _| None),
         }));
         let shared = Arc::clone(&state);
@@ -167,7 +210,13 @@ impl Server {
         settings.login_url = base("/login");
         settings.auth_url = base("/auth/v1");
         settings.api_url = base("/v2");
-        settings.timing = Timing {
+        settings.timing = Self::impatient();
+        settings
+    }
+
+    /// The patience of a test.
+    fn impatient() -> Timing {
+        Timing {
             rate: 2_000.0,
             min_rate: 50.0,
             creep: 100.0,
@@ -180,8 +229,7 @@ impl Server {
             address: Duration::from_millis(1_000),
             outage: Duration::from_secs(4),
             login: Duration::from_secs(5),
-        };
-        settings
+        }
     }
 
     /// Puts a log-in into `state_dir` as if it had been made.
@@ -200,6 +248,16 @@ impl Server {
         std::fs::write(dir.join("token.json"), token.to_string()).unwrap();
         self.lock().auth.good.push("access-0".to_owned());
         settings
+    }
+}
+
+impl State {
+    fn wait_from(&mut self, wait: Duration) {
+        self.wait_until = None;
+        self.told = Some((
+            Instant::now() + Duration::from_millis(100),
+            Instant::now() + wait,
+        ));
     }
 }
 
@@ -268,13 +326,29 @@ fn reply(
         };
         let number = state.seen.len();
         state.seen.push(seen.clone());
-        let waiting = state.wait_until.filter(|until| Instant::now() < *until);
+        let now = Instant::now();
+        let mut latency = state.latency;
+        let told = state
+            .told
+            .filter(|(from, until)| (*from..*until).contains(&now));
+        let waiting = state
+            .wait_until
+            .filter(|until| now < *until)
+            .or(told.map(|(_, u)| u));
         let mut script = std::mem::replace(&mut state.script, Box::new(|_, _, _| None));
         let mut odd = script(number, &seen, &mut state.world);
         state.script = script;
         if waiting.is_some() {
             state.while_waiting += 1;
             odd = Some(Odd::Status(429, Vec::new(), "{}"));
+        } else if let Some(refused) = state.limit.as_mut().and_then(Bucket::take) {
+            if let Some(Bucket { retry_after, .. }) = &state.limit {
+                let wait = Duration::from_secs(*retry_after);
+                // What was sent before the refusal arrived was sent in good faith.
+                state.wait_from(wait);
+            }
+            odd = Some(refused);
+            latency = Duration::ZERO;
         }
         let is_good = seen
             .token
@@ -285,7 +359,7 @@ fn reply(
             (true, "GET") => state.world.answer(&seen),
             (true, _) => refusal(405, "METHOD_NOT_ALLOWED"),
         };
-        (odd, answer, state.latency)
+        (odd, answer, latency)
     };
     thread::sleep(latency);
     let went_on = send_oddly(stream, odd, status, answer);

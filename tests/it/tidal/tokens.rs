@@ -152,3 +152,18 @@ async fn accounts_are_apart() {
     let opened = TidalService::open(&settings, ReadOptions::default());
     assert!(matches!(opened, Err(TidalError::NotLoggedIn(_))));
 }
+
+#[tokio::test]
+async fn a_log_out_elsewhere_is_not_undone() {
+    let server = Server::start(World::of(&[45]));
+    let dir = tempfile::tempdir().unwrap();
+    let settings = server.logged_in_for(dir.path(), PAST);
+    let service = open(&settings);
+    let file = TokenFile::in_dir(&settings.account_dir());
+    assert!(file.delete().unwrap());
+    assert!(matches!(
+        service.read().await,
+        Err(TidalError::NotLoggedIn(_))
+    ));
+    assert!(file.load().unwrap().is_none());
+}

@@ -1,6 +1,9 @@
 //! An exact reading: every playlist to its end, and the list once more at the end, because a list that
 //! is edited while it is read comes torn.
 
+mod favorites;
+mod list;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{
@@ -11,6 +14,8 @@ use std::{
 };
 
 use jiff::Timestamp;
+pub use list::PlaylistHead;
+pub(super) use list::heads;
 
 use super::{
     TidalError,
@@ -47,16 +52,7 @@ pub(super) async fn read(
     user: TidalUser,
     wish: &Wish<'_>,
 ) -> Result<Observed<TidalReading>, TidalError> {
-    let reader = Reader {
-        http,
-        wish,
-        catalogue: Mutex::default(),
-        items: AtomicU64::new(0),
-        of_items: AtomicU64::new(0),
-        playlists: AtomicU64::new(0),
-        requests_left: AtomicU64::new(0),
-    };
-    reader.read(user).await
+    Reader::new(http, wish).read(user).await
 }
 
 struct Reader<'a> {
@@ -94,12 +90,6 @@ struct Start {
     next: Option<Cursor>,
 }
 
-/// The list of playlists; torn when it was edited while it was read.
-struct List {
-    playlists: Vec<Listed>,
-    is_torn: bool,
-}
-
 /// A playlist as it was read.
 struct Held {
     key: Key,
@@ -130,17 +120,28 @@ enum Trust {
 
 impl Held {
     fn needs_reading(&self, listed: &Listed) -> bool {
-        if self.key != listed.key {
-            return !matches!(self.trust, Trust::Failed(_));
-        }
+        let has_moved = self.key != listed.key;
         match self.trust {
-            Trust::Whole | Trust::Failed(_) => false,
-            Trust::Doubtful(_) | Trust::Gone => self.rounds < 2,
+            Trust::Whole => has_moved,
+            Trust::Doubtful(_) | Trust::Gone => has_moved || self.rounds < 2,
+            Trust::Failed(_) => has_moved && self.rounds < 2,
         }
     }
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(http: &'a Http, wish: &'a Wish<'a>) -> Self {
+        Self {
+            http,
+            wish,
+            catalogue: Mutex::default(),
+            items: AtomicU64::new(0),
+            of_items: AtomicU64::new(0),
+            playlists: AtomicU64::new(0),
+            requests_left: AtomicU64::new(0),
+        }
+    }
+
     async fn read(&self, user: TidalUser) -> Result<Observed<TidalReading>, TidalError> {
         let known = self.known_ids();
         let mut list = match known.is_empty() {
@@ -223,96 +224,6 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// The list, with each playlist's first page if `embed`.
-    async fn list(&self, embed: bool) -> Result<List, Fault> {
-        let mut query = vec![("filter[owners.id]".to_owned(), "me".to_owned())];
-        if embed {
-            query.push(("include".to_owned(), INCLUDE.to_owned()));
-        }
-        self.push_country(&mut query);
-        let target = Target {
-            segments: vec!["playlists".to_owned()],
-            query,
-        };
-        let ended = pages::read(
-            self.http,
-            &target,
-            Vec::new(),
-            None,
-            None,
-            |data: Vec<Resource>, included| {
-                self.merge(included);
-                let listed: Option<Vec<Listed>> = data
-                    .into_iter()
-                    .map(|resource| self.listed(resource))
-                    .collect();
-                self.playlists.fetch_add(
-                    listed.as_ref().map_or(0, Vec::len) as u64,
-                    Ordering::Relaxed,
-                );
-                self.report();
-                listed
-            },
-        )
-        .await?;
-        let all = match ended {
-            Ended::Whole(all) => all,
-            Ended::Broken(_, reason) => {
-                return Err(Fault::Failed(format!("the list of playlists: {reason}")));
-            }
-        };
-        Ok(without_repeats(all))
-    }
-
-    /// The list, without first pages, asked for until it is believable: not torn, and nothing of
-    /// `known` missing unless two lists in a row agree that it is.
-    async fn settled_list(&self, known: &HashSet<String>) -> Result<Vec<Listed>, Fault> {
-        let mut before: Option<HashSet<String>> = None;
-        for _ in 0..ROUNDS {
-            self.playlists.store(0, Ordering::Relaxed);
-            let list = self.list(false).await?;
-            let ids: HashSet<String> = list.playlists.iter().map(|p| p.id.clone()).collect();
-            let agrees = known.is_subset(&ids) || before.as_ref() == Some(&ids);
-            if agrees && !list.is_torn {
-                return Ok(list.playlists);
-            }
-            before = Some(ids);
-        }
-        Err(Fault::Failed(
-            "the list of playlists keeps changing while it is read".to_owned(),
-        ))
-    }
-
-    fn listed(&self, resource: Resource) -> Option<Listed> {
-        let attributes = resource.attributes.unwrap_or_default();
-        let key = Key {
-            modified: attributes
-                .last_modified_at
-                .as_deref()
-                .and_then(super::wire::timestamp),
-            count: attributes.number_of_items,
-            name: attributes.name.unwrap_or_default(),
-        };
-        let items = resource.relationships.and_then(|all| all.items);
-        let start = items.and_then(|items| {
-            let data = items.data?;
-            let rows = rows(data)?;
-            let next = pages::next(&self.http.api, items.links.as_ref()).ok()?;
-            // A first page that is short of the counter and leads nowhere is read again by itself.
-            let is_all = match key.count {
-                Some(count) => rows.len() == count as usize,
-                None => rows.len() < PAGE as usize,
-            };
-            (next.is_some() || is_all).then_some(Start { rows, next })
-        });
-        Some(Listed {
-            id: resource.id?,
-            description: attributes.description.unwrap_or_default(),
-            key,
-            start,
-        })
-    }
-
     /// Reads the playlists, the longest first, into `held`. What stops the whole reading is returned.
     async fn read_all(
         &self,
@@ -386,8 +297,12 @@ impl Reader<'_> {
             let rows = match self.pass(listed, start.take()).await {
                 Ok(Ended::Whole(rows)) => rows,
                 Ok(Ended::Broken(rows, reason)) => {
+                    let rows = before.unwrap_or(rows);
+                    if doubt == reason {
+                        return Ok((rows, Trust::Failed(reason)));
+                    }
                     doubt = reason;
-                    before = before.or(Some(rows));
+                    before = Some(rows);
                     continue;
                 }
                 Err(Fault::Fatal(error)) => return Err(error),
@@ -463,6 +378,8 @@ impl Reader<'_> {
         cursor: Option<Cursor>,
         expected: Option<u32>,
     ) -> Result<Ended<Row>, Fault> {
+        let id = |row: &Row| row.item_id.clone();
+        let mut known: HashSet<String> = rows.iter().filter_map(id).collect();
         pages::read(
             self.http,
             target,
@@ -471,7 +388,14 @@ impl Reader<'_> {
             expected,
             |data: Vec<Identifier>, included| {
                 self.merge(included);
-                let new = self::rows(data);
+                // A page of nothing but known entries would have pages go on for ever.
+                let new = self::rows(data).filter(|new| {
+                    let fresh = new.iter().map(id).filter(|id| match id {
+                        Some(id) => known.insert(id.clone()),
+                        None => true,
+                    });
+                    new.is_empty() || fresh.count() > 0
+                });
                 self.count(new.as_ref().map_or(0, Vec::len));
                 let _ =
                     self.requests_left
@@ -483,76 +407,6 @@ impl Reader<'_> {
             },
         )
         .await
-    }
-
-    /// The favourite tracks, with the sort that loses none, read until two readings agree or the
-    /// counter does.
-    async fn favorites(&self) -> Result<(Vec<Row>, Option<String>), TidalError> {
-        let target = Target {
-            segments: ["userCollectionTracks", "me", "relationships", "items"]
-                .map(str::to_owned)
-                .into(),
-            query: vec![
-                ("include".to_owned(), INCLUDE.to_owned()),
-                ("sort".to_owned(), "title".to_owned()),
-            ],
-        };
-        let mut counter = self.favorites_key().await?;
-        let mut before: Option<Vec<Row>> = None;
-        let mut doubt = String::new();
-        for _ in 0..PASSES {
-            let expected = counter.as_ref().and_then(|key| key.count);
-            let rows = match self.rows(&target, Vec::new(), None, expected).await {
-                Ok(Ended::Whole(rows)) => rows,
-                Ok(Ended::Broken(_, reason)) => {
-                    doubt = reason;
-                    continue;
-                }
-                Err(Fault::Fatal(TidalError::NotLoggedIn(reason))) => {
-                    return Err(TidalError::NotLoggedIn(reason));
-                }
-                Err(fault) => {
-                    let reason = fault.into_error().to_string();
-                    return Ok((before.unwrap_or_default(), Some(reason)));
-                }
-            };
-            let after = self.favorites_key().await?;
-            let is_still = counter == after;
-            let fits = self.fits(&rows, expected);
-            counter = after;
-            let agrees = before.as_ref() == Some(&rows);
-            if is_still && unique_tracks(&rows) && (fits || agrees) {
-                return Ok((rows, None));
-            }
-            "they changed while they were read".clone_into(&mut doubt);
-            before = Some(rows);
-        }
-        Ok((before.unwrap_or_default(), Some(doubt)))
-    }
-
-    /// What tells that the favourites have changed; `None` where the service does not say.
-    async fn favorites_key(&self) -> Result<Option<Key>, TidalError> {
-        let answer = self
-            .http
-            .get::<Resource>(&["userCollectionTracks", "me"], &[])
-            .await;
-        match answer {
-            Ok(document) => {
-                Ok(document
-                    .data
-                    .and_then(|resource| resource.attributes)
-                    .map(|attributes| Key {
-                        modified: attributes
-                            .last_modified_at
-                            .as_deref()
-                            .and_then(super::wire::timestamp),
-                        count: attributes.number_of_items,
-                        name: String::new(),
-                    }))
-            }
-            Err(Fault::Fatal(error)) => Err(error),
-            Err(Fault::Gone(_) | Fault::Refused(_) | Fault::Failed(_)) => Ok(None),
-        }
     }
 
     fn assemble(
@@ -684,24 +538,6 @@ fn doubt(listed: &Listed, held: Option<&Held>) -> Option<String> {
     }
 }
 
-fn without_repeats(all: Vec<Listed>) -> List {
-    let total = all.len();
-    let mut at: HashMap<String, usize> = HashMap::new();
-    let mut playlists: Vec<Listed> = Vec::with_capacity(total);
-    for listed in all {
-        match at.get(&listed.id) {
-            // The later page is the newer one.
-            Some(&place) => playlists[place] = listed,
-            None => {
-                at.insert(listed.id.clone(), playlists.len());
-                playlists.push(listed);
-            }
-        }
-    }
-    let is_torn = playlists.len() < total;
-    List { playlists, is_torn }
-}
-
 fn rows(data: Vec<Identifier>) -> Option<Vec<Row>> {
     data.into_iter().map(Row::of).collect()
 }
@@ -712,11 +548,6 @@ fn unique(rows: &[Row]) -> bool {
     rows.iter()
         .filter_map(|row| row.item_id.as_deref())
         .all(|id| seen.insert(id))
-}
-
-fn unique_tracks(rows: &[Row]) -> bool {
-    let mut seen = HashSet::new();
-    rows.iter().all(|row| seen.insert((&row.r#type, &row.id)))
 }
 
 /// Requests that a playlist still costs.
