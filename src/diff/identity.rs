@@ -3,8 +3,11 @@
 mod artists;
 mod assign;
 mod block;
+mod compare;
+mod fit;
 mod fold;
 mod judge;
+mod length;
 mod reading;
 mod version;
 mod words;

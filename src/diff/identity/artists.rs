@@ -1,6 +1,9 @@
 //! Who plays it: credits in all their writings, compared.
 
-use super::fold::{fold, repair, romanised, scripts, squash, umlautless};
+use super::{
+    fold::{fold, repair, romanised, scripts, squash, umlautless},
+    words,
+};
 
 /// The artists that a credit names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -8,7 +11,7 @@ pub(super) struct Artists {
     /// Folded names as they are credited: whole, and without guests.
     whole: Vec<String>,
     /// Folded names of a `… vs. …`, each alone.
-    versus: Vec<Artists>,
+    versus: Vec<Self>,
     /// Folded names that a credit contains, split at `&`, commas, `x`, `vs`, `feat.`.
     parts: Vec<String>,
 }
@@ -108,6 +111,11 @@ impl Artists {
     }
 
     fn add(&mut self, credit: &str) {
+        let folded = words::canonical(&fold(credit));
+        if !is_joined(credit, &folded) {
+            push(&mut self.whole, clean(&folded));
+            return;
+        }
         let lower = credit.to_lowercase();
         for versus in [" vs. ", " vs ", " versus "] {
             if lower.contains(versus) {
@@ -115,9 +123,8 @@ impl Artists {
                     .extend(lower.split(versus).map(|side| Self::parse([side])));
             }
         }
-        let whole = clean(&fold(&without_brackets(credit)));
-        push(&mut self.whole, &whole);
-        push(&mut self.whole, &clean(&fold(credit)));
+        push(&mut self.whole, clean(&folded_name(&without_brackets(credit))));
+        push(&mut self.whole, clean(&folded));
         let mut text = format!(" {lower} ");
         for separator in [
             " feat. ",
@@ -154,7 +161,7 @@ impl Artists {
             }
         }
         for part in text.split([';', ',', '/', '|', '\0', '、', '·', '&', '；', '，']) {
-            push(&mut self.parts, &clean(&fold(&without_brackets(part))));
+            push(&mut self.parts, clean(&folded_name(&without_brackets(part))));
         }
     }
 }
@@ -188,7 +195,26 @@ fn without_brackets(text: &str) -> String {
     }
 }
 
-fn clean(folded: &str) -> String {
+/// Whether a credit may name several artists, or say more than a name.
+fn is_joined(credit: &str, folded: &str) -> bool {
+    const MARKS: [char; 14] = [
+        ';', ',', '/', '|', '\0', '、', '·', '&', '；', '，', '(', '[', '+', '×',
+    ];
+    credit.contains(MARKS)
+        || folded.split(' ').any(|word| {
+            matches!(
+                word,
+                "feat" | "ft" | "featuring" | "with" | "presents" | "pres" | "vs" | "versus" | "x"
+                    | "and" | "meets" | "und" | "y" | "et" | "aka" | "a"
+            )
+        })
+}
+
+fn folded_name(name: &str) -> String {
+    words::canonical(&fold(name))
+}
+
+fn clean(folded: &str) -> &str {
     let mut name = folded.trim();
     for article in ["the ", "dj ", "die ", "los ", "les "] {
         if let Some(rest) = name.strip_prefix(article)
@@ -198,7 +224,7 @@ fn clean(folded: &str) -> String {
             break;
         }
     }
-    name.trim().to_owned()
+    name.trim()
 }
 
 /// Whether the two credits name a common artist.

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{
-    fold::{LATIN, romanised, scripts, squash, umlautless},
+    fold::{LATIN, key, romanised, scripts},
     judge::{Local, Wanted},
 };
 use crate::domain::Isrc;
@@ -12,6 +12,8 @@ use crate::domain::Isrc;
 const COMMON: usize = 400;
 /// How many of the rarest words are looked up.
 const WORDS: usize = 4;
+/// With so many tracks at hand no further word is looked up.
+const ENOUGH: usize = 300;
 /// How many tracks that share words are compared.
 const CANDIDATES: usize = 12;
 
@@ -90,10 +92,12 @@ impl<'a> Index<'a> {
             found.extend(range(&self.isrcs, isrc));
         }
         for reading in file.readings() {
-            for title in [&reading.title.core, &reading.title.full] {
-                let title = key_text(title);
-                for artist in reading.artists.names() {
-                    found.extend(range(&self.names, name_key(&key_text(artist), &title)));
+            let title = &reading.title;
+            for artist in reading.artists.names() {
+                let artist = hash(&key(artist));
+                found.extend(range(&self.names, name_key(artist, &title.core_key)));
+                if title.full_key != title.core_key {
+                    found.extend(range(&self.names, name_key(artist, &title.full_key)));
                 }
             }
         }
@@ -128,11 +132,13 @@ impl<'a> Index<'a> {
             .filter(|list| (1..=COMMON).contains(&list.len()))
             .collect();
         lists.sort_by_key(|list| (list.len(), list[0].0));
-        let mut hits: Vec<u32> = lists
-            .iter()
-            .take(WORDS)
-            .flat_map(|list| list.iter().map(|(_, track)| *track))
-            .collect();
+        let mut hits: Vec<u32> = Vec::new();
+        for list in lists.into_iter().take(WORDS) {
+            if hits.len() > ENOUGH {
+                break;
+            }
+            hits.extend(list.iter().map(|(_, track)| *track));
+        }
         hits.sort_unstable();
         let mut counted: Vec<(usize, u32)> = hits
             .chunk_by(|a, b| a == b)
@@ -165,20 +171,14 @@ pub(super) fn is_latin(folded: &str) -> bool {
 
 fn name_keys(track: &Wanted) -> Vec<u64> {
     let title = track.title();
-    let core = key_text(&title.core);
-    let full = (title.full != title.core).then(|| key_text(&title.full));
-    let mut keys: Vec<u64> = track
-        .artists()
-        .names()
-        .flat_map(|artist| {
-            let artist = key_text(artist);
-            [Some(&core), full.as_ref()]
-                .into_iter()
-                .flatten()
-                .map(move |title| name_key(&artist, title))
-                .collect::<Vec<_>>()
-        })
-        .collect();
+    let mut keys = Vec::with_capacity(4);
+    for artist in track.artists().names() {
+        let artist = hash(&key(artist));
+        keys.push(name_key(artist, &title.core_key));
+        if title.full_key != title.core_key {
+            keys.push(name_key(artist, &title.full_key));
+        }
+    }
     keys.sort_unstable();
     keys.dedup();
     keys
@@ -195,12 +195,8 @@ fn track_words(track: &Wanted) -> Vec<u64> {
         .collect()
 }
 
-fn key_text(folded: &str) -> String {
-    umlautless(&squash(folded))
-}
-
-fn name_key(artist: &str, title: &str) -> u64 {
-    title.bytes().fold(hash(artist) ^ 0xff, step)
+fn name_key(artist: u64, title: &str) -> u64 {
+    title.bytes().fold(artist ^ 0xff, step)
 }
 
 /// FNV-1a: the same on every machine and in every run.

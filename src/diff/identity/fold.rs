@@ -70,6 +70,22 @@ pub(super) fn umlautless(folded: &str) -> String {
     out
 }
 
+/// What two writings of one title or name have in common: [`squash`] and [`umlautless`] in one.
+pub(super) fn key(folded: &str) -> String {
+    let mut out = String::with_capacity(folded.len());
+    let mut before = ' ';
+    for c in folded.chars().filter(|c| *c != ' ') {
+        // `ae`, `oe`, `ue`; of `aee` the first `e` goes.
+        if c == 'e' && matches!(before, 'a' | 'o' | 'u') {
+            before = ' ';
+            continue;
+        }
+        out.push(c);
+        before = c;
+    }
+    out
+}
+
 /// Which writing systems a text uses, as a set of bits; 0 for digits and symbols alone.
 pub(super) fn scripts(folded: &str) -> u16 {
     folded.chars().fold(0, |set, c| set | script(c))

@@ -20,15 +20,18 @@ pub(super) struct Reading {
 
 /// All ways to read a file, the most trustworthy first.
 pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
-    let named = from_name(facts.file_name);
     let Some(title) = facts.title.filter(|title| !is_generic(title)) else {
         let artists = Artists::parse(facts.artists.iter().map(String::as_str));
-        return named
+        return from_name(facts.file_name)
             .into_iter()
             .map(|(artist, title)| reading(artist.as_deref(), &title, &artists, 0))
             .collect();
     };
     let mut readings = from_tags(title, facts);
+    if adds_nothing(title, facts) {
+        return readings;
+    }
+    let named = from_name(facts.file_name);
     let name_titles: Vec<Title> = named
         .iter()
         .map(|(_, title)| Title::parse(title, None))
@@ -61,6 +64,22 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
         .collect();
     readings.extend(extra);
     readings
+}
+
+/// Whether the file's name has no word, numbers aside, that its tags do not have.
+fn adds_nothing(title: &str, facts: &LocalFacts<'_>) -> bool {
+    let said = |text: &str, word: &str| text.split(' ').any(|own| own == word);
+    let title = fold(&repair(title));
+    let artists: Vec<String> = facts.artists.iter().map(|artist| fold(&repair(artist))).collect();
+    let known = |word: &str| said(&title, word) || artists.iter().any(|artist| said(artist, word));
+    // Numbers may be the track's place in a list, or the part that the tags leave out.
+    let counted = |text: &str| text.bytes().any(|b| b.is_ascii_digit());
+    let name = fold(&name_text(facts.file_name));
+    let extra = name.split(' ').filter(|word| !known(word)).enumerate();
+    !artists.is_empty()
+        && extra
+            .into_iter()
+            .all(|(at, word)| at == 0 && counted(word) && name.starts_with(word))
 }
 
 fn from_tags(title: &str, facts: &LocalFacts<'_>) -> Vec<Reading> {
@@ -312,7 +331,7 @@ fn add_labels(tags: &mut Title, name: &Title) {
     let before = tags.version.clone();
     tags.version.join(&name.version);
     if tags.version != before {
-        tags.written.clear();
+        tags.written = None;
     }
     if tags.numbers.is_empty() {
         tags.numbers.clone_from(&name.numbers);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    fold::{fold, repair},
+    fold::{fold, key, repair},
     words::{self, Word},
 };
 
@@ -16,9 +16,13 @@ pub(super) struct Title {
     pub full: String,
     /// Folded subtitles: what stands in brackets and is neither version, nor guest, nor noise.
     pub extras: Vec<String>,
-    /// The whole title with its version, folded and otherwise as it is written; empty where labels
-    /// came to it from elsewhere.
-    pub written: String,
+    /// [`key`] of the core.
+    pub core_key: String,
+    /// [`key`] of the full title.
+    pub full_key: String,
+    /// The whole title with its version as it is written; `None` where labels came to it from
+    /// elsewhere.
+    pub written: Option<String>,
     /// Folded guests (`feat. …`).
     pub feats: Vec<String>,
     /// Which version.
@@ -182,10 +186,10 @@ impl Title {
             parsed.take_label(&text, square, &mut names);
         }
         parsed.name(&title, &names);
-        parsed.written = words::canonical(&fold(&match version {
+        parsed.written = Some(match version {
             Some(version) => format!("{title} {version}"),
             None => title.into_owned(),
-        }));
+        });
         parsed
     }
 
@@ -216,6 +220,12 @@ impl Title {
             };
             self.full.clone_from(&self.core);
         }
+        self.core_key = key(&self.core);
+        self.full_key = if self.full == self.core {
+            self.core_key.clone()
+        } else {
+            key(&self.full)
+        };
         self.numbers = words::numbers(&self.full);
         self.part = words::names_a_part(&self.full);
     }
@@ -300,9 +310,18 @@ enum Piece {
 }
 
 /// Splits at brackets and at dashes with blanks around them. A bracket that is never closed reaches to
-/// the end (titles of ID3v1 are cut after 30 characters).
+/// the end (titles of `ID3v1` are cut after 30 characters).
 fn pieces(text: &str) -> Vec<Piece> {
     let mut out = Vec::new();
+    let structured = |c: char| {
+        matches!(c, '-' | '/' | '|' | '~' | '(' | '[' | '{' | '<') || !c.is_ascii()
+    };
+    if !text.contains(structured) {
+        if !text.trim().is_empty() {
+            out.push(Piece::Plain(text.trim().to_owned()));
+        }
+        return out;
+    }
     let mut plain = String::new();
     let mut inner = String::new();
     let (mut depth, mut square) = (0_u32, false);

@@ -234,10 +234,16 @@ const TRAILING: &[&str] = &[
 
 /// A name and the label at its unbracketed end.
 pub(super) fn split_trailing_label(folded: &str) -> (&str, Option<&str>) {
+    let Some((_, last)) = folded.rsplit_once(' ') else {
+        return (folded, None);
+    };
     // `Song 2011 Remaster`, `Song Remastered 2011`: the year belongs to the label.
     let label = TRAILING
         .iter()
         .filter_map(|label| {
+            if !label.ends_with(last) {
+                return None;
+            }
             let name = folded.strip_suffix(label)?.strip_suffix(' ')?;
             Some((name, &folded[name.len() + 1..]))
         })
@@ -255,8 +261,10 @@ pub(super) fn split_trailing_label(folded: &str) -> (&str, Option<&str>) {
     {
         return (name, Some("remastered"));
     }
-    for live in [" live at ", " live from ", " live on ", " live in concert"] {
-        if let Some(at) = folded.find(live) {
+    if let Some(at) = folded.find(" live ") {
+        let after = &folded[at + 6..];
+        let place = ["at ", "from ", "on ", "in concert"];
+        if place.iter().any(|word| after.starts_with(word)) {
             return (&folded[..at], Some(&folded[at + 1..]));
         }
     }
@@ -486,6 +494,16 @@ fn is_key(word: &str) -> bool {
 
 /// Phrases that say that somebody else plays it.
 fn credited(label: &str, words: &[&str]) -> Option<Version> {
+    let telling = |word: &&str| {
+        matches!(
+            *word,
+            "karaoke" | "backing" | "sing" | "singalong" | "カラオケ" | "famous" | "popular" | "style"
+                | "originally" | "tribute" | "performed" | "cover"
+        )
+    };
+    if !words.iter().any(telling) {
+        return None;
+    }
     let padded = format!(" {label} ");
     let has = |phrases: &[&str]| phrases.iter().any(|phrase| padded.contains(phrase));
     let mut kinds = Kinds::default();
