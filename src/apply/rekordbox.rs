@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Collection, CollectionPlaylist, ContentId, MediaPath, MyTagId, NodeId, NodeKind, PlaylistId, TrackId,
-        state::ObjectKey,
+        Collection, CollectionPlaylist, ContentId, MediaPath, MyTagId, NodeId, NodeKind,
+        PlaylistId, TrackId, state::ObjectKey,
     },
     edge::{
         download::Downloader,
@@ -24,8 +24,8 @@ use crate::{
         store::{OperationStatus, StateStore},
     },
     plan::document::{
-        Action, Class, ContentFields, Effect, Entries, NewContent, NewNode, Precondition, Reversal, TagName,
-        TagSet,
+        Action, Class, ContentFields, Effect, Entries, NewContent, NewNode, Precondition, Reversal,
+        TagName, TagSet,
     },
     record::{
         Intent, Outcome, PreImage, image,
@@ -470,12 +470,7 @@ where
         parent
     }
 
-    fn set_entries(
-        &self,
-        after: &Entries,
-        step: &Step,
-        collection: &Collection,
-    ) -> Attempt<Edit> {
+    fn set_entries(&self, after: &Entries, step: &Step, collection: &Collection) -> Attempt<Edit> {
         let planned = self.plan.body.playlists.get(&after.playlist);
         let planned = planned
             .ok_or_else(|| Failure::Failed("the plan does not describe the playlist".to_owned()))?;

@@ -87,7 +87,7 @@ pub(super) struct Run<'a, L, R, D, S> {
     pub(super) plan: &'a Plan,
     pub(super) actions: Vec<&'a Action>,
     pub(super) phases: Vec<Phase>,
-    depends_on: Vec<Vec<usize>>,
+    pub(super) depends_on: Vec<Vec<usize>>,
     pub(super) followers: Vec<Vec<usize>>,
     pub(super) status: Vec<OperationStatus>,
     pub(super) pre: BTreeMap<usize, PreImage>,
@@ -684,9 +684,9 @@ fn phases(plan: &Plan, actions: &[&Action]) -> Vec<Phase> {
         | Effect::MyTagSet { .. }
         | Effect::RowsRestore { .. } => Phase::Rekordbox,
         Effect::StateAdopt { .. } => Phase::Adopt,
-        Effect::StateRecord { .. }
-        | Effect::StateForget { .. }
-        | Effect::StateRestore { .. } => Phase::State,
+        Effect::StateRecord { .. } | Effect::StateForget { .. } | Effect::StateRestore { .. } => {
+            Phase::State
+        }
     };
     actions.iter().map(phase).collect()
 }

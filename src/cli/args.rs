@@ -419,10 +419,15 @@ impl FromStr for Allowance {
         let (what, number) = text
             .split_once('=')
             .ok_or("write it as a name and a number, such as remove=40")?;
-        let named = Allowable::ALL.into_iter().find(|it| it.as_str() == what.trim());
+        let named = Allowable::ALL
+            .into_iter()
+            .find(|it| it.as_str() == what.trim());
         let what = named.ok_or_else(|| {
             let known = Allowable::ALL.map(Allowable::as_str).join(", ");
-            format!("nothing called {:?} can be allowed; there are: {known}", what.trim())
+            format!(
+                "nothing called {:?} can be allowed; there are: {known}",
+                what.trim()
+            )
         })?;
         let number = number.trim().parse().map_err(|_| {
             format!("{number:?} is not a number; how many are allowed must be said")

@@ -97,8 +97,12 @@ impl TidalApi for TidalSource {
 /// When there is none, or it has mistakes.
 pub fn load_policy(settings: &Settings, ui: &Ui) -> Result<Policy, CliError> {
     let path = settings.policy_path()?;
-    let loaded = Policy::load(&path, &|name| settings.around.variable(name), settings.home())
-        .map_err(CliError::from)?;
+    let loaded = Policy::load(
+        &path,
+        &|name| settings.around.variable(name),
+        settings.home(),
+    )
+    .map_err(CliError::from)?;
     for warning in &loaded.warnings {
         ui.warning(warning.render(ui.look().color));
     }
@@ -127,12 +131,23 @@ impl Engine {
         let db = settings.db_path(policy.state_path.as_deref())?;
         let options = StoreOptions::new(settings.backups(&db), Timestamp::now());
         let store = SqliteStore::open(&db, &options).await?;
-        let sources: Vec<PathBuf> =
-            policy.library.sources.iter().map(|source| source.path.clone()).collect();
+        let sources: Vec<PathBuf> = policy
+            .library
+            .sources
+            .iter()
+            .map(|source| source.path.clone())
+            .collect();
         let cache = FileCache::load(&cache_path(&db));
         let library = LibraryFolder::new(&policy.library.root, &sources, cache);
         let rekordbox = open_rekordbox(&policy, settings, &db, ui)?;
-        Ok(Self { policy, settings: settings.clone(), store, library, rekordbox, db })
+        Ok(Self {
+            policy,
+            settings: settings.clone(),
+            store,
+            library,
+            rekordbox,
+            db,
+        })
     }
 
     /// The TIDAL reading that the flags and the policy ask for.
@@ -196,8 +211,13 @@ impl Engine {
     /// # Errors
     /// When a source cannot be read at all.
     pub async fn observe(&mut self, tidal: &TidalSource) -> Result<Observation, CliError> {
-        let observation =
-            observe(tidal, &mut self.library, self.rekordbox.as_ref(), &self.store).await?;
+        let observation = observe(
+            tidal,
+            &mut self.library,
+            self.rekordbox.as_ref(),
+            &self.store,
+        )
+        .await?;
         // A cache that cannot be written costs time and nothing else.
         let _ = self.library.save_cache(&cache_path(&self.db));
         if let TidalSource::Service(_) = tidal {
@@ -299,7 +319,11 @@ impl Engine {
             generated_at: Some(Timestamp::now()),
             tidal_taken_at: observation.tidal.value.taken_at,
             tool: concat!("tidal-cleanup ", env!("CARGO_PKG_VERSION")).to_owned(),
-            tidal_file: inputs.desired.as_ref().map(absolute).map(|p| p.display().to_string()),
+            tidal_file: inputs
+                .desired
+                .as_ref()
+                .map(absolute)
+                .map(|p| p.display().to_string()),
             ..PlanMeta::default()
         }
     }
@@ -313,19 +337,25 @@ impl Engine {
             return Ok(());
         }
         let root = self.policy.library.root.display();
-        Err(CliError::refused("TC101", format!("the library {root} has no marker (.tidal-cleanup/library.toml)"))
-            .hint("is its drive mounted? then look at `[library] root`")
-            .hint("a library that is new to this program gets its marker from `tidal-cleanup db init`"))
+        Err(CliError::refused(
+            "TC101",
+            format!("the library {root} has no marker (.tidal-cleanup/library.toml)"),
+        )
+        .hint("is its drive mounted? then look at `[library] root`")
+        .hint("a library that is new to this program gets its marker from `tidal-cleanup db init`"))
     }
 
     /// What earlier runs removed, for the rolling window.
     async fn past_removals(&self) -> Result<Vec<(Timestamp, u64)>, CliError> {
-        let filter = HistoryFilter { limit: 100_000, ..HistoryFilter::default() };
+        let filter = HistoryFilter {
+            limit: 100_000,
+            ..HistoryFilter::default()
+        };
         let mut past: BTreeMap<Timestamp, u64> = BTreeMap::new();
         for row in self.store.history(&filter).await? {
             let removes = row.action == "remove" && row.mode != "undo";
-            let counts = row.apply_status != ApplyStatus::Undone
-                && row.status == OperationStatus::Completed;
+            let counts =
+                row.apply_status != ApplyStatus::Undone && row.status == OperationStatus::Completed;
             if removes && counts {
                 *past.entry(row.at).or_default() += 1;
             }
@@ -341,7 +371,10 @@ impl Engine {
     /// The download command of the policy.
     #[must_use]
     pub fn downloader(&self) -> CommandDownloader {
-        CommandDownloader::new(&self.policy.download, self.policy.matching.duration_tolerance)
+        CommandDownloader::new(
+            &self.policy.download,
+            self.policy.matching.duration_tolerance,
+        )
     }
 }
 
@@ -417,7 +450,12 @@ pub fn tidal_settings(
     policy: Option<&Policy>,
 ) -> Result<TidalSettings, CliError> {
     let by_policy = policy.map(|policy| policy.tidal.account.as_str());
-    let account = settings.tidal.account.as_deref().or(by_policy).unwrap_or("default");
+    let account = settings
+        .tidal
+        .account
+        .as_deref()
+        .or(by_policy)
+        .unwrap_or("default");
     let lookup = |name: &str| settings.around.variable(name);
     TidalSettings::from_lookup(&Settings::state_dir(db), account, lookup)
         .map_err(|error| CliError::new(Kind::Config, error))
@@ -426,7 +464,10 @@ pub fn tidal_settings(
 /// The files that may be a track: not the copies that we made for further playlists.
 fn candidates(observation: &Observation) -> Vec<AudioFile> {
     let files = observation.library.value.files.iter();
-    files.filter(|file| !is_copy(&observation.state, &file.path)).cloned().collect()
+    files
+        .filter(|file| !is_copy(&observation.state, &file.path))
+        .cloned()
+        .collect()
 }
 
 fn scope(
@@ -436,12 +477,25 @@ fn scope(
     if selectors.is_empty() {
         return Ok(None);
     }
-    let tidal = observation.tidal.value.playlists.iter().map(|list| (&list.id, list.name.as_str()));
-    let known = observation.state.playlists.values().map(|row| (&row.id, row.name.as_str()));
+    let tidal = observation
+        .tidal
+        .value
+        .playlists
+        .iter()
+        .map(|list| (&list.id, list.name.as_str()));
+    let known = observation
+        .state
+        .playlists
+        .values()
+        .map(|row| (&row.id, row.name.as_str()));
     let all: BTreeMap<&PlaylistId, &str> = known.chain(tidal).collect();
     let mut scope = BTreeSet::new();
     for selector in selectors {
-        scope.insert(selector.find(all.iter().map(|(id, name)| (*id, *name)))?.clone());
+        scope.insert(
+            selector
+                .find(all.iter().map(|(id, name)| (*id, *name)))?
+                .clone(),
+        );
     }
     Ok(Some(scope))
 }
@@ -469,11 +523,13 @@ fn tell_problems(observation: &Observation, ui: &Ui) {
             ui.warning(format!("{}: {}", problem.subject, problem.message));
         }
         if problems.len() > shown {
-            ui.warning(format!("{} more; `-v` shows them all", problems.len() - shown));
+            ui.warning(format!(
+                "{} more; `-v` shows them all",
+                problems.len() - shown
+            ));
         }
     }
 }
-
 
 impl Engine {
     /// The gates of the moment, which are no part of a plan: freeze, Rekordbox, room on the disk.
@@ -484,7 +540,12 @@ impl Engine {
             Some(_) | None => Ok(Vec::new()),
         };
         let running = running.map_err(|error| error.to_string());
-        let needed = plan.body.actions.iter().map(|action| action.estimate.bytes_down).sum();
+        let needed = plan
+            .body
+            .actions
+            .iter()
+            .map(|action| action.estimate.bytes_down)
+            .sum();
         let moment = Moment {
             now: &Zoned::now(),
             rekordbox: running.as_deref().map_err(String::as_str),
@@ -504,7 +565,10 @@ impl Engine {
         ui: &Ui,
     ) -> Result<Option<TidalReading>, CliError> {
         let file = plan.meta.tidal_file.as_ref().map(PathBuf::from);
-        let inputs = PlanInputs { desired: file, ..PlanInputs::default() };
+        let inputs = PlanInputs {
+            desired: file,
+            ..PlanInputs::default()
+        };
         let source = self.tidal(&inputs, ui).await?;
         let observed = source.read().await?;
         Ok(observed.is_complete().then_some(observed.value))
@@ -514,7 +578,10 @@ impl Engine {
     #[must_use]
     pub fn who(&self) -> String {
         let names = ["USER", "LOGNAME", "USERNAME"];
-        names.iter().find_map(|name| self.settings.around.variable(name)).unwrap_or_default()
+        names
+            .iter()
+            .find_map(|name| self.settings.around.variable(name))
+            .unwrap_or_default()
     }
 
     /// The run that `--resume` goes on with: the interrupted one, or the last if it ended in part.
@@ -531,5 +598,8 @@ impl Engine {
 }
 
 fn touches_rekordbox(plan: &Plan) -> bool {
-    plan.body.actions.iter().any(|action| action.effect.kind().starts_with("rb."))
+    plan.body
+        .actions
+        .iter()
+        .any(|action| action.effect.kind().starts_with("rb."))
 }

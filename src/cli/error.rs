@@ -511,7 +511,9 @@ impl From<ObserveError> for CliError {
 impl From<PlanError> for CliError {
     fn from(error: PlanError) -> Self {
         let hint = match &error {
-            PlanError::OtherVersion { .. } => "make it anew with this version: `tidal-cleanup plan`",
+            PlanError::OtherVersion { .. } => {
+                "make it anew with this version: `tidal-cleanup plan`"
+            }
             PlanError::Edited => {
                 "nothing was changed; make a new plan, and leave actions out with `--exclude` instead of editing it"
             }
@@ -604,8 +606,10 @@ impl From<LoadError> for CliError {
     fn from(error: LoadError) -> Self {
         match &error {
             LoadError::Invalid { findings, .. } => {
-                let pictures: Vec<String> =
-                    findings.iter().map(|finding| finding.render(false)).collect();
+                let pictures: Vec<String> = findings
+                    .iter()
+                    .map(|finding| finding.render(false))
+                    .collect();
                 let picture = pictures.join("\n");
                 Self::new(Kind::Config, error)
                     .picture(picture)

@@ -44,7 +44,9 @@ impl Surroundings {
     /// The variable's text; one that is empty or not UTF-8 counts as absent.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<String> {
-        (self.env)(name).and_then(|value| value.into_string().ok()).filter(|text| !text.is_empty())
+        (self.env)(name)
+            .and_then(|value| value.into_string().ok())
+            .filter(|text| !text.is_empty())
     }
 
     /// Those of a process that has lost its working folder.

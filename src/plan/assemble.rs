@@ -300,6 +300,7 @@ fn changes(draft: &Draft<'_>) -> Vec<PlannedChange> {
         }
     }
     attach_lists(draft, &relevant, &mut actions);
+    let known = Known::of(draft);
     let mut occurrences = Occurrences::default();
     relevant
         .into_iter()
@@ -310,7 +311,7 @@ fn changes(draft: &Draft<'_>) -> Vec<PlannedChange> {
             playlist: change.playlist.clone(),
             track: change.track.clone(),
             from: change.from.clone(),
-            note: note(draft, change),
+            note: note(draft, change, &known),
             actions,
         })
         .collect()
@@ -349,14 +350,24 @@ fn attach_lists(draft: &Draft<'_>, changes: &[&Change], actions: &mut [Vec<Actio
 }
 
 /// What a person reads behind the label.
-fn note(draft: &Draft<'_>, change: &Change) -> String {
+fn note(draft: &Draft<'_>, change: &Change, known: &Known<'_>) -> String {
     match change.kind {
         ChangeKind::PlaylistAdded => String::new(),
-        ChangeKind::PlaylistRemoved => "gone from TIDAL".into(),
+        ChangeKind::PlaylistRemoved => String::new(),
         ChangeKind::PlaylistRenamed => {
             format!("was “{}”", change.was.as_deref().unwrap_or_default())
         }
-        ChangeKind::TrackRemovedFromPlaylist => "file kept".into(),
+        ChangeKind::TrackRemovedFromPlaylist => {
+            let trashed = change
+                .track
+                .as_ref()
+                .is_some_and(|id| known.trashed.contains(id));
+            if trashed {
+                "its file goes to the trash".into()
+            } else {
+                "file kept".into()
+            }
+        }
         ChangeKind::TrackMetadataChanged => {
             format!(
                 "{} changed in TIDAL",
@@ -364,7 +375,7 @@ fn note(draft: &Draft<'_>, change: &Change) -> String {
             )
         }
         ChangeKind::TrackMoved => moved_note(draft, change),
-        ChangeKind::TrackAddedToPlaylist => added_note(draft, change),
+        ChangeKind::TrackAddedToPlaylist => added_note(draft, change, known),
     }
 }
 
@@ -389,39 +400,53 @@ fn moved_note(draft: &Draft<'_>, change: &Change) -> String {
     note
 }
 
-fn added_note(draft: &Draft<'_>, change: &Change) -> String {
+fn added_note(draft: &Draft<'_>, change: &Change, known: &Known<'_>) -> String {
     let Some(track) = &change.track else {
         return String::new();
     };
-    let about = |action: &&Action| action.subject.track.as_ref() == Some(track);
-    let fetch = draft
-        .actions
-        .iter()
-        .filter(about)
-        .find(|action| matches!(action.effect, Effect::FileFetch { .. }));
-    if let Some(fetch) = fetch {
-        return format!(
-            "download, about {} MB",
-            fetch.estimate.bytes_down.div_ceil(1_000_000)
-        );
+    if let Some(bytes) = known.fetched.get(track) {
+        return format!("download, about {} MB", bytes.div_ceil(1_000_000));
     }
     if draft.input.identities.matches.contains_key(track) {
         return "file already here".into();
     }
-    let label = draft
-        .input
-        .desired
-        .tracks
-        .get(track)
-        .map(|want| want.track.label());
-    let held = draft
-        .held
-        .iter()
-        .find(|held| Some(&held.label) == label.as_ref());
-    held.map_or_else(
-        || "needs a decision".into(),
-        |held| format!("no file: {}", held.text),
-    )
+    match known.held.get(track) {
+        Some(text) => format!("no file: {text}"),
+        None => "needs a decision".into(),
+    }
+}
+
+/// What happens to tracks' files, for the notes.
+#[derive(Default)]
+struct Known<'a> {
+    /// Bytes to download.
+    fetched: BTreeMap<&'a TrackId, u64>,
+    /// To the trash.
+    trashed: BTreeSet<&'a TrackId>,
+    /// What holds a download back.
+    held: BTreeMap<&'a TrackId, &'a str>,
+}
+
+impl<'a> Known<'a> {
+    fn of(draft: &'a Draft<'_>) -> Self {
+        let mut known = Self::default();
+        for action in &draft.actions {
+            let Some(track) = &action.subject.track else {
+                continue;
+            };
+            match &action.effect {
+                Effect::FileFetch { .. } => {
+                    known.fetched.insert(track, action.estimate.bytes_down);
+                }
+                Effect::FileTrash { .. } => drop(known.trashed.insert(track)),
+                _ => {}
+            }
+        }
+        for (track, text) in &draft.unfetched {
+            known.held.insert(track, text);
+        }
+        known
+    }
 }
 
 fn playlists(draft: &Draft<'_>) -> BTreeMap<PlaylistId, PlannedPlaylist> {

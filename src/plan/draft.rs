@@ -23,6 +23,8 @@ pub(super) struct Draft<'a> {
     pub(super) held: Vec<Held>,
     pub(super) decisions: Vec<DecisionRequest>,
     pub(super) tracks: BTreeMap<TrackId, TrackPlan>,
+    /// Tracks without a file that are not fetched, and why.
+    pub(super) unfetched: BTreeMap<TrackId, String>,
     /// Folders that this plan makes in Rekordbox, and the action that does.
     pub(super) new_folders: BTreeMap<Vec<String>, ActionId>,
     /// MyTags that this plan makes.
@@ -72,6 +74,7 @@ impl<'a> Draft<'a> {
             held: Vec::new(),
             decisions: Vec::new(),
             tracks: BTreeMap::new(),
+            unfetched: BTreeMap::new(),
             new_folders: BTreeMap::new(),
             new_tags: BTreeMap::new(),
             unhashed: BTreeSet::new(),

@@ -248,7 +248,11 @@ pub fn check(input: &GuardInput<'_>) -> Vec<Check> {
 /// The gates of the moment: freeze, Rekordbox, room on the disk.
 #[must_use]
 pub fn moment(policy: &Policy, actions: &[Action], moment: &Moment<'_>) -> Vec<Check> {
-    vec![freeze(policy, actions, moment), rekordbox(actions, moment), headroom(moment)]
+    vec![
+        freeze(policy, actions, moment),
+        rekordbox(actions, moment),
+        headroom(moment),
+    ]
 }
 
 /// The freeze that is on, if any. One whose time zone is unknown here is on: what cannot be told

@@ -363,8 +363,8 @@ fn what_counts_as_a_removal() {
 #[test]
 fn without_changes_the_numbers_of_a_list_count() {
     let entries = |count| Entries {
-            keep: Vec::new(),
-            order_is_the_djs: false,
+        keep: Vec::new(),
+        order_is_the_djs: false,
         playlist: PlaylistId::from("p1"),
         count,
         sha256: ContentHash::of(b""),

@@ -413,7 +413,9 @@ fn plan_m3u8(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
         placed = Some(draft.push(action));
     }
     let lines = m3u8_lines(draft, playlist);
-    let content = lines.as_ref().map(|lines| render(draft, playlist, path, lines));
+    let content = lines
+        .as_ref()
+        .map(|lines| render(draft, playlist, path, lines));
     let before = old.map(|old| Hashed { sha256: old.hash });
     let same = content
         .as_ref()
@@ -480,9 +482,9 @@ fn render(
     at: &MediaPath,
     lines: &[(MediaPath, TrackId)],
 ) -> String {
-    let entries = lines.iter().filter_map(|(path, track)| {
-        Some((&draft.input.desired.tracks.get(track)?.track, path))
-    });
+    let entries = lines
+        .iter()
+        .filter_map(|(path, track)| Some((&draft.input.desired.tracks.get(track)?.track, path)));
     m3u8::render(&playlist.name, at, entries, &draft.input.observation.roots)
 }
 

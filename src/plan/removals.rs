@@ -254,23 +254,17 @@ fn untag(draft: &mut Draft<'_>) {
     }
 }
 
-/// Tracks of playlists that are gone from TIDAL and whose Rekordbox playlist was kept.
+/// Tracks of playlists that are not managed now and still stand for something: those that the policy
+/// merely leaves alone, and those that are gone from TIDAL and that the policy keeps.
 fn kept_by_memory(draft: &Draft<'_>) -> BTreeSet<TrackId> {
     let desired = draft.input.desired;
-    draft
-        .input
-        .observation
-        .state
-        .playlists
-        .values()
-        .filter(|row| !desired.playlists.contains_key(&row.id))
-        .filter(|row| {
-            row.deleted_at.is_none()
-                || draft
-                    .index
-                    .node(&ObjectKey::Playlist(row.id.clone()))
-                    .is_some()
-        })
+    let stays = |row: &&PlaylistRow| {
+        let decided = || verdict(draft.input.policy, &facts::of_removed_playlist(row)).decision;
+        desired.unmanaged.contains(&row.id) || decided() != Decision::Remove
+    };
+    let rows = draft.input.observation.state.playlists.values();
+    rows.filter(|row| !desired.playlists.contains_key(&row.id))
+        .filter(stays)
         .flat_map(|row| row.entries.iter().map(|entry| entry.track.clone()))
         .collect()
 }

@@ -290,6 +290,7 @@ fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut
     .because("tidal.playlists", text)
     .moving(estimate);
     if let Some(hold) = fetch_hold(draft, want, known.as_ref()) {
+        draft.unfetched.insert(id.clone(), hold.text.clone());
         draft.hold(&action, hold);
         return;
     }

@@ -21,7 +21,9 @@ fn account(settings: &Settings, ui: &Ui) -> Result<TidalSettings, CliError> {
         Ok(_) => Some(load_policy(settings, ui)?),
         Err(_) => None,
     };
-    let by_policy = policy.as_ref().and_then(|policy| policy.state_path.as_deref());
+    let by_policy = policy
+        .as_ref()
+        .and_then(|policy| policy.state_path.as_deref());
     let db = settings.db_path(by_policy)?;
     tidal_settings(settings, &db, policy.as_ref())
 }
@@ -46,7 +48,10 @@ pub async fn log_in(settings: &Settings, ui: &Ui, args: &LoginArgs) -> Result<Ex
     let name = said.account.as_str().to_owned();
     ui.answer_either(
         format!("Logged in as account {name:?}. `tidal-cleanup plan` reads your playlists."),
-        &Envelope::new("login", serde_json::json!({ "account": name, "scopes": said.scopes })),
+        &Envelope::new(
+            "login",
+            serde_json::json!({ "account": name, "scopes": said.scopes }),
+        ),
     )?;
     Ok(Exit::Done)
 }
@@ -57,8 +62,15 @@ pub async fn log_in(settings: &Settings, ui: &Ui, args: &LoginArgs) -> Result<Ex
 /// When the log-in cannot be removed.
 pub fn log_out(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
     let was = login::logout(&account(settings, ui)?)?;
-    let text = if was { "Logged out." } else { "Nobody was logged in." };
-    ui.answer_either(text, &Envelope::new("logout", serde_json::json!({ "was_logged_in": was })))?;
+    let text = if was {
+        "Logged out."
+    } else {
+        "Nobody was logged in."
+    };
+    ui.answer_either(
+        text,
+        &Envelope::new("logout", serde_json::json!({ "was_logged_in": was })),
+    )?;
     Ok(Exit::Done)
 }
 
@@ -74,6 +86,9 @@ pub async fn who_am_i(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
     let answer = serde_json::json!({
         "account": account.account.as_str(), "id": me.user.id, "country": country, "username": me.username,
     });
-    ui.answer_either(format!("{name} (TIDAL user {}, {country})", me.user.id), &Envelope::new("whoami", answer))?;
+    ui.answer_either(
+        format!("{name} (TIDAL user {}, {country})", me.user.id),
+        &Envelope::new("whoami", answer),
+    )?;
     Ok(Exit::Done)
 }

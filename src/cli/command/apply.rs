@@ -59,7 +59,10 @@ pub async fn apply(
     let locks = lock(&engine, &args.consent).await?;
     engine.refuse_unfinished().await?;
     let (mut plan, occasion) = match &args.plan {
-        Some(path) => (read_plan(&settings.around.absolute(path))?, Occasion::SavedPlan),
+        Some(path) => (
+            read_plan(&settings.around.absolute(path))?,
+            Occasion::SavedPlan,
+        ),
         None => {
             let request = Request {
                 inputs: args.inputs.clone(),
@@ -95,14 +98,30 @@ pub async fn download(
     let mut engine = Engine::open(settings, ui).await?;
     let locks = lock(&engine, &args.consent).await?;
     engine.refuse_unfinished().await?;
-    let inputs = PlanInputs { playlists: args.playlists.clone(), ..PlanInputs::default() };
-    let request = Request { inputs, mode: Some(Mode::Download), ..Request::default() };
+    let inputs = PlanInputs {
+        playlists: args.playlists.clone(),
+        ..PlanInputs::default()
+    };
+    let request = Request {
+        inputs,
+        mode: Some(Mode::Download),
+        ..Request::default()
+    };
     let made = engine.plan(&request, ui).await?;
     show(ui, &engine, &made.plan)?;
     if made.plan.body.actions.is_empty() {
         return Ok(Exit::Done);
     }
-    run(engine, ui, interrupt, &args.consent, made.plan, Occasion::Download, locks).await
+    run(
+        engine,
+        ui,
+        interrupt,
+        &args.consent,
+        made.plan,
+        Occasion::Download,
+        locks,
+    )
+    .await
 }
 
 /// Shows a plan that was made to be applied at once.
@@ -110,8 +129,17 @@ pub fn show(ui: &Ui, engine: &Engine, plan: &Plan) -> Result<(), CliError> {
     if ui.is_json() {
         return Ok(());
     }
-    let beside = Beside { saved: None, undo_until: undo_until(&engine.policy, plan) };
-    present(ui, plan, &canonical::to_json(plan), Default::default(), &beside)
+    let beside = Beside {
+        saved: None,
+        undo_until: undo_until(&engine.policy, plan),
+    };
+    present(
+        ui,
+        plan,
+        &canonical::to_json(plan),
+        Default::default(),
+        &beside,
+    )
 }
 
 /// Asks, backs up, carries out, reports. The locks are held until the end.
@@ -124,7 +152,12 @@ pub async fn run(
     occasion: Occasion,
     locks: RunLock,
 ) -> Result<Exit, CliError> {
-    if let Some(check) = plan.body.checks.iter().find(|c| c.status == CheckStatus::Refuse) {
+    if let Some(check) = plan
+        .body
+        .checks
+        .iter()
+        .find(|c| c.status == CheckStatus::Refuse)
+    {
         return Err(CliError::refused(&check.code, &check.text));
     }
     refuse_moment(&engine, &plan)?;
@@ -171,8 +204,17 @@ async fn resume(
         return Ok(Exit::Done);
     };
     let left = unfinished.pending + unfinished.running + unfinished.failed + unfinished.skipped;
-    ui.status(format!("Apply {} is unfinished: {left} actions are left.", unfinished.id));
-    agree(ui, consent, Occasion::Approved, &unfinished.digest, Weight::Additive)?;
+    ui.status(format!(
+        "Apply {} is unfinished: {left} actions are left.",
+        unfinished.id
+    ));
+    agree(
+        ui,
+        consent,
+        Occasion::Approved,
+        &unfinished.digest,
+        Weight::Additive,
+    )?;
     engine.back_up().await?;
     let settings = apply::Settings {
         parallel: engine.policy.download.parallel,
@@ -215,18 +257,56 @@ pub async fn close_unfinished(
         ..apply::Settings::default()
     };
     let downloader = engine.downloader();
-    let Engine { policy, settings: cli, store, library, rekordbox, db } = engine;
-    let mut worlds = Worlds { local: library, rekordbox, downloader, store };
+    let Engine {
+        policy,
+        settings: cli,
+        store,
+        library,
+        rekordbox,
+        db,
+    } = engine;
+    let mut worlds = Worlds {
+        local: library,
+        rekordbox,
+        downloader,
+        store,
+    };
     apply::close(id, &mut worlds, &settings, &Timestamp::now, &mut |_| {}).await?;
-    let Worlds { local, rekordbox, store, .. } = worlds;
-    Ok(Engine { policy, settings: cli, store, library: local, rekordbox, db })
+    let Worlds {
+        local,
+        rekordbox,
+        store,
+        ..
+    } = worlds;
+    Ok(Engine {
+        policy,
+        settings: cli,
+        store,
+        library: local,
+        rekordbox,
+        db,
+    })
 }
 
 /// The engine's worlds, for the run; the engine without them comes back with [`conclude`].
 fn worlds(engine: Engine) -> (RealWorlds, std::path::PathBuf) {
     let downloader = engine.downloader();
-    let Engine { store, library, rekordbox, db, .. } = engine;
-    (Worlds { local: library, rekordbox, downloader, store }, db)
+    let Engine {
+        store,
+        library,
+        rekordbox,
+        db,
+        ..
+    } = engine;
+    (
+        Worlds {
+            local: library,
+            rekordbox,
+            downloader,
+            store,
+        },
+        db,
+    )
 }
 
 /// Reports a run that ended, in whatever way, from its journal.
@@ -243,18 +323,17 @@ async fn conclude(
     let store = &worlds.0.store;
     let applies = store.applies().await?;
     let Some(row) = applies.iter().find(|row| row.id == id) else {
-        return Err(CliError::message(Kind::Bug, format!("apply {id} is not in the journal")));
+        return Err(CliError::message(
+            Kind::Bug,
+            format!("apply {id} is not in the journal"),
+        ));
     };
     let operations = store.operations(id).await?;
     let report = ApplyReport::new(row, &operations, interrupted);
     ui.answer_either(report.view(ui.look()), &Envelope::new("apply", &report))?;
     if !interrupted && row.status == ApplyStatus::Completed {
-        crate::cli::engine::keep_file_count(
-            &mut worlds.0.local,
-            &mut worlds.0.store,
-            &worlds.1,
-        )
-        .await?;
+        crate::cli::engine::keep_file_count(&mut worlds.0.local, &mut worlds.0.store, &worlds.1)
+            .await?;
     }
     if report.exit() == Exit::Partial {
         ui.hint("`tidal-cleanup apply --resume` tries the rest again, `tidal-cleanup undo` takes back what was done");
@@ -264,11 +343,18 @@ async fn conclude(
 
 fn tell(ui: &Ui, progress: Progress<'_>, done: &mut u64, of: usize) {
     match progress {
-        Progress::Begun { apply: ApplyId(id), actions } => {
+        Progress::Begun {
+            apply: ApplyId(id),
+            actions,
+        } => {
             ui.detail(format!("Apply {id}: {actions} actions"));
         }
         Progress::Started(action) => ui.step(*done, &action.subject.label),
-        Progress::Settled { action, status, message } => {
+        Progress::Settled {
+            action,
+            status,
+            message,
+        } => {
             *done += 1;
             ui.step(*done, &action.subject.label);
             match (status, message) {
@@ -284,7 +370,9 @@ fn tell(ui: &Ui, progress: Progress<'_>, done: &mut u64, of: usize) {
                 }),
             }
         }
-        Progress::Xml { message: Some(message) } => {
+        Progress::Xml {
+            message: Some(message),
+        } => {
             ui.warning(format!("masterPlaylists6.xml: {message}"));
         }
         Progress::Xml { message: None } => {}
@@ -302,7 +390,11 @@ pub async fn lock(engine: &Engine, consent: &Consent) -> Result<RunLock, CliErro
 
 /// The gates of the moment: freeze, Rekordbox, room on the disk.
 fn refuse_moment(engine: &Engine, plan: &Plan) -> Result<(), CliError> {
-    match engine.moment(plan).into_iter().find(|check| check.status == CheckStatus::Refuse) {
+    match engine
+        .moment(plan)
+        .into_iter()
+        .find(|check| check.status == CheckStatus::Refuse)
+    {
         Some(check) => Err(CliError::refused(&check.code, check.text)),
         None => Ok(()),
     }
@@ -320,11 +412,17 @@ fn exclude(plan: &mut Plan, wanted: &[String]) -> Result<(), CliError> {
             .cloned()
             .collect();
         let [id] = found.as_slice() else {
-            return Err(CliError::user(format!("`--exclude {prefix}` names {} actions of the plan", found.len()))
-                .hint("`tidal-cleanup show plan.json -v` shows their ids"));
+            return Err(CliError::user(format!(
+                "`--exclude {prefix}` names {} actions of the plan",
+                found.len()
+            ))
+            .hint("`tidal-cleanup show plan.json -v` shows their ids"));
         };
         let digest = plan.digest.clone();
-        let review = plan.review.get_or_insert_with(|| Review { for_digest: digest, ..Review::default() });
+        let review = plan.review.get_or_insert_with(|| Review {
+            for_digest: digest,
+            ..Review::default()
+        });
         review.exclude.push(id.clone());
     }
     Ok(())
@@ -332,16 +430,28 @@ fn exclude(plan: &mut Plan, wanted: &[String]) -> Result<(), CliError> {
 
 /// The actions that are not left out by name.
 fn left_in(plan: &Plan) -> impl Iterator<Item = &Action> {
-    let excluded = plan.review.as_ref().map(|review| review.exclude.as_slice()).unwrap_or_default();
-    plan.body.actions.iter().filter(move |action| !excluded.contains(&action.id))
+    let excluded = plan
+        .review
+        .as_ref()
+        .map(|review| review.exclude.as_slice())
+        .unwrap_or_default();
+    plan.body
+        .actions
+        .iter()
+        .filter(move |action| !excluded.contains(&action.id))
 }
 
 impl Engine {
     /// # Errors
     /// [`Kind::Unfinished`] when a run was interrupted.
     pub async fn refuse_unfinished(&self) -> Result<(), CliError> {
-        let Some(row) = self.store.unfinished().await? else { return Ok(()) };
-        let mut error = CliError::message(Kind::Unfinished, format!("apply {} was interrupted", row.id));
+        let Some(row) = self.store.unfinished().await? else {
+            return Ok(());
+        };
+        let mut error = CliError::message(
+            Kind::Unfinished,
+            format!("apply {} was interrupted", row.id),
+        );
         error.hints = unfinished_hints();
         Err(error)
     }
@@ -364,7 +474,9 @@ impl Engine {
     /// When it cannot be written or verified.
     pub async fn back_up(&mut self) -> Result<(), CliError> {
         if self.settings.auto_backup {
-            self.store.backup(BackupKind::Apply, Timestamp::now()).await?;
+            self.store
+                .backup(BackupKind::Apply, Timestamp::now())
+                .await?;
         }
         Ok(())
     }

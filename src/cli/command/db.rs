@@ -53,9 +53,11 @@ pub async fn db(
         DbCommand::Status => status(&engine, ui).await,
         DbCommand::Check => check(&engine, ui).await,
         DbCommand::Backup => backup(&engine, ui).await,
-        DbCommand::Sync { check, inputs, consent } => {
-            sync(engine, ui, interrupt, *check, inputs, consent).await
-        }
+        DbCommand::Sync {
+            check,
+            inputs,
+            consent,
+        } => sync(engine, ui, interrupt, *check, inputs, consent).await,
         DbCommand::Reconcile => reconcile(engine, ui, interrupt).await,
         DbCommand::Inspect { playlist } => inspect(&engine, ui, playlist).await,
     }
@@ -86,23 +88,41 @@ fn backups(engine: &Engine) -> Vec<String> {
 }
 
 async fn check(engine: &Engine, ui: &Ui) -> Result<Exit, CliError> {
-    const CHECKS: [&str; 7] =
-        ["integrity", "foreign_keys", "positions", "files", "tracks", "objects", "journal"];
+    const CHECKS: [&str; 7] = [
+        "integrity",
+        "foreign_keys",
+        "positions",
+        "files",
+        "tracks",
+        "objects",
+        "journal",
+    ];
     let findings = engine.store.reader().check().await?;
     let of = |name: &str| {
         let mine = findings.iter().filter(|finding| finding.check == name);
-        mine.map(|finding| format!("{}: {}", finding.subject, finding.message)).collect()
+        mine.map(|finding| format!("{}: {}", finding.subject, finding.message))
+            .collect()
     };
     let report = DbCheck {
         path: engine.db.display().to_string(),
-        checks: CHECKS.iter().map(|name| ((*name).to_owned(), of(name))).collect(),
+        checks: CHECKS
+            .iter()
+            .map(|name| ((*name).to_owned(), of(name)))
+            .collect(),
     };
     ui.answer_either(&report, &Envelope::new("db-check", &report))?;
-    Ok(if report.is_sound() { Exit::Done } else { Exit::Error })
+    Ok(if report.is_sound() {
+        Exit::Done
+    } else {
+        Exit::Error
+    })
 }
 
 async fn backup(engine: &Engine, ui: &Ui) -> Result<Exit, CliError> {
-    let path = engine.store.backup(BackupKind::Manual, Timestamp::now()).await?;
+    let path = engine
+        .store
+        .backup(BackupKind::Manual, Timestamp::now())
+        .await?;
     let answer = serde_json::json!({ "path": path });
     ui.answer_either(
         format!("Saved and verified {}", path.display()),
@@ -128,17 +148,32 @@ async fn sync(
         true => engine.tell_unfinished(ui).await?,
         false => engine.refuse_unfinished().await?,
     }
-    let request = Request { inputs: inputs.clone(), ..Request::default() };
+    let request = Request {
+        inputs: inputs.clone(),
+        ..Request::default()
+    };
     let Made { plan, observation } = engine.plan(&request, ui).await?;
     let status = SyncStatus::of(&plan, &observation.state);
     match locks.filter(|_| !plan.body.actions.is_empty()) {
         None => {
-            ui.answer_either(status.view(ui.look()), &Envelope::new("sync-status", &status))?;
+            ui.answer_either(
+                status.view(ui.look()),
+                &Envelope::new("sync-status", &status),
+            )?;
             Ok(crate::cli::plan::exit(&plan, check_only))
         }
         Some(locks) => {
             show(ui, &engine, &plan)?;
-            run(engine, ui, interrupt, consent, plan, Occasion::FreshPlan, locks).await
+            run(
+                engine,
+                ui,
+                interrupt,
+                consent,
+                plan,
+                Occasion::FreshPlan,
+                locks,
+            )
+            .await
         }
     }
 }
@@ -161,38 +196,58 @@ async fn reconcile(mut engine: Engine, ui: &Ui, interrupt: &Interrupt) -> Result
         Some(Choice::Download) => Mode::Download,
         Some(Choice::Trash) => Mode::Normal,
         Some(Choice::Report) => {
-            let look = crate::cli::view::Look { verbose: true, ..ui.look().clone() };
+            let look = crate::cli::view::Look {
+                verbose: true,
+                ..ui.look().clone()
+            };
             ui.answer(found.view(&look))?;
             return Ok(Exit::Done);
         }
         None => return Ok(Exit::Done),
     };
-    let consent = Consent { lock_timeout: std::time::Duration::from_secs(30), ..Consent::default() };
+    let consent = Consent {
+        lock_timeout: std::time::Duration::from_secs(30),
+        ..Consent::default()
+    };
     let locks = lock(&engine, &consent).await?;
     engine.refuse_unfinished().await?;
-    let request = Request { mode: Some(mode), ..Request::default() };
+    let request = Request {
+        mode: Some(mode),
+        ..Request::default()
+    };
     let made = engine.plan(&request, ui).await?;
     show(ui, &engine, &made.plan)?;
     if made.plan.body.actions.is_empty() {
         return Ok(Exit::Done);
     }
-    run(engine, ui, interrupt, &consent, made.plan, Occasion::FreshPlan, locks).await
+    run(
+        engine,
+        ui,
+        interrupt,
+        &consent,
+        made.plan,
+        Occasion::FreshPlan,
+        locks,
+    )
+    .await
 }
 
 /// The third workflow.
-async fn inspect(
-    engine: &Engine,
-    ui: &Ui,
-    playlist: &PlaylistSelector,
-) -> Result<Exit, CliError> {
+async fn inspect(engine: &Engine, ui: &Ui, playlist: &PlaylistSelector) -> Result<Exit, CliError> {
     engine.tell_unfinished(ui).await?;
     let state = engine.store.state().await?;
-    let known = state.playlists.values().map(|row| (&row.id, row.name.as_str()));
+    let known = state
+        .playlists
+        .values()
+        .map(|row| (&row.id, row.name.as_str()));
     let id = playlist.find(known)?.clone();
     let reading = engine.last_reading().await?;
     let operations = operations_of(engine, &id).await?;
     let Some(found) = Inspect::of(&id, &state, reading.as_ref(), &operations) else {
-        return Err(CliError::user(format!("there is no playlist {}", playlist.as_str())));
+        return Err(CliError::user(format!(
+            "there is no playlist {}",
+            playlist.as_str()
+        )));
     };
     ui.answer_either(found.view(ui.look()), &Envelope::new("inspect", &found))?;
     Ok(Exit::Done)
@@ -215,7 +270,10 @@ pub async fn operations_of(
     let mut operations = Vec::new();
     for apply in applies {
         let rows = engine.store.operations(apply).await?;
-        operations.extend(rows.into_iter().filter(|row| row.playlist.as_deref() == Some(id.as_str())));
+        operations.extend(
+            rows.into_iter()
+                .filter(|row| row.playlist.as_deref() == Some(id.as_str())),
+        );
     }
     Ok(operations)
 }

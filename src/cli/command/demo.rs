@@ -38,7 +38,11 @@ fn track(own: &OwnTrack) -> NewTrack {
     let size = std::fs::metadata(&own.file).map_or(0, |facts| facts.len());
     NewTrack {
         row: NewContentRow {
-            file: ContentFile { path: own.file.clone(), size, file_id: 1 },
+            file: ContentFile {
+                path: own.file.clone(),
+                size,
+                file_id: 1,
+            },
             title: own.title.to_owned(),
             artist: Some(own.artist.to_owned()),
             length_s: own.seconds,

@@ -46,7 +46,9 @@ pub async fn init(settings: &Settings, ui: &Ui, args: &InitArgs) -> Result<Exit,
 pub async fn plant(engine: &mut Engine, ui: &Ui) -> Result<Exit, CliError> {
     let root = engine.policy.library.root.clone();
     if !root.is_dir() {
-        return Err(CliError::from(crate::edge::local::LocalError::Missing(root)));
+        return Err(CliError::from(crate::edge::local::LocalError::Missing(
+            root,
+        )));
     }
     let known = engine.store.meta().await?.library_id;
     let id = match (engine.library.canary()?, known) {
@@ -58,7 +60,11 @@ pub async fn plant(engine: &mut Engine, ui: &Ui) -> Result<Exit, CliError> {
     engine.library.plant_canary(&id)?;
     let answer = serde_json::json!({ "library_id": id, "library": root, "database": engine.db });
     ui.answer_either(
-        format!("Library {} is ready ({id}).\nState database: {}", root.display(), engine.db.display()),
+        format!(
+            "Library {} is ready ({id}).\nState database: {}",
+            root.display(),
+            engine.db.display()
+        ),
         &Envelope::new("init", answer),
     )?;
     ui.hint("`tidal-cleanup plan` shows what would change; nothing is changed before `apply`");

@@ -33,7 +33,11 @@ pub async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
     let state = engine.store.state().await?;
     let applies = engine.store.applies().await?;
     let trashed = trashed(&engine.policy.library.root);
-    let read_at = engine.store.last_snapshot("tidal").await?.map(|snapshot| snapshot.at);
+    let read_at = engine
+        .store
+        .last_snapshot("tidal")
+        .await?
+        .map(|snapshot| snapshot.at);
     let status = Status {
         policy: engine.policy.source.path.display().to_string(),
         library: engine.policy.library.root.display().to_string(),
@@ -56,8 +60,14 @@ pub async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
 /// asked: `status` is quick and works without a network.
 async fn pending(engine: &mut Engine, ui: &Ui) -> Option<crate::plan::document::Summary> {
     let offline = engine.policy.tidal.snapshot.is_none();
-    let inputs = PlanInputs { offline, ..PlanInputs::default() };
-    let request = Request { inputs, ..Request::default() };
+    let inputs = PlanInputs {
+        offline,
+        ..PlanInputs::default()
+    };
+    let request = Request {
+        inputs,
+        ..Request::default()
+    };
     let made = engine.plan(&request, ui).await;
     made.ok().map(|made| made.plan.body.summary)
 }
@@ -83,8 +93,15 @@ pub async fn history(settings: &Settings, ui: &Ui, args: &HistoryArgs) -> Result
         return Ok(Exit::Done);
     }
     let state = engine.store.state().await?;
-    let known = state.playlists.values().map(|row| (&row.id, row.name.as_str()));
-    let playlist = args.playlist.as_ref().map(|wanted| wanted.find(known)).transpose()?;
+    let known = state
+        .playlists
+        .values()
+        .map(|row| (&row.id, row.name.as_str()));
+    let playlist = args
+        .playlist
+        .as_ref()
+        .map(|wanted| wanted.find(known))
+        .transpose()?;
     let track = args.track.as_ref().map(|track| track.to_lowercase());
     let keep = |row: &OperationRow| {
         playlist.is_none_or(|id| row.playlist.as_deref() == Some(id.as_str()))
@@ -104,7 +121,10 @@ pub async fn history(settings: &Settings, ui: &Ui, args: &HistoryArgs) -> Result
         }
     }
     let chapters = Chapters { applies: chapters };
-    ui.answer_either(chapters.view(ui.look()), &Envelope::new("history", &chapters))?;
+    ui.answer_either(
+        chapters.view(ui.look()),
+        &Envelope::new("history", &chapters),
+    )?;
     Ok(Exit::Done)
 }
 
@@ -145,12 +165,20 @@ pub fn trash_command(
     let policy = crate::cli::engine::load_policy(settings, ui)?;
     let files = trashed(&policy.library.root);
     let line = |file: &Trashed| {
-        format!("apply {:<4}  {:>8}  {}", file.apply, text::bytes(file.bytes), file.path)
+        format!(
+            "apply {:<4}  {:>8}  {}",
+            file.apply,
+            text::bytes(file.bytes),
+            file.path
+        )
     };
     let mut lines: Vec<String> = files.iter().map(line).collect();
     if lines.is_empty() {
         lines.push("The trash is empty.".to_owned());
     }
-    ui.answer_either(lines.join("\n"), &Envelope::new("trash", serde_json::json!({ "files": files })))?;
+    ui.answer_either(
+        lines.join("\n"),
+        &Envelope::new("trash", serde_json::json!({ "files": files })),
+    )?;
     Ok(Exit::Done)
 }

@@ -8,7 +8,7 @@ use crate::{
         args::{PlanArgs, ShowArgs},
         engine::{Engine, Made, Request},
         error::{CliError, Exit, Kind},
-        plan::{Beside, explain, exit, present, write_whole},
+        plan::{Beside, exit, explain, present, write_whole},
         settings::Settings,
         ui::Ui,
         view::Envelope,
@@ -38,7 +38,10 @@ pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit,
     let made = engine.plan(&request, ui).await?;
     let json = canonical::to_json(&made.plan);
     let saved = save(settings, ui, args, &made, &json)?;
-    let beside = Beside { saved, undo_until: undo_until(&engine.policy, &made.plan) };
+    let beside = Beside {
+        saved,
+        undo_until: undo_until(&engine.policy, &made.plan),
+    };
     present(ui, &made.plan, &json, args.markdown, &beside)?;
     tell_moment(&engine, &made.plan, ui);
     Ok(exit(&made.plan, args.detailed_exitcode))
@@ -68,7 +71,9 @@ fn save(
     match plan_or_nothing.then(|| write_whole(&path, json)) {
         Some(Ok(())) => Ok(Some(PathBuf::from(PLAN_FILE))),
         Some(Err(_)) | None => {
-            ui.warning(format!("{PLAN_FILE} here was not written; `--out FILE` names another place"));
+            ui.warning(format!(
+                "{PLAN_FILE} here was not written; `--out FILE` names another place"
+            ));
             Ok(None)
         }
     }
@@ -78,7 +83,9 @@ fn save(
 pub fn undo_until(policy: &Policy, plan: &Plan) -> Option<jiff::civil::Date> {
     let as_of: jiff::civil::Date = plan.body.inputs.as_of.parse().ok()?;
     let days = i64::try_from(policy.trash.keep.as_secs() / 86_400).ok()?;
-    as_of.checked_add(jiff::Span::new().try_days(days).ok()?).ok()
+    as_of
+        .checked_add(jiff::Span::new().try_days(days).ok()?)
+        .ok()
 }
 
 /// What would stand in the way of an apply right now, and is no part of the plan.
@@ -104,7 +111,10 @@ pub async fn show(settings: &Settings, ui: &Ui, args: &ShowArgs) -> Result<Exit,
         return Ok(Exit::Done);
     }
     if !args.verify {
-        let beside = Beside { saved: Some(args.plan.clone()), undo_until: None };
+        let beside = Beside {
+            saved: Some(args.plan.clone()),
+            undo_until: None,
+        };
         let json = canonical::to_json(&plan);
         present(ui, &plan, &json, args.markdown, &beside)?;
         return Ok(Exit::Done);
@@ -135,10 +145,22 @@ pub fn read_plan(path: &Path) -> Result<Plan, CliError> {
 /// # Errors
 /// [`Kind::Stale`] with what differs.
 pub async fn verify_plan(engine: &Engine, ui: &Ui, plan: &Plan) -> Result<(), CliError> {
-    let asks_tidal = plan.body.actions.iter().flat_map(|action| &action.pre).any(|pre| {
-        matches!(pre, Precondition::DesiredAbsent { .. } | Precondition::PlaylistAbsent { .. })
-    });
-    let reading = if asks_tidal { engine.fresh_reading(plan, ui).await? } else { None };
+    let asks_tidal = plan
+        .body
+        .actions
+        .iter()
+        .flat_map(|action| &action.pre)
+        .any(|pre| {
+            matches!(
+                pre,
+                Precondition::DesiredAbsent { .. } | Precondition::PlaylistAbsent { .. }
+            )
+        });
+    let reading = if asks_tidal {
+        engine.fresh_reading(plan, ui).await?
+    } else {
+        None
+    };
     let asked = Verification {
         policy: Some(&engine.policy.source.sha256),
         max_age: Some(engine.policy.safety.plan_max_age),
@@ -163,8 +185,11 @@ pub async fn verify_plan(engine: &Engine, ui: &Ui, plan: &Plan) -> Result<(), Cl
                 1 => String::new(),
                 n => format!(" and {} more", n - 1),
             };
-            Err(CliError::message(Kind::Stale, format!("the plan no longer fits: {first}{more}"))
-                .hint("nothing was changed; make a new one with `tidal-cleanup plan`"))
+            Err(CliError::message(
+                Kind::Stale,
+                format!("the plan no longer fits: {first}{more}"),
+            )
+            .hint("nothing was changed; make a new one with `tidal-cleanup plan`"))
         }
     }
 }

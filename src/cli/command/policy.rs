@@ -18,11 +18,7 @@ use crate::{
 ///
 /// # Errors
 /// When there is no policy, or it cannot be read.
-pub fn policy(
-    settings: &Settings,
-    ui: &Ui,
-    command: &PolicyCommand,
-) -> Result<Exit, CliError> {
+pub fn policy(settings: &Settings, ui: &Ui, command: &PolicyCommand) -> Result<Exit, CliError> {
     match command {
         PolicyCommand::Check { file } => check(settings, ui, file.as_deref()),
         PolicyCommand::Test => test(settings, ui),
@@ -40,14 +36,21 @@ fn check(settings: &Settings, ui: &Ui, file: Option<&Path>) -> Result<Exit, CliE
         Err(LoadError::Invalid { findings, .. }) => (findings, false),
         Err(error) => return Err(error.into()),
     };
-    let pictures: Vec<String> =
-        findings.iter().map(|finding| finding.render(ui.look().color)).collect();
+    let pictures: Vec<String> = findings
+        .iter()
+        .map(|finding| finding.render(ui.look().color))
+        .collect();
     let closing = match (sound, findings.len()) {
         (true, 0) => format!("{} is sound.", path.display()),
         (true, n) => format!("{} is sound, with {n} warning(s).", path.display()),
         (false, n) => format!("{} has {n} finding(s).", path.display()),
     };
-    let text = pictures.iter().chain([&closing]).cloned().collect::<Vec<_>>().join("\n");
+    let text = pictures
+        .iter()
+        .chain([&closing])
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("\n");
     let answer = serde_json::json!({ "path": path, "sound": sound, "findings": findings });
     ui.answer_either(text, &Envelope::new("policy-check", answer))?;
     Ok(if sound { Exit::Done } else { Exit::Error })
@@ -67,7 +70,10 @@ fn test(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
         }
     }
     let failed = results.iter().filter(|result| !result.passed).count();
-    lines.push(format!("{} passed, {failed} failed", results.len() - failed));
+    lines.push(format!(
+        "{} passed, {failed} failed",
+        results.len() - failed
+    ));
     let rows: Vec<_> = results
         .iter()
         .map(|r| serde_json::json!({"name": r.name, "passed": r.passed, "expected": r.expected, "got": r.got, "at": r.at.to_string()}))

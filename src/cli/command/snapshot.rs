@@ -26,11 +26,7 @@ use crate::{
 ///
 /// # Errors
 /// When the world cannot be read, or was not read to its end.
-pub async fn snapshot(
-    settings: &Settings,
-    ui: &Ui,
-    args: &SnapshotArgs,
-) -> Result<Exit, CliError> {
+pub async fn snapshot(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Result<Exit, CliError> {
     match args.world {
         World::Tidal => tidal(settings, ui, args).await,
         World::Local => {
@@ -70,31 +66,58 @@ async fn tidal(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Result<Exit
         }
         Err(_) => {
             let db = settings.db_path(None)?;
-            let options = ReadOptions { favorites: args.favorites, ..ReadOptions::default() };
-            TidalService::open(&tidal_settings(settings, &db, None)?, options)?.read().await?
+            let options = ReadOptions {
+                favorites: args.favorites,
+                ..ReadOptions::default()
+            };
+            TidalService::open(&tidal_settings(settings, &db, None)?, options)?
+                .read()
+                .await?
         }
     };
     for problem in &observed.problems {
         ui.warning(format!("{}: {}", problem.subject, problem.message));
     }
     let lists = observed.value.playlists.len();
-    let entries: usize = observed.value.playlists.iter().map(|list| list.items.len()).sum();
+    let entries: usize = observed
+        .value
+        .playlists
+        .iter()
+        .map(|list| list.items.len())
+        .sum();
     let said = format!(
         "{} with {}{}",
         text::count(lists, "playlist", "playlists"),
         text::count(entries, "entry", "entries"),
-        if observed.is_complete() { "" } else { ", not complete" },
+        if observed.is_complete() {
+            ""
+        } else {
+            ", not complete"
+        },
     );
-    put(settings, ui, args, &said, &snapshot::render(&observed.value))?;
+    put(
+        settings,
+        ui,
+        args,
+        &said,
+        &snapshot::render(&observed.value),
+    )?;
     if observed.is_complete() {
         return Ok(Exit::Done);
     }
-    Err(CliError::message(Kind::World, "TIDAL was not read completely; what is missing is marked in the snapshot")
-        .hint("try again; a plan from it takes nothing away"))
+    Err(CliError::message(
+        Kind::World,
+        "TIDAL was not read completely; what is missing is marked in the snapshot",
+    )
+    .hint("try again; a plan from it takes nothing away"))
 }
 
 fn ended<T>(observed: &Observed<T>) -> Exit {
-    if observed.is_complete() { Exit::Done } else { Exit::Error }
+    if observed.is_complete() {
+        Exit::Done
+    } else {
+        Exit::Error
+    }
 }
 
 fn pretty(value: &impl serde::Serialize) -> Result<String, CliError> {
@@ -134,25 +157,48 @@ pub async fn lists(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
     }
     let policy = load_policy(settings, ui)?;
     let engine = Engine::of(policy, settings, ui).await?;
-    let reading: TidalReading = engine.tidal(&Default::default(), ui).await?.read().await?.value;
+    let reading: TidalReading = engine
+        .tidal(&Default::default(), ui)
+        .await?
+        .read()
+        .await?
+        .value;
     let lines: Vec<Line> = reading
         .playlists
         .iter()
         .map(|list| {
             let (id, name) = (list.id.as_str(), list.name.as_str());
-            let mode = match (engine.policy.tidal.selects(id, name), engine.policy.mode(id, name).0) {
+            let mode = match (
+                engine.policy.tidal.selects(id, name),
+                engine.policy.mode(id, name).0,
+            ) {
                 (false, _) => "not managed",
                 (true, crate::policy::SyncMode::Manage) => "manage",
                 (true, crate::policy::SyncMode::Additive) => "additive",
                 (true, crate::policy::SyncMode::Observe) => "observe",
             };
-            Line { id: id.to_owned(), name: name.to_owned(), entries: list.items.len(), mode }
+            Line {
+                id: id.to_owned(),
+                name: name.to_owned(),
+                entries: list.items.len(),
+                mode,
+            }
         })
         .collect();
     let rows: Vec<String> = lines
         .iter()
-        .map(|line| format!("{:>6}  {:<11}  {}", line.entries, line.mode, text::visible(&line.name)))
+        .map(|line| {
+            format!(
+                "{:>6}  {:<11}  {}",
+                line.entries,
+                line.mode,
+                text::visible(&line.name)
+            )
+        })
         .collect();
-    ui.answer_either(rows.join("\n"), &Envelope::new("tidal-lists", serde_json::json!({ "playlists": lines })))?;
+    ui.answer_either(
+        rows.join("\n"),
+        &Envelope::new("tidal-lists", serde_json::json!({ "playlists": lines })),
+    )?;
     Ok(Exit::Done)
 }

@@ -40,7 +40,10 @@ pub async fn undo(
     let (engine, row) = match engine.store.unfinished().await? {
         Some(row) => {
             refuse_other(args, &row)?;
-            ui.status(format!("Apply {} was interrupted; looking at what it did …", row.id));
+            ui.status(format!(
+                "Apply {} was interrupted; looking at what it did …",
+                row.id
+            ));
             let engine = close_unfinished(engine, interrupt, row.id).await?;
             (engine, row.id)
         }
@@ -55,7 +58,16 @@ pub async fn undo(
         ui.status("Nothing to undo.");
         return Ok(Exit::Done);
     }
-    run(engine, ui, interrupt, &args.consent, plan, Occasion::Approved, locks).await
+    run(
+        engine,
+        ui,
+        interrupt,
+        &args.consent,
+        plan,
+        Occasion::Approved,
+        locks,
+    )
+    .await
 }
 
 /// While a run is unfinished it is the only one that can be undone.
@@ -75,11 +87,16 @@ async fn chosen(engine: &Engine, args: &UndoArgs) -> Result<ApplyId, CliError> {
         Some(number) => {
             let id = ApplyId(number);
             let known = applies.iter().any(|row| row.id == id);
-            known.then_some(id).ok_or_else(|| StoreError::NoSuchApply(id).into())
+            known
+                .then_some(id)
+                .ok_or_else(|| StoreError::NoSuchApply(id).into())
         }
-        None => apply::last_apply(&applies).map(|row| row.id).ok_or_else(|| {
-            CliError::user("there is nothing to undo").hint("`tidal-cleanup history` lists what was done")
-        }),
+        None => apply::last_apply(&applies)
+            .map(|row| row.id)
+            .ok_or_else(|| {
+                CliError::user("there is nothing to undo")
+                    .hint("`tidal-cleanup history` lists what was done")
+            }),
     }
 }
 
@@ -88,8 +105,13 @@ async fn plan_of(engine: &Engine, id: ApplyId) -> Result<Plan, CliError> {
     let Some(row) = applies.iter().find(|row| row.id == id) else {
         return Err(StoreError::NoSuchApply(id).into());
     };
-    let facts =
-        apply::undo_facts(id, &engine.library, engine.rekordbox.as_ref(), &engine.store).await?;
+    let facts = apply::undo_facts(
+        id,
+        &engine.library,
+        engine.rekordbox.as_ref(),
+        &engine.store,
+    )
+    .await?;
     let applied = apply::recorded_plan(id, &engine.store).await?;
     let operations = engine.store.operations(id).await?;
     let meta = engine.store.meta().await?;
@@ -100,6 +122,9 @@ async fn plan_of(engine: &Engine, id: ApplyId) -> Result<Plan, CliError> {
         schema_version: meta.schema_version,
     };
     let body = undo_plan(row, &applied, &operations, &facts, base);
-    let meta = PlanMeta { generated_at: Some(Timestamp::now()), ..PlanMeta::default() };
+    let meta = PlanMeta {
+        generated_at: Some(Timestamp::now()),
+        ..PlanMeta::default()
+    };
     Ok(canonical::seal(body, meta))
 }

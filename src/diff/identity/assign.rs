@@ -629,7 +629,6 @@ impl<'s> Folders<'s> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
     use std::time::Duration;
 

@@ -70,7 +70,11 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
 fn adds_nothing(title: &str, facts: &LocalFacts<'_>) -> bool {
     let said = |text: &str, word: &str| text.split(' ').any(|own| own == word);
     let title = fold(&repair(title));
-    let artists: Vec<String> = facts.artists.iter().map(|artist| fold(&repair(artist))).collect();
+    let artists: Vec<String> = facts
+        .artists
+        .iter()
+        .map(|artist| fold(&repair(artist)))
+        .collect();
     let known = |word: &str| said(&title, word) || artists.iter().any(|artist| said(artist, word));
     // Numbers may be the track's place in a list, or the part that the tags leave out.
     let counted = |text: &str| text.bytes().any(|b| b.is_ascii_digit());

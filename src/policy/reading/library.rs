@@ -27,7 +27,9 @@ const FORMATS: [(&str, Option<AudioFormat>); 6] = [
 pub(super) fn state_path(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Option<PathBuf> {
     let table = top.table("state")?;
     table.only(&["path"]);
-    table.get("path").and_then(|value| path(&value, surroundings))
+    table
+        .get("path")
+        .and_then(|value| path(&value, surroundings))
 }
 
 pub(super) fn library(top: &Table<'_>, surroundings: &Surroundings<'_>) -> LibraryPolicy {
