@@ -582,12 +582,15 @@ fn same_recording(wanted: &[Wanted], a: u32, b: u32) -> bool {
         .is_some_and(|(a, b)| a.is_same_recording(b))
 }
 
+/// Lossless, then bits, hertz and kilobits: more is better.
+type Quality = (bool, Option<u8>, Option<u32>, Option<u32>);
+
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Preference {
     copy: bool,
     foreign: bool,
     elsewhere: bool,
-    quality: Reverse<(bool, Option<u8>, Option<u32>, Option<u32>)>,
+    quality: Reverse<Quality>,
     unlike: Reverse<i32>,
     length: usize,
     path: MediaPath,
