@@ -123,7 +123,10 @@ impl Artists {
                     .extend(lower.split(versus).map(|side| Self::parse([side])));
             }
         }
-        push(&mut self.whole, clean(&folded_name(&without_brackets(credit))));
+        push(
+            &mut self.whole,
+            clean(&folded_name(&without_brackets(credit))),
+        );
         push(&mut self.whole, clean(&folded));
         let mut text = format!(" {lower} ");
         for separator in [
@@ -161,7 +164,10 @@ impl Artists {
             }
         }
         for part in text.split([';', ',', '/', '|', '\0', '、', '·', '&', '；', '，']) {
-            push(&mut self.parts, clean(&folded_name(&without_brackets(part))));
+            push(
+                &mut self.parts,
+                clean(&folded_name(&without_brackets(part))),
+            );
         }
     }
 }
@@ -204,8 +210,22 @@ fn is_joined(credit: &str, folded: &str) -> bool {
         || folded.split(' ').any(|word| {
             matches!(
                 word,
-                "feat" | "ft" | "featuring" | "with" | "presents" | "pres" | "vs" | "versus" | "x"
-                    | "and" | "meets" | "und" | "y" | "et" | "aka" | "a"
+                "feat"
+                    | "ft"
+                    | "featuring"
+                    | "with"
+                    | "presents"
+                    | "pres"
+                    | "vs"
+                    | "versus"
+                    | "x"
+                    | "and"
+                    | "meets"
+                    | "und"
+                    | "y"
+                    | "et"
+                    | "aka"
+                    | "a"
             )
         })
 }

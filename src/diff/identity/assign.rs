@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::{
     Candidate, How, Identities, LocalFacts, Match,
     block::{Index, is_latin},
+    exact::{self, Exact},
     judge::{Local, Ranked, Verdict, Wanted, is_out_of_length, judge, rank},
 };
 use crate::{
@@ -44,9 +45,9 @@ pub fn identify<'a>(
     decisions: &BTreeMap<TrackId, Option<MediaPath>>,
     policy: &MatchPolicy,
 ) -> Identities {
-    let tracks: BTreeMap<&TrackId, &Track> =
-        tracks.iter().map(|track| (&track.id, *track)).collect();
-    let tracks: Vec<&Track> = tracks.into_values().collect();
+    let mut tracks = tracks.to_vec();
+    tracks.sort_by(|a, b| a.id.cmp(&b.id));
+    tracks.dedup_by(|a, b| a.id == b.id);
     let mut search = Search {
         shelf: Shelf::new(files),
         state,
@@ -61,24 +62,27 @@ pub fn identify<'a>(
     search.resolve(claims)
 }
 
-/// The files, by path and otherwise.
+/// The files, in the order of their paths.
 struct Shelf<'a> {
     files: &'a [AudioFile],
-    by_path: HashMap<&'a MediaPath, usize>,
+    order: Vec<usize>,
 }
 
 impl<'a> Shelf<'a> {
     fn new(files: &'a [AudioFile]) -> Self {
-        let by_path = files
-            .iter()
-            .enumerate()
-            .map(|(at, file)| (&file.path, at))
-            .collect();
-        Self { files, by_path }
+        let mut order: Vec<usize> = (0..files.len()).collect();
+        if !files.is_sorted_by(|a, b| a.path <= b.path) {
+            order.par_sort_unstable_by(|a, b| files[*a].path.cmp(&files[*b].path));
+        }
+        Self { files, order }
     }
 
     fn at(&self, path: &MediaPath) -> Option<usize> {
-        self.by_path.get(path).copied()
+        let place = self
+            .order
+            .binary_search_by(|at| self.files[*at].path.cmp(path))
+            .ok()?;
+        self.order.get(place).copied()
     }
 }
 
@@ -96,6 +100,26 @@ struct Claim {
     file: usize,
     track: u32,
     ranked: Ranked,
+}
+
+/// What a first look at a file brings.
+enum Look {
+    /// Tracks that it is, word for word.
+    Exact(Vec<(u32, Ranked)>),
+    /// What is needed to judge it.
+    Judge(Box<Local>),
+}
+
+impl Look {
+    fn is_foreign(&self) -> bool {
+        match self {
+            Self::Exact(_) => false,
+            Self::Judge(local) => local
+                .readings()
+                .iter()
+                .any(|reading| !is_latin(&reading.title.core)),
+        }
+    }
 }
 
 struct Search<'a, 's> {
@@ -264,77 +288,105 @@ impl<'a> Search<'a, '_> {
 
     /// Which free files may be which tracks.
     fn claims(&self) -> Claims {
-        let free: Vec<usize> = (0..self.taken.len())
+        let free: Vec<usize> = self
+            .shelf
+            .order
+            .iter()
+            .copied()
             .filter(|at| !self.taken[*at] && self.shelf.files[*at].stat.size > 0)
             .collect();
         if free.is_empty() && self.chosen.iter().all(Option::is_some) {
             return Claims::default();
         }
+        let codes = exact::codes(self.tracks);
+        let exact = Exact::new(self.tracks, &codes);
         let wanted: Vec<Wanted> = self
             .tracks
             .par_iter()
             .map(|track| Wanted::new(track))
             .collect();
-        let locals: Vec<(usize, Local)> = free
+        let looks: Vec<(usize, Look)> = free
             .into_par_iter()
-            .map(|at| {
-                let file = &self.shelf.files[at];
-                let name = file.path.file_name();
-                (at, Local::new(&LocalFacts::of(file, &name)))
-            })
+            .map(|at| (at, self.look(at, &exact)))
             .collect();
-        let foreign = locals.par_iter().any(|(_, local)| {
-            local
-                .readings()
-                .iter()
-                .any(|reading| !is_latin(&reading.title.core))
-        });
-        let index = Index::new(&wanted, foreign);
-        let list = locals
-            .par_iter()
-            .flat_map_iter(|(file, local)| {
-                let index = &index;
-                index
-                    .candidates(local)
+        let foreign = looks.par_iter().any(|(_, look)| look.is_foreign());
+        let index = Index::new(&wanted, &codes, foreign);
+        let list = looks
+            .into_par_iter()
+            .flat_map_iter(|(file, look)| {
+                let found = match look {
+                    Look::Exact(found) => found,
+                    Look::Judge(local) => self.judged(&local, &index),
+                };
+                found
                     .into_iter()
-                    .filter_map(move |track| {
-                        let compared = index.track(track)?;
-                        if is_out_of_length(local, compared, self.policy) {
-                            return None;
-                        }
-                        let ranked = rank(local, compared, self.policy);
-                        let wanted = self.tracks.get(usize::try_from(track).ok()?)?;
-                        // `None of these` holds for every likeness, not for the id itself.
-                        let open = ranked.same_id || self.decisions.get(&wanted.id) != Some(&None);
-                        let present = open && self.is_present(*file, wanted);
-                        (present && ranked.judgement.verdict != Verdict::No).then_some(Claim {
-                            file: *file,
-                            track,
-                            ranked,
-                        })
+                    .filter(move |(track, ranked)| self.may_claim(file, *track, ranked))
+                    .map(move |(track, ranked)| Claim {
+                        file,
+                        track,
+                        ranked,
                     })
             })
             .collect();
         Claims { wanted, list }
     }
 
+    fn look(&self, file: usize, exact: &Exact<'_>) -> Look {
+        let file = &self.shelf.files[file];
+        let name = file.path.file_name();
+        let facts = LocalFacts::of(file, &name);
+        let found = exact.find(&facts, self.policy);
+        if found.is_empty() {
+            Look::Judge(Box::new(Local::new(&facts)))
+        } else {
+            Look::Exact(found)
+        }
+    }
+
+    fn judged(&self, local: &Local, index: &Index<'_>) -> Vec<(u32, Ranked)> {
+        let candidates = index.candidates(local).into_iter();
+        candidates
+            .filter_map(|track| {
+                let wanted = index.track(track)?;
+                if is_out_of_length(local, wanted, self.policy) {
+                    return None;
+                }
+                let ranked = rank(local, wanted, self.policy);
+                (ranked.judgement.verdict != Verdict::No).then_some((track, ranked))
+            })
+            .collect()
+    }
+
+    fn may_claim(&self, file: usize, track: u32, ranked: &Ranked) -> bool {
+        let track = usize::try_from(track)
+            .ok()
+            .and_then(|at| self.tracks.get(at));
+        // `None of these` holds for every likeness, not for the id itself.
+        track.is_some_and(|track| {
+            (ranked.same_id || self.decisions.get(&track.id) != Some(&None))
+                && self.is_present(file, track)
+        })
+    }
+
     /// Settles who gets what.
     fn resolve(mut self, claims: Claims) -> Identities {
         let Claims { wanted, list } = claims;
         let mut settled = Settled::default();
-        let mut by_file: BTreeMap<&MediaPath, Vec<Claim>> = BTreeMap::new();
-        for claim in list {
-            by_file
-                .entry(&self.shelf.files[claim.file].path)
-                .or_default()
-                .push(claim);
-        }
-        for claims in by_file.into_values() {
+        // The claims on one file stand together, in the order of the files' paths.
+        let mut list = list.into_iter().peekable();
+        while let Some(first) = list.next() {
+            let file = first.file;
+            let mut claims = vec![first];
+            while let Some(claim) = list.next_if(|claim| claim.file == file) {
+                claims.push(claim);
+            }
             settled.settle(claims, &wanted);
         }
         let folders = Folders::of(self.state);
         for (track, mut claims) in std::mem::take(&mut settled.owned) {
-            claims.sort_by_cached_key(|claim| self.preference(claim, &folders));
+            if claims.len() > 1 {
+                claims.sort_by_cached_key(|claim| self.preference(claim, &folders));
+            }
             let mut claims = claims.into_iter();
             let number = usize::try_from(track).unwrap_or(usize::MAX);
             if self.chosen.get(number).is_some_and(Option::is_none)
@@ -582,12 +634,15 @@ fn same_recording(wanted: &[Wanted], a: u32, b: u32) -> bool {
         .is_some_and(|(a, b)| a.is_same_recording(b))
 }
 
+/// Whether nothing is lost, then bits, Hertz and kilobits.
+type Quality = (bool, Option<u8>, Option<u32>, Option<u32>);
+
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Preference {
     copy: bool,
     foreign: bool,
     elsewhere: bool,
-    quality: Reverse<(bool, Option<u8>, Option<u32>, Option<u32>)>,
+    quality: Reverse<Quality>,
     unlike: Reverse<i32>,
     length: usize,
     path: MediaPath,
@@ -629,8 +684,6 @@ impl<'s> Folders<'s> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
     use std::time::Duration;
 
     use super::*;

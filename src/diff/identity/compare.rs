@@ -78,7 +78,10 @@ pub(super) fn title_fit(pair: &Pair<'_>) -> TitleFit {
     });
     let short = title.core.chars().count().min(other.core.chars().count()) <= 7;
     if best >= if short { 0.9 } else { 0.84 } {
-        return TitleFit::Costs((1.0 - best) * 100.0, format!("title alike ({best:.2})").into());
+        return TitleFit::Costs(
+            (1.0 - best) * 100.0,
+            format!("title alike ({best:.2})").into(),
+        );
     }
     if is_cut(&title.full, &other.full) {
         return TitleFit::Costs(8.0, "title cut short".into());
@@ -117,7 +120,9 @@ pub(super) fn same_writing(a: &Title, b: &Title) -> bool {
             .as_deref()
             .map(|text| key(&words::canonical(&fold(text))))
     };
-    written(a).zip(written(b)).is_some_and(|(a, b)| same_key(&a, &b))
+    written(a)
+        .zip(written(b))
+        .is_some_and(|(a, b)| same_key(&a, &b))
 }
 
 fn same_key(a: &str, b: &str) -> bool {
@@ -198,8 +203,9 @@ pub(super) fn version_vetoes(pair: &Pair<'_>, close: bool) -> Vec<String> {
 /// Whether the names of the versions (remixers, places) agree; a name that one side leaves out does.
 fn same_names(pair: &Pair<'_>) -> bool {
     let (own, other) = (&pair.title.version.by, &pair.other.version.by);
-    let among =
-        |name: &String, names: &[String]| names.iter().any(|candidate| same_remixer(name, candidate));
+    let among = |name: &String, names: &[String]| {
+        names.iter().any(|candidate| same_remixer(name, candidate))
+    };
     own.is_empty()
         || other.is_empty()
         || own.iter().all(|name| among(name, other)) && other.iter().all(|name| among(name, own))
@@ -248,4 +254,3 @@ fn number_veto(title: &Title, other: &Title, close: bool) -> Option<String> {
     let one_sided = few.iter().all(|number| many.contains(number));
     (!one_sided || !close).then(|| format!("number: {} ≠ {}", show(a), show(b)))
 }
-

@@ -145,7 +145,9 @@ impl Fit {
         }
         // `(Remix)` is the named one when its remixer is credited beside it.
         let credited = |artists: &Artists, names: &[String]| {
-            names.iter().any(|name| artists.names().any(|artist| artist == name))
+            names
+                .iter()
+                .any(|name| artists.names().any(|artist| artist == name))
         };
         let half_named = match (own.by.is_empty(), other.by.is_empty()) {
             (true, false) => !credited(pair.artists, &other.by),
@@ -236,13 +238,34 @@ fn album_kinds(album: &str, artists: &Artists) -> Kinds {
     kinds
 }
 
+/// Whether an album's title says nothing of its tracks, at a glance.
+pub(super) fn says_nothing(album: Option<&str>) -> bool {
+    album.is_none_or(|album| !fold(album).split(' ').any(is_album_kind))
+}
+
 /// Words without which an album's title says nothing of its tracks.
 fn is_album_kind(word: &str) -> bool {
     matches!(
         word,
-        "live" | "unplugged" | "concert" | "vivo" | "acoustic" | "instrumental" | "instrumentals"
-            | "karaoke" | "tribute" | "cover" | "covers" | "version" | "style" | "famous" | "sped"
-            | "slowed" | "nightcore" | "rerecorded" | "recorded"
+        "live"
+            | "unplugged"
+            | "concert"
+            | "vivo"
+            | "acoustic"
+            | "instrumental"
+            | "instrumentals"
+            | "karaoke"
+            | "tribute"
+            | "cover"
+            | "covers"
+            | "version"
+            | "style"
+            | "famous"
+            | "sped"
+            | "slowed"
+            | "nightcore"
+            | "rerecorded"
+            | "recorded"
     )
 }
 
@@ -261,4 +284,3 @@ fn is_live_album(album: &str) -> bool {
     .any(|mark| padded.contains(mark))
         || album.ends_with(" live")
 }
-

@@ -76,6 +76,25 @@ pub(super) struct Ranked {
     pub same_id: bool,
 }
 
+impl Ranked {
+    /// Points, then what else speaks for it, then how near the lengths are.
+    pub(super) fn rank_of(
+        points: f64,
+        same_id: bool,
+        same_isrc: bool,
+        same_album: bool,
+        length: &Span,
+    ) -> i32 {
+        let extra = |holds: bool, worth: f64| if holds { worth } else { 0.0 };
+        let rank = points * 100.0
+            + extra(same_id, 600.0)
+            + extra(same_isrc, 400.0)
+            + extra(same_album, 250.0)
+            - length.seconds().unwrap_or(3.0).min(30.0) * 20.0;
+        rank.round() as i32
+    }
+}
+
 impl Local {
     pub(super) fn new(facts: &LocalFacts<'_>) -> Self {
         Self {
@@ -223,11 +242,6 @@ pub(super) fn rank(local: &Local, wanted: &Wanted, policy: &MatchPolicy) -> Rank
     let album = local.album().zip(wanted.album()).is_some_and(same_album);
     let points = fit.points.min(fit.cap).clamp(0.0, 100.0);
     let verdict = verdict(&fit, points, same_isrc || same_id, &length, policy);
-    let rank = points * 100.0
-        + if same_id { 600.0 } else { 0.0 }
-        + if same_isrc { 400.0 } else { 0.0 }
-        + if album { 250.0 } else { 0.0 }
-        - length.seconds().unwrap_or(3.0).min(30.0) * 20.0;
     Ranked {
         judgement: Judgement {
             verdict,
@@ -240,7 +254,7 @@ pub(super) fn rank(local: &Local, wanted: &Wanted, policy: &MatchPolicy) -> Rank
                 .collect(),
             vetoes: fit.vetoes,
         },
-        rank: rank.round() as i32,
+        rank: Ranked::rank_of(points, same_id, same_isrc, album, &length),
         same_isrc,
         same_id,
     }

@@ -313,9 +313,8 @@ enum Piece {
 /// the end (titles of `ID3v1` are cut after 30 characters).
 fn pieces(text: &str) -> Vec<Piece> {
     let mut out = Vec::new();
-    let structured = |c: char| {
-        matches!(c, '-' | '/' | '|' | '~' | '(' | '[' | '{' | '<') || !c.is_ascii()
-    };
+    let structured =
+        |c: char| matches!(c, '-' | '/' | '|' | '~' | '(' | '[' | '{' | '<') || !c.is_ascii();
     if !text.contains(structured) {
         if !text.trim().is_empty() {
             out.push(Piece::Plain(text.trim().to_owned()));

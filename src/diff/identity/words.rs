@@ -497,8 +497,18 @@ fn credited(label: &str, words: &[&str]) -> Option<Version> {
     let telling = |word: &&str| {
         matches!(
             *word,
-            "karaoke" | "backing" | "sing" | "singalong" | "カラオケ" | "famous" | "popular" | "style"
-                | "originally" | "tribute" | "performed" | "cover"
+            "karaoke"
+                | "backing"
+                | "sing"
+                | "singalong"
+                | "カラオケ"
+                | "famous"
+                | "popular"
+                | "style"
+                | "originally"
+                | "tribute"
+                | "performed"
+                | "cover"
         )
     };
     if !words.iter().any(telling) {
