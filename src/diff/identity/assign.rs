@@ -351,7 +351,7 @@ impl<'a> Search<'a, '_> {
                 if is_out_of_length(local, wanted, self.policy) {
                     return None;
                 }
-                let ranked = rank(local, wanted, self.policy);
+                let ranked = rank(local, wanted, self.policy, false);
                 (ranked.judgement.verdict != Verdict::No).then_some((track, ranked))
             })
             .collect()

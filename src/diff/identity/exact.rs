@@ -6,7 +6,7 @@ use super::{
     fold::{fold, key, repair},
     judge::{Judgement, Ranked, Verdict},
     length::Span,
-    reading::adds_nothing,
+    reading::{adds_nothing, from_name},
     table::{Table, hash, mixed, name_key, words},
 };
 use crate::{domain::Track, policy::MatchPolicy};
@@ -49,35 +49,42 @@ impl<'a> Exact<'a> {
     /// file calls for a judgement: its name says more than its tags, a code of it belongs to another
     /// track, an album is of a kind of its own.
     pub(super) fn find(&self, facts: &LocalFacts<'_>, policy: &MatchPolicy) -> Vec<(u32, Ranked)> {
-        let Some(title) = facts.title else {
-            return Vec::new();
-        };
-        let title = fold(&repair(title));
-        let artists: Vec<String> = facts
-            .artists
-            .iter()
-            .map(|artist| fold(&repair(artist)))
-            .collect();
-        let credit = artists
-            .iter()
-            .map(|artist| credit(artist))
-            .fold(0, u64::wrapping_add);
         let mut found = Vec::new();
-        for number in self.names.get(name_key(mixed(credit), &key(&title))) {
-            let Some(track) = usize::try_from(number)
-                .ok()
-                .and_then(|at| self.tracks.get(at))
-            else {
-                continue;
-            };
-            let duration = track.duration_s.map(|s| u64::from(s) * 1000);
-            let length = Span::between(facts.duration_ms, duration, policy);
-            if length.is_close() {
-                found.push((number, ranked(facts, track, &length)));
+        match facts.title {
+            Some(title) => {
+                let title = fold(&repair(title));
+                let artists: Vec<String> = facts
+                    .artists
+                    .iter()
+                    .map(|artist| fold(&repair(artist)))
+                    .collect();
+                if adds_nothing(facts.file_name, &title, &artists) {
+                    let artists = artists.iter().map(|artist| credit(artist));
+                    self.look_up(
+                        facts,
+                        artists.fold(0, u64::wrapping_add),
+                        &title,
+                        policy,
+                        &mut found,
+                    );
+                }
             }
+            None if facts.artists.is_empty() => {
+                for (artist, title) in from_name(facts.file_name) {
+                    if let Some(artist) = artist {
+                        self.look_up(
+                            facts,
+                            credit(&fold(&artist)),
+                            &fold(&title),
+                            policy,
+                            &mut found,
+                        );
+                    }
+                }
+            }
+            None => {}
         }
         let is_plain = !found.is_empty()
-            && adds_nothing(facts.file_name, &title, &artists)
             && says_nothing(facts.album)
             && found
                 .iter()
@@ -86,6 +93,29 @@ impl<'a> Exact<'a> {
             found.clear();
         }
         found
+    }
+
+    fn look_up(
+        &self,
+        facts: &LocalFacts<'_>,
+        credit: u64,
+        title: &str,
+        policy: &MatchPolicy,
+        found: &mut Vec<(u32, Ranked)>,
+    ) {
+        for number in self.names.get(name_key(mixed(credit), &key(title))) {
+            let Some(track) = usize::try_from(number)
+                .ok()
+                .and_then(|at| self.tracks.get(at))
+            else {
+                continue;
+            };
+            let duration = track.duration_s.map(|s| u64::from(s) * 1000);
+            let length = Span::between(facts.duration_ms, duration, policy);
+            if length.is_close() && found.iter().all(|(known, _)| *known != number) {
+                found.push((number, ranked(facts, track, &length)));
+            }
+        }
     }
 
     fn is_plain(&self, number: u32, facts: &LocalFacts<'_>) -> bool {

@@ -203,7 +203,7 @@ fn numeric_name(file_name: &str) -> Option<TrackId> {
 /// veto speaks; a different one proves nothing, since re-releases get new ones.
 #[must_use]
 pub fn judge(local: &LocalFacts<'_>, track: &Track, policy: &MatchPolicy) -> Judgement {
-    rank(&Local::new(local), &Wanted::new(track), policy).judgement
+    rank(&Local::new(local), &Wanted::new(track), policy, true).judgement
 }
 
 /// Whether the lengths alone forbid it, so that nothing else needs to be compared.
@@ -211,14 +211,21 @@ pub(super) fn is_out_of_length(local: &Local, wanted: &Wanted, policy: &MatchPol
     Span::between(local.duration_ms, wanted.duration_ms, policy).forbids(policy)
 }
 
-/// As [`judge`], of what was read before.
-pub(super) fn rank(local: &Local, wanted: &Wanted, policy: &MatchPolicy) -> Ranked {
+/// As [`judge`], of what was read before; `explain`: also why there is no match.
+pub(super) fn rank(local: &Local, wanted: &Wanted, policy: &MatchPolicy, explain: bool) -> Ranked {
     let same_isrc = local.isrc.is_some() && local.isrc == wanted.isrc;
     let same_id = local.tidal_id.as_ref() == Some(&wanted.id);
     let length = Span::between(local.duration_ms, wanted.duration_ms, policy);
     let mut best: Option<Fit> = None;
     for reading in &local.readings {
-        let fit = fit(reading, local, wanted, &length, policy);
+        let fit = fit(
+            reading,
+            local,
+            wanted,
+            &length,
+            policy,
+            explain || same_isrc || same_id,
+        );
         let better = best.as_ref().is_none_or(|best| {
             (fit.vetoes.is_empty() && !fit.clash, fit.points)
                 .partial_cmp(&(best.vetoes.is_empty() && !best.clash, best.points))

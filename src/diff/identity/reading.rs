@@ -121,7 +121,7 @@ fn reading(artist: Option<&str>, title: &str, known: &Artists, cost: u8) -> Read
 }
 
 /// Artist and title as file names have them, in every order that the name allows.
-fn from_name(file_name: &str) -> Vec<(Option<String>, String)> {
+pub(super) fn from_name(file_name: &str) -> Vec<(Option<String>, String)> {
     let text = name_text(file_name);
     let mut text = text.as_str();
     if let Some(bare) = text.strip_suffix(|c: char| c.is_ascii_digit()) {
