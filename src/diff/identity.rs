@@ -8,6 +8,7 @@ mod exact;
 mod fit;
 mod fold;
 mod judge;
+mod labels;
 mod length;
 mod reading;
 mod table;
