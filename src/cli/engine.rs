@@ -16,9 +16,9 @@ use crate::{
         settings::Settings,
         ui::Ui,
     },
-    desired::{desire, is_copy},
+    desired::desire,
     diff::{diff, identity},
-    domain::{AudioFile, Observed, PlaylistId, TidalReading},
+    domain::{Observed, PlaylistId, TidalReading},
     edge::{
         download::command::CommandDownloader,
         local::{LocalReader as _, cache::FileCache, folder::LibraryFolder},
@@ -279,9 +279,8 @@ impl Engine {
             let state = &observation.state;
             let desired = desire(&self.policy, reading, state, library, &shield);
             let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
-            let files = candidates(&observation);
             let identities =
-                identity::identify(&tracks, &files, state, &decisions, &self.policy.matching);
+                identity::identify(&tracks, &library.files, state, &decisions, &self.policy.matching);
             let planned = plan(&PlanInput {
                 policy: &self.policy,
                 observation: &observation,
@@ -459,15 +458,6 @@ pub fn tidal_settings(
     let lookup = |name: &str| settings.around.variable(name);
     TidalSettings::from_lookup(&Settings::state_dir(db), account, lookup)
         .map_err(|error| CliError::new(Kind::Config, error))
-}
-
-/// The files that may be a track: not the copies that we made for further playlists.
-fn candidates(observation: &Observation) -> Vec<AudioFile> {
-    let files = observation.library.value.files.iter();
-    files
-        .filter(|file| !is_copy(&observation.state, &file.path))
-        .cloned()
-        .collect()
 }
 
 fn scope(

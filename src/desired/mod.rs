@@ -13,7 +13,7 @@ use crate::{
     domain::{
         Library, LinkForm, MediaPath, Playlist, PlaylistId, State, TagName, TidalReading, Track,
         TrackId,
-        state::{FileRole, PlaylistRow},
+        state::PlaylistRow,
         text::fold_name,
     },
     policy::{Order, Place, Policy, SyncMode},
@@ -527,13 +527,4 @@ fn choose_stems(desired: &mut DesiredState, policy: &Policy, state: &State, libr
             }
         }
     }
-}
-
-/// Whether the state has `path` as a copy for a further playlist.
-#[must_use]
-pub fn is_copy(state: &State, path: &MediaPath) -> bool {
-    state
-        .files
-        .get(path)
-        .is_some_and(|file| file.role == FileRole::Copy)
 }

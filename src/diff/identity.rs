@@ -4,11 +4,14 @@ mod artists;
 mod assign;
 mod block;
 mod compare;
+mod exact;
 mod fit;
 mod fold;
 mod judge;
+mod labels;
 mod length;
 mod reading;
+mod table;
 mod version;
 mod words;
 

@@ -128,6 +128,16 @@ impl Artists {
             clean(&folded_name(&without_brackets(credit))),
         );
         push(&mut self.whole, clean(&folded));
+        if let Some((outer, inner)) = credit.split_once(['(', '[']) {
+            // `아이유 (IU)`: the same name in another script, and no country.
+            let (outer, inner) = (folded_name(outer), folded_name(inner));
+            if scripts(&outer) != 0
+                && scripts(&inner) != 0
+                && scripts(&outer) & scripts(&inner) == 0
+            {
+                push(&mut self.parts, clean(&inner));
+            }
+        }
         let mut text = format!(" {lower} ");
         for separator in [
             " feat. ",

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::{
     Candidate, How, Identities, LocalFacts, Match,
     block::{Index, is_latin},
+    exact::{self, Exact},
     judge::{Local, Ranked, Verdict, Wanted, is_out_of_length, judge, rank},
 };
 use crate::{
@@ -44,9 +45,9 @@ pub fn identify<'a>(
     decisions: &BTreeMap<TrackId, Option<MediaPath>>,
     policy: &MatchPolicy,
 ) -> Identities {
-    let tracks: BTreeMap<&TrackId, &Track> =
-        tracks.iter().map(|track| (&track.id, *track)).collect();
-    let tracks: Vec<&Track> = tracks.into_values().collect();
+    let mut tracks = tracks.to_vec();
+    tracks.sort_by(|a, b| a.id.cmp(&b.id));
+    tracks.dedup_by(|a, b| a.id == b.id);
     let mut search = Search {
         shelf: Shelf::new(files),
         state,
@@ -61,24 +62,27 @@ pub fn identify<'a>(
     search.resolve(claims)
 }
 
-/// The files, by path and otherwise.
+/// The files, in the order of their paths.
 struct Shelf<'a> {
     files: &'a [AudioFile],
-    by_path: HashMap<&'a MediaPath, usize>,
+    order: Vec<usize>,
 }
 
 impl<'a> Shelf<'a> {
     fn new(files: &'a [AudioFile]) -> Self {
-        let by_path = files
-            .iter()
-            .enumerate()
-            .map(|(at, file)| (&file.path, at))
-            .collect();
-        Self { files, by_path }
+        let mut order: Vec<usize> = (0..files.len()).collect();
+        if !files.is_sorted_by(|a, b| a.path <= b.path) {
+            order.par_sort_unstable_by(|a, b| files[*a].path.cmp(&files[*b].path));
+        }
+        Self { files, order }
     }
 
     fn at(&self, path: &MediaPath) -> Option<usize> {
-        self.by_path.get(path).copied()
+        let place = self
+            .order
+            .binary_search_by(|at| self.files[*at].path.cmp(path))
+            .ok()?;
+        self.order.get(place).copied()
     }
 }
 
@@ -96,6 +100,26 @@ struct Claim {
     file: usize,
     track: u32,
     ranked: Ranked,
+}
+
+/// What a first look at a file brings.
+enum Look {
+    /// Tracks that it is, word for word.
+    Exact(Vec<(u32, Ranked)>),
+    /// What is needed to judge it.
+    Judge(Box<Local>),
+}
+
+impl Look {
+    fn is_foreign(&self) -> bool {
+        match self {
+            Self::Exact(_) => false,
+            Self::Judge(local) => local
+                .readings()
+                .iter()
+                .any(|reading| !is_latin(&reading.title.core)),
+        }
+    }
 }
 
 struct Search<'a, 's> {
@@ -264,77 +288,105 @@ impl<'a> Search<'a, '_> {
 
     /// Which free files may be which tracks.
     fn claims(&self) -> Claims {
-        let free: Vec<usize> = (0..self.taken.len())
+        let free: Vec<usize> = self
+            .shelf
+            .order
+            .iter()
+            .copied()
             .filter(|at| !self.taken[*at] && self.shelf.files[*at].stat.size > 0)
             .collect();
         if free.is_empty() && self.chosen.iter().all(Option::is_some) {
             return Claims::default();
         }
+        let codes = exact::codes(self.tracks);
+        let exact = Exact::new(self.tracks, &codes);
         let wanted: Vec<Wanted> = self
             .tracks
             .par_iter()
             .map(|track| Wanted::new(track))
             .collect();
-        let locals: Vec<(usize, Local)> = free
+        let looks: Vec<(usize, Look)> = free
             .into_par_iter()
-            .map(|at| {
-                let file = &self.shelf.files[at];
-                let name = file.path.file_name();
-                (at, Local::new(&LocalFacts::of(file, &name)))
-            })
+            .map(|at| (at, self.look(at, &exact)))
             .collect();
-        let foreign = locals.par_iter().any(|(_, local)| {
-            local
-                .readings()
-                .iter()
-                .any(|reading| !is_latin(&reading.title.core))
-        });
-        let index = Index::new(&wanted, foreign);
-        let list = locals
-            .par_iter()
-            .flat_map_iter(|(file, local)| {
-                let index = &index;
-                index
-                    .candidates(local)
+        let foreign = looks.par_iter().any(|(_, look)| look.is_foreign());
+        let index = Index::new(&wanted, &codes, foreign);
+        let list = looks
+            .into_par_iter()
+            .flat_map_iter(|(file, look)| {
+                let found = match look {
+                    Look::Exact(found) => found,
+                    Look::Judge(local) => self.judged(&local, &index),
+                };
+                found
                     .into_iter()
-                    .filter_map(move |track| {
-                        let compared = index.track(track)?;
-                        if is_out_of_length(local, compared, self.policy) {
-                            return None;
-                        }
-                        let ranked = rank(local, compared, self.policy);
-                        let wanted = self.tracks.get(usize::try_from(track).ok()?)?;
-                        // `None of these` holds for every likeness, not for the id itself.
-                        let open = ranked.same_id || self.decisions.get(&wanted.id) != Some(&None);
-                        let present = open && self.is_present(*file, wanted);
-                        (present && ranked.judgement.verdict != Verdict::No).then_some(Claim {
-                            file: *file,
-                            track,
-                            ranked,
-                        })
+                    .filter(move |(track, ranked)| self.may_claim(file, *track, ranked))
+                    .map(move |(track, ranked)| Claim {
+                        file,
+                        track,
+                        ranked,
                     })
             })
             .collect();
         Claims { wanted, list }
     }
 
+    fn look(&self, file: usize, exact: &Exact<'_>) -> Look {
+        let file = &self.shelf.files[file];
+        let name = file.path.file_name();
+        let facts = LocalFacts::of(file, &name);
+        let found = exact.find(&facts, self.policy);
+        if found.is_empty() {
+            Look::Judge(Box::new(Local::new(&facts)))
+        } else {
+            Look::Exact(found)
+        }
+    }
+
+    fn judged(&self, local: &Local, index: &Index<'_>) -> Vec<(u32, Ranked)> {
+        let candidates = index.candidates(local).into_iter();
+        candidates
+            .filter_map(|track| {
+                let wanted = index.track(track)?;
+                if is_out_of_length(local, wanted, self.policy) {
+                    return None;
+                }
+                let ranked = rank(local, wanted, self.policy, false);
+                (ranked.judgement.verdict != Verdict::No).then_some((track, ranked))
+            })
+            .collect()
+    }
+
+    fn may_claim(&self, file: usize, track: u32, ranked: &Ranked) -> bool {
+        let track = usize::try_from(track)
+            .ok()
+            .and_then(|at| self.tracks.get(at));
+        // `None of these` holds for every likeness, not for the id itself.
+        track.is_some_and(|track| {
+            (ranked.same_id || self.decisions.get(&track.id) != Some(&None))
+                && self.is_present(file, track)
+        })
+    }
+
     /// Settles who gets what.
     fn resolve(mut self, claims: Claims) -> Identities {
         let Claims { wanted, list } = claims;
         let mut settled = Settled::default();
-        let mut by_file: BTreeMap<&MediaPath, Vec<Claim>> = BTreeMap::new();
-        for claim in list {
-            by_file
-                .entry(&self.shelf.files[claim.file].path)
-                .or_default()
-                .push(claim);
-        }
-        for claims in by_file.into_values() {
+        // The claims on one file stand together, in the order of the files' paths.
+        let mut list = list.into_iter().peekable();
+        while let Some(first) = list.next() {
+            let file = first.file;
+            let mut claims = vec![first];
+            while let Some(claim) = list.next_if(|claim| claim.file == file) {
+                claims.push(claim);
+            }
             settled.settle(claims, &wanted);
         }
         let folders = Folders::of(self.state);
         for (track, mut claims) in std::mem::take(&mut settled.owned) {
-            claims.sort_by_cached_key(|claim| self.preference(claim, &folders));
+            if claims.len() > 1 {
+                claims.sort_by_cached_key(|claim| self.preference(claim, &folders));
+            }
             let mut claims = claims.into_iter();
             let number = usize::try_from(track).unwrap_or(usize::MAX);
             if self.chosen.get(number).is_some_and(Option::is_none)
@@ -582,7 +634,7 @@ fn same_recording(wanted: &[Wanted], a: u32, b: u32) -> bool {
         .is_some_and(|(a, b)| a.is_same_recording(b))
 }
 
-/// Lossless, then bits, hertz and kilobits: more is better.
+/// Whether nothing is lost, then bits, Hertz and kilobits.
 type Quality = (bool, Option<u8>, Option<u32>, Option<u32>);
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -631,273 +683,4 @@ impl<'s> Folders<'s> {
 }
 
 #[cfg(test)]
-mod tests {
-
-    use std::time::Duration;
-
-    use super::*;
-    use crate::domain::{
-        AudioFormat, ContentHash, FileStat, Isrc, Provenance, Tags, state::TrackRow,
-    };
-
-    const POLICY: MatchPolicy = MatchPolicy {
-        auto: 97,
-        ask: 80,
-        duration_tolerance: Duration::from_secs(3),
-        veto_version: true,
-        veto_duration: true,
-    };
-
-    fn track(id: &str, title: &str, isrc: &str) -> Track {
-        Track {
-            id: id.into(),
-            title: title.to_owned(),
-            version: None,
-            artists: vec!["Larry Heard".to_owned()],
-            album: None,
-            isrc: Isrc::parse(isrc),
-            duration_s: Some(300),
-            explicit: None,
-            release_date: None,
-            media_tags: Vec::new(),
-            streamable: None,
-        }
-    }
-
-    fn file(path: &str, title: &str) -> AudioFile {
-        AudioFile {
-            path: path.into(),
-            stat: FileStat {
-                size: 1000,
-                inode: path.bytes().map(u64::from).sum(),
-                ..FileStat::default()
-            },
-            format: AudioFormat::Mp3,
-            tags: Tags {
-                title: Some(title.to_owned()),
-                artists: vec!["Larry Heard".to_owned()],
-                ..Tags::default()
-            },
-            duration_ms: Some(300_000),
-            bitrate_kbps: Some(320),
-            sample_rate_hz: Some(44_100),
-            bit_depth: None,
-            hash: None,
-            problem: None,
-        }
-    }
-
-    fn linked(state: &mut State, track: &Track, path: &str, hash: Option<ContentHash>) {
-        let row = TrackRow {
-            track: track.clone(),
-            file: Some(path.into()),
-            content: None,
-            home: None,
-            last_seen_in_tidal: None,
-        };
-        state.tracks.insert(track.id.clone(), row);
-        let row = FileRow {
-            path: path.into(),
-            role: FileRole::Track,
-            provenance: Provenance::Tidal,
-            track: Some(track.id.clone()),
-            playlist: None,
-            size: 1000,
-            hash,
-        };
-        state.files.insert(path.into(), row);
-    }
-
-    fn run(tracks: &[&Track], files: &[AudioFile], state: &State) -> Identities {
-        let found = identify(tracks, files, state, &BTreeMap::new(), &POLICY);
-        let mut backwards: Vec<AudioFile> = files.to_vec();
-        backwards.reverse();
-        let tracks: Vec<&Track> = tracks.iter().rev().copied().collect();
-        assert_eq!(
-            found,
-            identify(&tracks, &backwards, state, &BTreeMap::new(), &POLICY)
-        );
-        found
-    }
-
-    fn how(found: &Identities, id: &str) -> (How, String) {
-        let found = &found.matches[&TrackId::new(id)];
-        (found.how, found.path.as_str().to_owned())
-    }
-
-    #[test]
-    fn evidence_goes_from_link_to_likeness() {
-        let linked_track = track("1", "Missing You", "");
-        let by_id = track("2", "Can You Feel It", "");
-        let by_isrc = track("3", "Mystery of Love", "NLA321000001");
-        let alike = track("4", "The Sun Can't Compare", "");
-        let mut state = State::default();
-        linked(&mut state, &linked_track, "own name.mp3", None);
-        let mut tagged = file("a/renamed.mp3", "Can U Feel It");
-        tagged.tags.tidal_id = Some("2".into());
-        let mut coded = file("b/x.mp3", "Mystery Of Love");
-        coded.tags.isrc = Isrc::parse("NLA321000001");
-        let files = [
-            file("own name.mp3", "whatever it says"),
-            tagged,
-            coded,
-            file("c/y.mp3", "the sun cant compare"),
-        ];
-        let found = run(&[&linked_track, &by_id, &by_isrc, &alike], &files, &state);
-        assert_eq!(how(&found, "1"), (How::Link, "own name.mp3".to_owned()));
-        assert_eq!(how(&found, "2"), (How::TidalId, "a/renamed.mp3".to_owned()));
-        assert_eq!(how(&found, "3"), (How::Isrc, "b/x.mp3".to_owned()));
-        assert_eq!(how(&found, "4"), (How::Likeness, "c/y.mp3".to_owned()));
-        assert!(found.asks.is_empty() && found.duplicates.is_empty());
-    }
-
-    #[test]
-    fn a_moved_file_is_found_by_content_and_never_guessed() {
-        let wanted = track("1", "Missing You", "");
-        let hash = ContentHash::of(b"missing you");
-        let mut state = State::default();
-        linked(&mut state, &wanted, "old/a.mp3", Some(hash));
-        let mut moved = file("new/b.mp3", "no title of ours");
-        moved.hash = Some(hash);
-        let found = run(&[&wanted], &[moved.clone()], &state);
-        assert_eq!(how(&found, "1"), (How::Moved, "new/b.mp3".to_owned()));
-        let mut twin = file("other/c.mp3", "no title of ours");
-        twin.hash = Some(hash);
-        assert!(
-            run(&[&wanted], &[moved.clone(), twin], &state)
-                .matches
-                .is_empty()
-        );
-        let still = file("old/a.mp3", "Missing You");
-        assert_eq!(
-            how(&run(&[&wanted], &[moved, still], &state), "1").0,
-            How::Link
-        );
-    }
-
-    #[test]
-    fn a_linked_path_that_holds_another_song_now_is_no_link() {
-        let wanted = track("1", "Missing You", "");
-        let mut state = State::default();
-        linked(&mut state, &wanted, "a.mp3", None);
-        let mut replaced = file("a.mp3", "Something Else Entirely");
-        replaced.stat.size = 2000;
-        assert!(run(&[&wanted], &[replaced], &state).matches.is_empty());
-        let mut retagged = file("a.mp3", "Missing You");
-        retagged.stat.size = 2000;
-        assert_eq!(how(&run(&[&wanted], &[retagged], &state), "1").0, How::Link);
-    }
-
-    #[test]
-    fn a_truncated_or_unreadable_file_never_counts() {
-        let wanted = track("1", "Missing You", "");
-        let mut state = State::default();
-        linked(&mut state, &wanted, "a.mp3", None);
-        let mut short = file("a.mp3", "Missing You");
-        short.duration_ms = Some(150_000);
-        short.tags.tidal_id = Some("1".into());
-        let mut broken = file("b.mp3", "Missing You");
-        broken.duration_ms = None;
-        broken.problem = Some("not audio".to_owned());
-        let mut empty = file("c.mp3", "Missing You");
-        empty.stat.size = 0;
-        let found = run(&[&wanted], &[short, broken, empty], &state);
-        assert!(found.matches.is_empty() && found.asks.is_empty());
-    }
-
-    #[test]
-    fn decisions_come_before_any_score() {
-        let wanted = track("1", "Missing You", "");
-        let files = [
-            file("a.mp3", "Missing You"),
-            file("b.mp3", "Nothing Like It"),
-        ];
-        let decided = |path: Option<&str>| {
-            let decisions = BTreeMap::from([(wanted.id.clone(), path.map(MediaPath::from))]);
-            identify(&[&wanted], &files, &State::default(), &decisions, &POLICY)
-        };
-        assert_eq!(
-            how(&decided(Some("b.mp3")), "1"),
-            (How::Decision, "b.mp3".to_owned())
-        );
-        let none = decided(None);
-        assert!(none.matches.is_empty() && none.asks.is_empty());
-        assert_eq!(how(&decided(Some("gone.mp3")), "1").0, How::Likeness);
-    }
-
-    #[test]
-    fn of_several_files_ours_then_the_better_one_is_taken() {
-        let wanted = track("1", "Missing You", "");
-        let mut flac = file("z/long/path.flac", "Missing You");
-        flac.format = AudioFormat::Flac;
-        let files = [
-            file("a.mp3", "Missing You"),
-            flac,
-            file("ours.mp3", "Missing You"),
-        ];
-        let found = run(&[&wanted], &files, &State::default());
-        assert_eq!(how(&found, "1").1, "z/long/path.flac");
-        let others: Vec<MediaPath> = vec!["a.mp3".into(), "ours.mp3".into()];
-        assert_eq!(found.duplicates[&wanted.id], others);
-        let mut state = State::default();
-        linked(&mut state, &track("other", "Other", ""), "ours.mp3", None);
-        state.tracks.clear();
-        assert_eq!(how(&run(&[&wanted], &files, &state), "1").1, "ours.mp3");
-    }
-
-    #[test]
-    fn one_recording_under_two_ids_shares_a_file_and_two_recordings_do_not() {
-        let first = track("1", "Missing You", "NLA321000001");
-        let again = track("2", "Missing You", "NLA321000001");
-        let other = track("3", "Missing You", "NLA321000009");
-        let files = [file("a.mp3", "Missing You")];
-        let found = run(&[&first, &again], &files, &State::default());
-        assert_eq!(how(&found, "1").1, "a.mp3");
-        assert_eq!(how(&found, "2").1, "a.mp3");
-        let found = run(&[&first, &other], &files, &State::default());
-        assert!(found.matches.is_empty());
-        assert_eq!(found.asks.len(), 2);
-        let mut state = State::default();
-        linked(&mut state, &first, "a.mp3", None);
-        let found = run(&[&first, &again], &files, &state);
-        assert_eq!(how(&found, "2"), (How::Isrc, "a.mp3".to_owned()));
-    }
-
-    #[test]
-    fn a_doubtful_file_is_a_question_with_its_reasons() {
-        let wanted = track("1", "Missing You", "");
-        let mut longer = file("a.mp3", "Missing You");
-        longer.duration_ms = Some(305_000);
-        let found = run(&[&wanted], &[longer], &State::default());
-        let asked = &found.asks[&wanted.id];
-        assert_eq!(asked.len(), 1);
-        assert!(
-            asked[0]
-                .reasons
-                .iter()
-                .any(|reason| reason.contains("5.0 s")),
-            "{asked:?}"
-        );
-    }
-
-    #[test]
-    fn hard_links_and_our_own_copies_are_no_duplicates() {
-        let wanted = track("1", "Missing You", "");
-        let mut state = State::default();
-        linked(&mut state, &wanted, "a.mp3", None);
-        let original = file("a.mp3", "Missing You");
-        let mut link = file("b.mp3", "Missing You");
-        link.stat.inode = original.stat.inode;
-        let copy = file("c.mp3", "Missing You");
-        let mut row = state.files[&MediaPath::from("a.mp3")].clone();
-        row.role = FileRole::Copy;
-        row.path = "c.mp3".into();
-        state.files.insert("c.mp3".into(), row);
-        let found = run(&[&wanted], &[original, link, copy], &state);
-        assert_eq!(found.duplicates.get(&wanted.id), None);
-        assert_eq!(
-            found.matches.get(&wanted.id).unwrap().path.as_str(),
-            "a.mp3"
-        );
-    }
-}
+mod tests;

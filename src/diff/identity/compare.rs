@@ -71,6 +71,9 @@ pub(super) fn title_fit(pair: &Pair<'_>) -> TitleFit {
     if same_writing(title, other) {
         return TitleFit::Same;
     }
+    if translates(title, other) || translates(other, title) {
+        return TitleFit::Costs(7.0, "a translation on one side only".into());
+    }
     let best = likeness(&title.full, &other.full).max(if one_sided {
         likeness(&title.core, &other.core) - 0.07
     } else {
@@ -86,18 +89,26 @@ pub(super) fn title_fit(pair: &Pair<'_>) -> TitleFit {
     if is_cut(&title.full, &other.full) {
         return TitleFit::Costs(8.0, "title cut short".into());
     }
-    if scripts(&title.core) & scripts(&other.core) == 0
-        && scripts(&title.core) * scripts(&other.core) != 0
-    {
+    let (script, others) = (scripts(&title.core), scripts(&other.core));
+    if script & others == 0 && script != 0 && others != 0 {
         return by_sound(title, other);
     }
-    if scripts(&title.core) & scripts(&other.core) & LATIN == 0 {
+    if script & others & LATIN == 0 {
         // Simplified and traditional characters, kana and kanji.
         if let fit @ TitleFit::Costs(..) = by_sound(title, other) {
             return fit;
         }
     }
     TitleFit::Different
+}
+
+/// `Good Day (좋은 날)`: the other's name is a subtitle of the one, in another script than its core.
+fn translates(title: &Title, other: &Title) -> bool {
+    scripts(&title.core) & scripts(&other.core) == 0
+        && title
+            .extras
+            .iter()
+            .any(|extra| key(extra) == other.full_key)
 }
 
 fn by_sound(title: &Title, other: &Title) -> TitleFit {

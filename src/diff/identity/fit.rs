@@ -27,13 +27,14 @@ pub(super) struct Fit {
     pub clash: bool,
 }
 
-/// Fits one reading of a file to a track.
+/// Fits one reading of a file to a track. Unless it shall explain, it stops where nothing can become of it.
 pub(super) fn fit(
     reading: &Reading,
     local: &Local,
     wanted: &Wanted,
     length: &Span,
     policy: &MatchPolicy,
+    explain: bool,
 ) -> Fit {
     let mut fit = Fit {
         points: 100.0 - f64::from(reading.cost) - length.cost(),
@@ -50,7 +51,14 @@ pub(super) fn fit(
         clean: wanted.is_clean(),
     };
     fit.take_title(&pair);
+    let hopeless = |fit: &Fit| !explain && fit.points < f64::from(policy.ask);
+    if hopeless(&fit) {
+        return fit;
+    }
     fit.take_artists(&pair);
+    if hopeless(&fit) {
+        return fit;
+    }
     fit.take_guests(&pair);
     fit.take_version(&pair, length, policy);
     fit.take_albums(local, wanted, &pair);
@@ -236,6 +244,11 @@ fn album_kinds(album: &str, artists: &Artists) -> Kinds {
         kinds = kinds.with(Kinds::RERECORDED);
     }
     kinds
+}
+
+/// Whether an album's title says nothing of its tracks, at a glance.
+pub(super) fn says_nothing(album: Option<&str>) -> bool {
+    album.is_none_or(|album| !fold(album).split(' ').any(is_album_kind))
 }
 
 /// Words without which an album's title says nothing of its tracks.

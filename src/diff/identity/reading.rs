@@ -28,7 +28,12 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
             .collect();
     };
     let mut readings = from_tags(title, facts);
-    if adds_nothing(title, facts) {
+    let artists: Vec<String> = facts
+        .artists
+        .iter()
+        .map(|artist| fold(&repair(artist)))
+        .collect();
+    if adds_nothing(facts.file_name, &fold(&repair(title)), &artists) {
         return readings;
     }
     let named = from_name(facts.file_name);
@@ -66,24 +71,17 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
     readings
 }
 
-/// Whether the file's name has no word, numbers aside, that its tags do not have.
-fn adds_nothing(title: &str, facts: &LocalFacts<'_>) -> bool {
+/// Whether a file's name has no word that its folded title and artists do not have. A number at its
+/// beginning is the track's place in a list.
+pub(super) fn adds_nothing(file_name: &str, title: &str, artists: &[String]) -> bool {
     let said = |text: &str, word: &str| text.split(' ').any(|own| own == word);
-    let title = fold(&repair(title));
-    let artists: Vec<String> = facts
-        .artists
-        .iter()
-        .map(|artist| fold(&repair(artist)))
-        .collect();
-    let known = |word: &str| said(&title, word) || artists.iter().any(|artist| said(artist, word));
-    // Numbers may be the track's place in a list, or the part that the tags leave out.
-    let counted = |text: &str| text.bytes().any(|b| b.is_ascii_digit());
-    let name = fold(&name_text(facts.file_name));
-    let extra = name.split(' ').filter(|word| !known(word)).enumerate();
+    let known = |word: &str| said(title, word) || artists.iter().any(|artist| said(artist, word));
+    let name = fold(&name_text(file_name));
     !artists.is_empty()
-        && extra
-            .into_iter()
-            .all(|(at, word)| at == 0 && counted(word) && name.starts_with(word))
+        && name
+            .split(' ')
+            .enumerate()
+            .all(|(at, word)| (at == 0 && word.bytes().any(|b| b.is_ascii_digit())) || known(word))
 }
 
 fn from_tags(title: &str, facts: &LocalFacts<'_>) -> Vec<Reading> {
@@ -123,7 +121,7 @@ fn reading(artist: Option<&str>, title: &str, known: &Artists, cost: u8) -> Read
 }
 
 /// Artist and title as file names have them, in every order that the name allows.
-fn from_name(file_name: &str) -> Vec<(Option<String>, String)> {
+pub(super) fn from_name(file_name: &str) -> Vec<(Option<String>, String)> {
     let text = name_text(file_name);
     let mut text = text.as_str();
     if let Some(bare) = text.strip_suffix(|c: char| c.is_ascii_digit()) {
@@ -183,6 +181,9 @@ fn name_text(file_name: &str) -> String {
         _ => file_name,
     };
     let stem = repair(stem);
+    if !stem.contains(['_', '\t', '\u{a0}']) && !stem.contains("  ") {
+        return stem.trim().to_owned();
+    }
     let stem = if stem.contains(' ') {
         // An underscore beside blanks stands for a character that the file system forbids.
         stem.replace(" _ ", " / ").replace('_', " ")

@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::{
     fold::{fold, key, repair},
-    words::{self, Word},
+    labels::{self, Label},
+    words,
 };
 
 /// A title, taken apart.
@@ -238,7 +239,7 @@ impl Title {
             names.push((name.to_owned(), false));
         }
         if let Some(label) = label {
-            let mut version = words::version_of(label);
+            let mut version = labels::version_of(label);
             version.open |= version.kinds.has(Kinds::REMIX) && version.by.is_empty();
             self.join(&version);
         }
@@ -249,42 +250,42 @@ impl Title {
 
     fn take_dash(&mut self, text: &str, names: &mut Vec<(String, bool)>) {
         let folded = words::canonical(&fold(text));
-        match words::classify(&folded, false) {
-            Word::Name => names.push((folded, false)),
+        match labels::classify(&folded, false) {
+            Label::Name => names.push((folded, false)),
             other => self.take(other),
         }
     }
 
     fn take_label(&mut self, text: &str, square: bool, names: &mut Vec<(String, bool)>) {
         // `Radio Edit / 2011 Remaster`, `Intro - Clean`: several labels in one bracket, when each is one.
-        let parts: Vec<Word> = text
+        let parts: Vec<Label> = text
             .split(['/', ',', ';', '|', '–', '—'])
             .flat_map(|part| part.split(" - "))
             .map(|part| words::canonical(&fold(part)))
             .filter(|part| !part.is_empty())
-            .map(|part| words::classify(&part, square))
+            .map(|part| labels::classify(&part, square))
             .collect();
         if parts.len() > 1
             && parts
                 .iter()
-                .all(|part| matches!(part, Word::Noise | Word::Version(_)))
+                .all(|part| matches!(part, Label::Noise | Label::Version(_)))
         {
             parts.into_iter().for_each(|part| self.take(part));
             return;
         }
         let folded = words::canonical(&fold(text));
-        match words::classify(&folded, square) {
-            Word::Name if folded.is_empty() => {}
-            Word::Name => names.push((folded, true)),
+        match labels::classify(&folded, square) {
+            Label::Name if folded.is_empty() => {}
+            Label::Name => names.push((folded, true)),
             other => self.take(other),
         }
     }
 
-    fn take(&mut self, word: Word) {
-        match word {
-            Word::Noise | Word::Name => {}
-            Word::Feat(feats) => self.take_feats(&feats),
-            Word::Version(version) => self.join(&version),
+    fn take(&mut self, label: Label) {
+        match label {
+            Label::Noise | Label::Name => {}
+            Label::Feat(feats) => self.take_feats(&feats),
+            Label::Version(version) => self.join(&version),
         }
     }
 

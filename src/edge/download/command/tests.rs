@@ -300,10 +300,10 @@ fn placeholders_are_filled_once_and_names_are_harmless() {
     let mut hostile = track(None);
     hostile.artists = vec!["--exec=rm {dir}".to_owned()];
     hostile.title = "../a/b\n$(id) {url}".to_owned();
-    let fill = Fill::new(&hostile, Path::new("/work dir/x"));
+    let fill = Fill::new(&hostile, Path::new("/some dir/x"));
     assert_eq!(
         fill.argument("-o{dir}/{name}.{x}{"),
-        *"-o/work dir/x/exec=rm {dir} - .._a_b_$(id) {url}.{x}{"
+        *"-o/some dir/x/exec=rm {dir} - .._a_b_$(id) {url}.{x}{"
     );
     assert!(fill.is_safe());
     hostile.id = TrackId::new("--help");
