@@ -46,6 +46,9 @@ use crate::{
     policy::{Policy, RekordboxDatabase},
 };
 
+/// How often everything is read again, although nothing seems to have changed.
+const FULL_READING_EVERY: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
+
 /// The worlds of one policy, open.
 pub struct Engine {
     pub policy: Policy,
@@ -169,24 +172,31 @@ impl Engine {
         if let Some(path) = &self.policy.tidal.snapshot {
             return Ok(TidalSource::File(SnapshotFile { path: path.clone() }));
         }
-        let service = self.service(self.policy.tidal.favorites).await?;
+        let service = self.service(self.policy.tidal.favorites, ui).await?;
         ui.status("Reading TIDAL …");
         Ok(TidalSource::Service(Box::new(service)))
     }
 
-    /// The TIDAL service of the policy's account.
+    /// The TIDAL service of the policy's account. Playlists that have not changed since the last good
+    /// reading are taken from it, unless that is long ago: what TIDAL no longer streams shows only in a
+    /// full reading.
     ///
     /// # Errors
     /// When nobody is logged in.
-    pub async fn service(&self, favorites: bool) -> Result<TidalService, CliError> {
+    pub async fn service(&self, favorites: bool, ui: &Ui) -> Result<TidalService, CliError> {
         let settings = self.tidal_settings()?;
-        let options = ReadOptions {
+        let options = |previous| ReadOptions {
             favorites,
             country: self.policy.tidal.country.clone(),
-            previous: self.last_reading().await?,
-            ..ReadOptions::default()
+            previous,
+            on_progress: ui.reporter("Reading TIDAL"),
         };
-        Ok(TidalService::open(&settings, options)?)
+        let service = TidalService::open(&settings, options(None))?;
+        if service.full_reading_is_due(Timestamp::now(), FULL_READING_EVERY) {
+            return Ok(service);
+        }
+        let previous = self.last_reading().await?;
+        Ok(TidalService::open(&settings, options(previous))?)
     }
 
     /// How to reach TIDAL.
@@ -279,8 +289,13 @@ impl Engine {
             let state = &observation.state;
             let desired = desire(&self.policy, reading, state, library, &shield);
             let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
-            let identities =
-                identity::identify(&tracks, &library.files, state, &decisions, &self.policy.matching);
+            let identities = identity::identify(
+                &tracks,
+                &library.files,
+                state,
+                &decisions,
+                &self.policy.matching,
+            );
             let planned = plan(&PlanInput {
                 policy: &self.policy,
                 observation: &observation,

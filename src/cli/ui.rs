@@ -300,10 +300,22 @@ impl Ui {
         *lock(&self.bar) = Some(bar);
     }
 
-    /// One step is done, and this one is next.
+    /// Draws a long reading on a terminal, for whoever reports how far it is.
+    pub fn reporter<T: Display>(
+        &self,
+        what: &'static str,
+    ) -> Option<Box<dyn Fn(&T) + Send + Sync>> {
+        self.begin_spinner(what);
+        let bar = lock(&self.bar).clone()?;
+        Some(Box::new(move |progress| {
+            bar.set_message(format!("{what}: {progress}"))
+        }))
+    }
+
+    /// So many steps are done, and this one is next.
     pub fn step(&self, done: u64, next: &str) {
         if let Some(bar) = &*lock(&self.bar) {
-            bar.inc(done);
+            bar.set_position(done);
             bar.set_message(next.to_owned());
         }
     }

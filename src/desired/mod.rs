@@ -12,9 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     domain::{
         Library, LinkForm, MediaPath, Playlist, PlaylistId, State, TagName, TidalReading, Track,
-        TrackId,
-        state::PlaylistRow,
-        text::fold_name,
+        TrackId, state::PlaylistRow, text::fold_name,
     },
     policy::{Order, Place, Policy, SyncMode},
 };

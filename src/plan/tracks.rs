@@ -70,7 +70,10 @@ pub(super) fn subject(track: &Track) -> Subject {
 
 fn plan_file(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut TrackPlan) {
     let identities = draft.input.identities;
-    let found = identities.matches.get(id).filter(|found| !moved_from_the_unread(draft, id, found));
+    let found = identities
+        .matches
+        .get(id)
+        .filter(|found| !moved_from_the_unread(draft, id, found));
     if let Some(found) = found {
         if let Some(file) = draft.index.file(&found.path) {
             planned.file = FilePlan::At(file.path.clone());
@@ -88,7 +91,11 @@ fn plan_file(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: 
 /// may well be there still.
 fn moved_from_the_unread(draft: &Draft<'_>, id: &TrackId, found: &Match) -> bool {
     let observation = draft.input.observation;
-    let known = observation.state.tracks.get(id).and_then(|row| row.file.as_ref());
+    let known = observation
+        .state
+        .tracks
+        .get(id)
+        .and_then(|row| row.file.as_ref());
     let unread = &observation.library.value.unreadable;
     found.how == How::Moved
         && known.is_some_and(|path| unread.iter().any(|folder| is_below(path, folder)))

@@ -59,7 +59,7 @@ async fn tidal(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Result<Exit
         Ok(_) => {
             let mut engine = Engine::open(settings, ui).await?;
             let favorites = args.favorites || engine.policy.tidal.favorites;
-            let source = TidalSource::Service(Box::new(engine.service(favorites).await?));
+            let source = TidalSource::Service(Box::new(engine.service(favorites, ui).await?));
             let observed = source.read().await?;
             engine.keep_reading(&observed.value).await?;
             observed
@@ -68,6 +68,7 @@ async fn tidal(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Result<Exit
             let db = settings.db_path(None)?;
             let options = ReadOptions {
                 favorites: args.favorites,
+                on_progress: ui.reporter("Reading TIDAL"),
                 ..ReadOptions::default()
             };
             TidalService::open(&tidal_settings(settings, &db, None)?, options)?
