@@ -165,12 +165,7 @@ pub async fn run(
     agree(ui, consent, occasion, &plan.digest, weight)?;
     refuse_moment(&engine, &plan)?;
     engine.back_up().await?;
-    let settings = apply::Settings {
-        parallel: engine.policy.download.parallel,
-        who: engine.who(),
-        stop: Some(interrupt.flag()),
-        ..apply::Settings::default()
-    };
+    let settings = settings_of(&engine, interrupt);
     let mut worlds = worlds(engine);
     let working = interrupt.working();
     let total = left_in(&plan).count();
@@ -216,12 +211,7 @@ async fn resume(
         Weight::Additive,
     )?;
     engine.back_up().await?;
-    let settings = apply::Settings {
-        parallel: engine.policy.download.parallel,
-        who: engine.who(),
-        stop: Some(interrupt.flag()),
-        ..apply::Settings::default()
-    };
+    let settings = settings_of(&engine, interrupt);
     let mut worlds = worlds(engine);
     let working = interrupt.working();
     let total = usize::try_from(left).unwrap_or(0);
@@ -242,6 +232,16 @@ async fn resume(
     exit
 }
 
+/// How a run of this engine is done.
+fn settings_of(engine: &Engine, interrupt: &Interrupt) -> apply::Settings {
+    apply::Settings {
+        parallel: engine.policy.download.parallel,
+        who: engine.who(),
+        stop: Some(interrupt.flag()),
+        ..apply::Settings::default()
+    }
+}
+
 /// Settles what an interrupted run left open and closes it, so that it can be undone.
 ///
 /// # Errors
@@ -251,11 +251,7 @@ pub async fn close_unfinished(
     interrupt: &Interrupt,
     id: ApplyId,
 ) -> Result<Engine, CliError> {
-    let settings = apply::Settings {
-        who: engine.who(),
-        stop: Some(interrupt.flag()),
-        ..apply::Settings::default()
-    };
+    let settings = settings_of(&engine, interrupt);
     let downloader = engine.downloader();
     let Engine {
         policy,
