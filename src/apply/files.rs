@@ -61,12 +61,20 @@ where
             }
             let begun: Vec<usize> = intents.iter().map(|(seq, _)| *seq).collect();
             self.intend(intents).await?;
-            for seq in begun {
+            self.local.defer_sync();
+            for seq in begun.iter().copied() {
                 match self.place_one(seq) {
                     Ok(Some(effected)) => ended.push((seq, Ok(effected))),
                     Ok(None) => {}
                     Err(failure) => ended.push((seq, Err(failure))),
                 }
+            }
+            if let Err(error) = self.local.sync() {
+                // A second name that may not last is none to rely on.
+                let placed = begun.iter().copied().filter(|seq| self.is_place(*seq));
+                let known: BTreeSet<usize> = ended.iter().map(|(seq, _)| *seq).collect();
+                let lost = placed.filter(|seq| !known.contains(seq));
+                ended.extend(lost.map(|seq| (seq, Err(failed(&error)))));
             }
             self.settle(ended).await?;
         }
@@ -172,11 +180,13 @@ where
     }
 
     pub(super) fn running_places(&self) -> Vec<usize> {
-        let is_place = |seq: &usize| {
-            self.status[*seq] == OperationStatus::Running
-                && matches!(self.actions[*seq].effect, Effect::FilePlace { .. })
-        };
-        (0..self.actions.len()).filter(is_place).collect()
+        let running = |seq: &usize| self.status[*seq] == OperationStatus::Running;
+        let seqs = (0..self.actions.len()).filter(running);
+        seqs.filter(|seq| self.is_place(*seq)).collect()
+    }
+
+    fn is_place(&self, seq: usize) -> bool {
+        matches!(self.actions[seq].effect, Effect::FilePlace { .. })
     }
 
     /// Takes the old names away where Rekordbox knows the new ones, and the new ones where it does
@@ -185,9 +195,14 @@ where
         for batch in self.running_places().chunks(BATCH) {
             self.check_stop()?;
             let mut ended = Vec::new();
+            self.local.defer_sync();
             for seq in batch.iter().copied() {
                 let verdict = self.verdict(seq);
                 ended.push((seq, self.end_place(seq, verdict)));
+            }
+            if let Err(error) = self.local.sync() {
+                // An old name that comes back after a loss of power is one name too many, no harm.
+                tracing::warn!(%error, "could not sync the folders of old names");
             }
             self.settle(ended).await?;
         }

@@ -61,8 +61,6 @@ pub struct Worlds<L, R, D, S> {
 pub struct Settings {
     /// How many downloads and conversions at once.
     pub parallel: usize,
-    /// How often a download is tried that fails in a way that may pass.
-    pub attempts: u32,
     /// Who runs it, for the history.
     pub who: String,
     /// Set from outside to stop after the running step; the journal can be resumed.
@@ -73,7 +71,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             parallel: 2,
-            attempts: 2,
             who: String::new(),
             stop: None,
         }

@@ -3,7 +3,7 @@
 use tidal_cleanup::{
     domain::{
         ActionId, AudioFormat, Collection, ContentHash, ContentId, MediaPath, NodeId, NodeKind,
-        PlaylistId, State, Track, TrackId,
+        PlaylistId, Provenance, State, Track, TrackId,
         state::{FileRole, FileRow, ObjectKey},
     },
     edge::local::LocalReader,
@@ -428,6 +428,18 @@ impl<'a, L: LocalReader> Desk<'a, L> {
         };
         let effect = Effect::StateRecord { after };
         self.push(effect, Class::Additive, id, Vec::new(), needs)
+    }
+
+    pub(crate) fn adopt(&mut self, id: &str, path: &MediaPath, content: &ContentId) -> ActionId {
+        let after = Adoption {
+            track: id.into(),
+            path: path.clone(),
+            provenance: Provenance::Adopted,
+            content: Some(content.clone()),
+            home: None,
+        };
+        let effect = Effect::StateAdopt { after };
+        self.push(effect, Class::Additive, id, Vec::new(), &[])
     }
 
     pub(crate) fn forget(&mut self, id: &str) -> ActionId {
