@@ -46,11 +46,11 @@ where
     pub(super) async fn place(&mut self) -> Result<()> {
         let running = self.running_places();
         let pending = self.pending(Phase::Place);
-        for batch in pending.chunks(BATCH) {
+        for batch in self.apart(&pending) {
             self.check_stop()?;
             let (mut intents, mut ended) = (Vec::new(), Vec::new());
             let mut together = BTreeSet::new();
-            for seq in batch.iter().copied() {
+            for seq in batch {
                 match self.place_intent(seq, &together) {
                     Ok(image) => {
                         together.insert(seq);
@@ -86,6 +86,22 @@ where
             }
         }
         self.settle(ended).await
+    }
+
+    /// Batches in which no action waits for another of the same batch: an intent says what stands
+    /// there, so what it waits for must have happened.
+    fn apart(&self, pending: &[usize]) -> Vec<Vec<usize>> {
+        let mut batches: Vec<Vec<usize>> = Vec::new();
+        for seq in pending.iter().copied() {
+            let fits = |batch: &&mut Vec<usize>| {
+                batch.len() < BATCH && !self.depends_on[seq].iter().any(|need| batch.contains(need))
+            };
+            match batches.last_mut().filter(fits) {
+                Some(batch) => batch.push(seq),
+                None => batches.push(vec![seq]),
+            }
+        }
+        batches
     }
 
     fn place_intent(&self, seq: usize, together: &BTreeSet<usize>) -> Attempt<PreImage> {
@@ -457,7 +473,7 @@ where
                 return self.made(path, sha256);
             }
             Some(was) => {
-                let trash_path = self.to_trash(&was, "replaced by a newer one")?;
+                let trash_path = self.move_to_trash(&was, "replaced by a newer one")?;
                 Some((was, trash_path))
             }
             None => None,
@@ -543,11 +559,11 @@ where
             return Err(Failure::Failed(format!("{} changed", was.path)));
         }
         let reason = self.actions[seq].why.rule.clone();
-        let trash_path = self.to_trash(&was, &reason)?;
+        let trash_path = self.move_to_trash(&was, &reason)?;
         Ok(Effected::of(Outcome::Trashed { was, trash_path }))
     }
 
-    fn to_trash(&mut self, was: &Replaced, reason: &str) -> Attempt<MediaPath> {
+    fn move_to_trash(&mut self, was: &Replaced, reason: &str) -> Attempt<MediaPath> {
         match self.local.trash(&was.path, self.apply, reason) {
             Ok(trash_path) => Ok(trash_path),
             // It may be there all the same.

@@ -85,7 +85,7 @@ pub(super) struct Run<'a, L, R, D, S> {
     pub(super) plan: &'a Plan,
     pub(super) actions: Vec<&'a Action>,
     pub(super) phases: Vec<Phase>,
-    depends_on: Vec<Vec<usize>>,
+    pub(super) depends_on: Vec<Vec<usize>>,
     pub(super) followers: Vec<Vec<usize>>,
     pub(super) status: Vec<OperationStatus>,
     pub(super) pre: BTreeMap<usize, PreImage>,

@@ -179,7 +179,7 @@ fn half_placed(pre: &PreImage, facts: &UndoFacts) -> Option<PostImage> {
         return None;
     };
     let (size, mtime) = (stat.size, stat.mtime);
-    let there = |path| is_file(facts, path, size, mtime);
+    let there = |path| is_file(&facts.files, path, size, mtime);
     (there(from) && there(to)).then(|| PostImage {
         outcome: Outcome::Placed {
             from: from.clone(),
@@ -191,8 +191,13 @@ fn half_placed(pre: &PreImage, facts: &UndoFacts) -> Option<PostImage> {
     })
 }
 
-fn is_file(facts: &UndoFacts, path: &MediaPath, size: u64, mtime: (i64, u32)) -> bool {
-    let found = facts.files.get(path);
+fn is_file(
+    files: &BTreeMap<MediaPath, FileImage>,
+    path: &MediaPath,
+    size: u64,
+    mtime: (i64, u32),
+) -> bool {
+    let found = files.get(path);
     found.is_some_and(|file| file.size == size && file.mtime == mtime)
 }
 
@@ -203,15 +208,23 @@ fn connect(steps: &mut [Step<'_>]) {
         .map(|(at, step)| (step.operation.action_id.clone(), at))
         .collect();
     for later in 0..steps.len() {
-        // A playlist file waits for its tracks, but nothing of theirs hangs on it.
-        let action = steps[later]
-            .action
-            .filter(|action| !is_playlist_file(&action.effect));
-        let needs = action.map(|action| action.depends_on.clone());
+        let needs = steps[later].action.map(|action| action.depends_on.clone());
         for need in needs.unwrap_or_default() {
             let Some(earlier) = at.get(&need).copied() else {
                 continue;
             };
+            // A playlist file waits for its tracks, but nothing of theirs hangs on it; its own move
+            // does.
+            let playlist_file = steps[later]
+                .action
+                .and_then(|action| playlist_file(&action.effect));
+            let own_move = matches!(
+                &steps[earlier].post.outcome,
+                Outcome::Placed { to, .. } if Some(to) == playlist_file
+            );
+            if playlist_file.is_some() && !own_move {
+                continue;
+            }
             let placed = matches!(steps[earlier].post.outcome, Outcome::Placed { .. });
             let rows = matches!(steps[later].post.outcome, Outcome::Rows);
             if placed && rows {
@@ -224,15 +237,32 @@ fn connect(steps: &mut [Step<'_>]) {
     }
 }
 
-fn is_playlist_file(effect: &Effect) -> bool {
-    matches!(effect, Effect::FileLink { after, .. } if after.form == LinkForm::M3u8)
+/// The playlist file that it writes.
+fn playlist_file(effect: &Effect) -> Option<&MediaPath> {
+    match effect {
+        Effect::FileLink { after, .. } if after.form == LinkForm::M3u8 => Some(&after.path),
+        _ => None,
+    }
 }
 
 /// Marks the steps that cannot be taken back, until nothing more follows from them.
 fn find_obstacles(steps: &mut [Step<'_>], facts: &UndoFacts) {
     let built_on = BuiltOn::new(steps, facts);
+    // The steps are taken back one after the other, so each is held to the files that those before
+    // it will have put back: a playlist file that was moved and then rewritten is moved back after
+    // its old text is.
+    let mut files = facts.files.clone();
     for step in &mut *steps {
-        step.obstacle = own_obstacle(step, facts).or_else(|| built_on.obstacle(step));
+        step.obstacle =
+            own_obstacle(step, &files, &facts.changed_rows).or_else(|| built_on.obstacle(step));
+        if step.obstacle.is_none()
+            && let Outcome::File(Made { file, replaced }) = &step.post.outcome
+        {
+            match replaced {
+                Some((was, _)) => drop(files.insert(was.path.clone(), was.image())),
+                None => drop(files.remove(&file.path)),
+            }
+        }
     }
     loop {
         let mut found = Vec::new();
@@ -272,10 +302,14 @@ fn find_obstacles(steps: &mut [Step<'_>], facts: &UndoFacts) {
     }
 }
 
-fn own_obstacle(step: &Step<'_>, facts: &UndoFacts) -> Option<String> {
+fn own_obstacle(
+    step: &Step<'_>,
+    files: &BTreeMap<MediaPath, FileImage>,
+    changed_rows: &BTreeSet<RowKey>,
+) -> Option<String> {
     let changed = |path: &MediaPath| Some(format!("{path} changed since"));
     match &step.post.outcome {
-        Outcome::File(Made { file, .. }) => match facts.files.get(&file.path) {
+        Outcome::File(Made { file, .. }) => match files.get(&file.path) {
             Some(now) if now != file => changed(&file.path),
             _ => None,
         },
@@ -284,23 +318,23 @@ fn own_obstacle(step: &Step<'_>, facts: &UndoFacts) -> Option<String> {
             to,
             size,
             mtime,
-        } => match facts.files.get(to) {
-            Some(_) if is_file(facts, to, *size, *mtime) => {
-                let taken = facts.files.contains_key(from);
-                let other = taken && !is_file(facts, from, *size, *mtime);
+        } => match files.get(to) {
+            Some(_) if is_file(files, to, *size, *mtime) => {
+                let taken = files.contains_key(from);
+                let other = taken && !is_file(files, from, *size, *mtime);
                 other.then(|| format!("something else is at {from} now"))
             }
             Some(_) => changed(to),
             None => Some(format!("{to} is gone")),
         },
-        Outcome::Trashed { was, trash_path } => match facts.files.get(trash_path) {
+        Outcome::Trashed { was, trash_path } => match files.get(trash_path) {
             Some(now) if now.sha256 == was.sha256 => None,
             Some(_) => changed(trash_path),
             None => Some(format!("{} is no longer in the trash", was.path)),
         },
         Outcome::Rows => step
             .row_keys()
-            .any(|key| facts.changed_rows.contains(&key))
+            .any(|key| changed_rows.contains(&key))
             .then(|| "it was changed in Rekordbox since".to_owned()),
         Outcome::Waiting { .. } | Outcome::Nothing => None,
     }
