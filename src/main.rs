@@ -1,1 +1,13 @@
-fn main() {}
+//! The program: a runtime, the command line, an exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let Ok(runtime) = tokio::runtime::Runtime::new() else {
+        return ExitCode::FAILURE;
+    };
+    let exit = runtime.block_on(tidal_cleanup::cli::run(std::env::args_os()));
+    // A blocked thread (a hanging network volume) must not keep the program from ending.
+    runtime.shutdown_background();
+    exit.into()
+}

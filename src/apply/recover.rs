@@ -50,6 +50,7 @@ where
             Phase::Fetch,
             Phase::Convert,
             Phase::MakeRoom,
+            Phase::Adopt,
             Phase::Place,
             Phase::Link,
             Phase::Trash,

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Collection, ContentId, MediaPath, MyTagId, NodeId, NodeKind, PlaylistId, TrackId,
-        state::ObjectKey,
+        Collection, CollectionPlaylist, ContentId, MediaPath, MyTagId, NodeId, NodeKind,
+        PlaylistId, TrackId, state::ObjectKey,
     },
     edge::{
         download::Downloader,
@@ -24,8 +24,8 @@ use crate::{
         store::{OperationStatus, StateStore},
     },
     plan::document::{
-        Action, Class, ContentFields, Effect, NewContent, NewNode, Precondition, Reversal, TagName,
-        TagSet,
+        Action, Class, ContentFields, Effect, Entries, NewContent, NewNode, Precondition, Reversal,
+        TagName, TagSet,
     },
     record::{
         Intent, Outcome, PreImage, image,
@@ -256,7 +256,7 @@ where
                     let parent = self.known_folder(&after.folder, collection);
                     collection.nodes.insert(
                         id.clone(),
-                        crate::domain::CollectionPlaylist {
+                        CollectionPlaylist {
                             id: id.clone(),
                             name: after.name.clone(),
                             parent,
@@ -340,7 +340,7 @@ where
             Effect::NodeRemove { before } => Ok(Edit::RemoveNode {
                 id: before.id.clone(),
             }),
-            Effect::EntriesSet { after, .. } => self.set_entries(&after.playlist, step),
+            Effect::EntriesSet { after, .. } => self.set_entries(after, step, collection),
             Effect::MyTagCreate { after } => Ok(Edit::CreateTag {
                 group: after.group.clone(),
                 name: after.tag.clone(),
@@ -470,8 +470,8 @@ where
         parent
     }
 
-    fn set_entries(&self, playlist: &PlaylistId, step: &Step) -> Attempt<Edit> {
-        let planned = self.plan.body.playlists.get(playlist);
+    fn set_entries(&self, after: &Entries, step: &Step, collection: &Collection) -> Attempt<Edit> {
+        let planned = self.plan.body.playlists.get(&after.playlist);
         let planned = planned
             .ok_or_else(|| Failure::Failed("the plan does not describe the playlist".to_owned()))?;
         let content = |track: &TrackId| -> Option<ContentRef> {
@@ -481,10 +481,16 @@ where
             let row = self.state.tracks.get(track)?;
             Some(ContentRef::Id(row.content.clone()?))
         };
-        Ok(Edit::SetEntries {
-            node: self.list(playlist, step)?,
-            contents: planned.entries.iter().filter_map(content).collect(),
-        })
+        let node = self.list(&after.playlist, step)?;
+        let mut contents: Vec<ContentRef> = planned.entries.iter().filter_map(content).collect();
+        if after.order_is_the_djs
+            && let NodeRef::Id(id) = &node
+            && let Some(list) = collection.nodes.get(id)
+        {
+            contents = in_the_djs_order(list, contents);
+        }
+        contents.extend(after.keep.iter().cloned().map(ContentRef::Id));
+        Ok(Edit::SetEntries { node, contents })
     }
 
     fn list(&self, playlist: &PlaylistId, step: &Step) -> Attempt<NodeRef> {
@@ -627,6 +633,19 @@ impl Step {
             _ => {}
         }
     }
+}
+
+/// `wanted`, those that are in the list already in the list's order, new ones behind them.
+fn in_the_djs_order(list: &CollectionPlaylist, mut wanted: Vec<ContentRef>) -> Vec<ContentRef> {
+    let mut ordered = Vec::with_capacity(wanted.len());
+    for entry in &list.entries {
+        let same = |content: &ContentRef| *content == ContentRef::Id(entry.content.clone());
+        if let Some(at) = wanted.iter().position(same) {
+            ordered.push(wanted.remove(at));
+        }
+    }
+    ordered.extend(wanted);
+    ordered
 }
 
 /// Whether the error is about the rows of a step and not about the database as a whole.

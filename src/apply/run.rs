@@ -41,6 +41,8 @@ pub(super) enum Phase {
     Convert,
     /// Something of ours goes to the trash because another action needs its place.
     MakeRoom,
+    /// Which file is which track: what follows names files by their tracks.
+    Adopt,
     Place,
     Rekordbox,
     Link,
@@ -260,12 +262,13 @@ where
         self.deliver(Phase::Fetch).await?;
         self.deliver(Phase::Convert).await?;
         self.trash(Phase::MakeRoom).await?;
+        self.record(Phase::Adopt).await?;
         self.place().await?;
         self.write_rekordbox().await?;
         self.drop_old_names().await?;
         self.link().await?;
         self.trash(Phase::Trash).await?;
-        self.record().await?;
+        self.record(Phase::State).await?;
         self.remove_left_folders();
         if self.plan.body.mode == Mode::Undo {
             let folders: Vec<MediaPath> = self.made_folders.iter().cloned().collect();
@@ -553,8 +556,8 @@ where
     }
 
     /// Rows of the state that stand for themselves.
-    async fn record(&mut self) -> Result<()> {
-        let pending = self.pending(Phase::State);
+    async fn record(&mut self, phase: Phase) -> Result<()> {
+        let pending = self.pending(phase);
         for batch in pending.chunks(BATCH) {
             self.check_stop()?;
             let mut ended = Vec::new();
@@ -680,10 +683,10 @@ fn phases(plan: &Plan, actions: &[&Action]) -> Vec<Phase> {
         | Effect::MyTagCreate { .. }
         | Effect::MyTagSet { .. }
         | Effect::RowsRestore { .. } => Phase::Rekordbox,
-        Effect::StateAdopt { .. }
-        | Effect::StateRecord { .. }
-        | Effect::StateForget { .. }
-        | Effect::StateRestore { .. } => Phase::State,
+        Effect::StateAdopt { .. } => Phase::Adopt,
+        Effect::StateRecord { .. } | Effect::StateForget { .. } | Effect::StateRestore { .. } => {
+            Phase::State
+        }
     };
     actions.iter().map(phase).collect()
 }

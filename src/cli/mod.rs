@@ -1,1 +1,129 @@
-//! The face: commands, views, prompts, errors, exit codes.
+//! The face: the command line, what a person sees, and what they are asked.
+
+pub mod args;
+pub mod settings;
+pub mod select;
+pub mod consent;
+pub mod plan;
+pub mod init;
+pub mod demo;
+pub mod engine;
+pub mod command;
+pub mod ui;
+pub mod interrupt;
+pub mod view;
+pub mod error;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use args::{Cli, Command, CompletionsArgs, TidalCommand};
+use error::{CliError, Exit};
+use interrupt::Interrupt;
+use settings::{Settings, Surroundings};
+use ui::Ui;
+
+/// Runs the program with these words (the first is its name) and says how to exit.
+pub async fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
+    let interrupt = Interrupt::default();
+    match Surroundings::of_process() {
+        Ok(around) => {
+            let teller = Ui::of_process(&Settings::bare(around.clone()));
+            interrupt.watch(move |text| teller.status(text));
+            invoke(words.into_iter().collect(), around, &interrupt).await
+        }
+        Err(error) => {
+            Ui::of_process(&Settings::bare(Surroundings::nowhere())).error(&error);
+            error.exit()
+        }
+    }
+}
+
+/// One command line in these surroundings: what `main` does, and what the demonstration does for
+/// each of its steps.
+pub async fn invoke(words: Vec<OsString>, around: Surroundings, interrupt: &Interrupt) -> Exit {
+    let cli = match Cli::try_parse_from(&words) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, around),
+    };
+    let settings = match Settings::resolve(&cli.global, around.clone()) {
+        Ok(settings) => settings,
+        Err(error) => {
+            Ui::of_process(&Settings::bare(around)).error(&error);
+            return error.exit();
+        }
+    };
+    let ui = Ui::of_process(&settings);
+    // Between two commands of the demonstration nothing runs that could be finished first.
+    if interrupt.is_requested() {
+        return Exit::Interrupted;
+    }
+    match dispatch(cli.command, &settings, &ui, interrupt).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            ui.error(&error);
+            error.exit()
+        }
+    }
+}
+
+/// Help and version are answers; everything else that clap says is a usage error.
+fn usage(error: &clap::Error, around: Surroundings) -> Exit {
+    let ui = Ui::of_process(&Settings::bare(around));
+    let rendered = error.render();
+    if error.use_stderr() {
+        ui.raw_error(&rendered.to_string());
+        return Exit::Usage;
+    }
+    match ui.answer(rendered) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            ui.error(&error);
+            error.exit()
+        }
+    }
+}
+
+async fn dispatch(
+    command: Command,
+    settings: &Settings,
+    ui: &Ui,
+    interrupt: &Interrupt,
+) -> Result<Exit, CliError> {
+    match command {
+        Command::Init(args) => command::init::init(settings, ui, &args).await,
+        Command::Plan(args) => command::plan::plan(settings, ui, &args).await,
+        Command::Show(args) => command::plan::show(settings, ui, &args).await,
+        Command::Apply(args) => command::apply::apply(settings, ui, interrupt, &args).await,
+        Command::Undo(args) => command::undo::undo(settings, ui, interrupt, &args).await,
+        Command::History(args) => command::look::history(settings, ui, &args).await,
+        Command::Status => command::look::status(settings, ui).await,
+        Command::Download(args) => command::apply::download(settings, ui, interrupt, &args).await,
+        Command::Snapshot(args) => command::snapshot::snapshot(settings, ui, &args).await,
+        Command::Policy(what) => command::policy::policy(settings, ui, &what),
+        Command::Db(what) => command::db::db(settings, ui, interrupt, &what).await,
+        Command::Login(args) => command::account::log_in(settings, ui, &args).await,
+        Command::Logout => command::account::log_out(settings, ui),
+        Command::Whoami => command::account::who_am_i(settings, ui).await,
+        Command::Tidal(TidalCommand::Lists) => command::snapshot::lists(settings, ui).await,
+        Command::Trash(what) => command::look::trash_command(settings, ui, &what),
+        Command::Completions(args) => completions(ui, &args),
+        Command::Demo(args) => {
+            let collection = command::demo::collection;
+            Box::pin(demo::run(ui, settings, interrupt, &args, collection)).await
+        }
+    }
+}
+
+fn completions(ui: &Ui, args: &CompletionsArgs) -> Result<Exit, CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(
+        args.shell,
+        &mut Cli::command(),
+        "tidal-cleanup",
+        &mut script,
+    );
+    ui.answer(String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
+}

@@ -1,4 +1,539 @@
 //! What should be: the policy applied to TIDAL's playlists.
+//!
+//! A value in, a value out. Names that a track or playlist already has are kept (they come from the
+//! state), and names that files of the user's occupy are avoided (they come from the scan), so that the
+//! goal is reachable and the same from run to run.
 
 pub mod language;
 pub mod naming;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    domain::{
+        Library, LinkForm, MediaPath, Playlist, PlaylistId, State, TagName, TidalReading, Track,
+        TrackId,
+        state::{FileRole, PlaylistRow},
+        text::fold_name,
+    },
+    policy::{Order, Place, Policy, SyncMode},
+};
+
+/// The goal: every managed playlist and every track in it.
+#[derive(Clone, Debug, Default)]
+pub struct DesiredState {
+    /// The managed playlists.
+    pub playlists: BTreeMap<PlaylistId, DesiredPlaylist>,
+    /// The tracks of managed playlists.
+    pub tracks: BTreeMap<TrackId, DesiredTrack>,
+    /// Every track that any playlist of TIDAL has, managed or not: none of them is an orphan.
+    pub in_tidal: BTreeSet<TrackId>,
+    /// Playlists that TIDAL has and the policy does not manage.
+    pub unmanaged: BTreeSet<PlaylistId>,
+    /// Tags that managed playlists call for: all that may have to be made.
+    pub tags: BTreeSet<TagName>,
+    /// Smart playlists over tags.
+    pub smart: Vec<language::SmartList>,
+}
+
+/// A managed playlist as it should be.
+#[derive(Clone, Debug)]
+pub struct DesiredPlaylist {
+    pub id: PlaylistId,
+    /// The raw TIDAL name.
+    pub name: String,
+    pub description: String,
+    /// Below the library root.
+    pub folder: MediaPath,
+    /// The playlist file in it; `None` when the policy shares by links or copies.
+    pub m3u8: Option<MediaPath>,
+    /// Display name in Rekordbox.
+    pub rekordbox_name: String,
+    /// Rekordbox folders from the top.
+    pub rekordbox_folder: Vec<String>,
+    /// In order; those without a file too.
+    pub entries: Vec<TrackId>,
+    /// Tracks that TIDAL's reading no longer shows and that stay all the same, and why.
+    pub retained: Vec<(TrackId, Retained)>,
+    /// The tag of an event that gets a smart playlist over it instead of a list.
+    pub smart: Option<TagName>,
+    pub mode: SyncMode,
+    pub order: Order,
+    /// Where the policy says so.
+    pub at: Place,
+}
+
+/// Why an entry stays although the reading does not show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Retained {
+    /// The playlist was not read to its end.
+    Incomplete,
+    /// The playlist is only ever added to.
+    Additive,
+    /// A protection denies its leaving.
+    Protected(Protection),
+}
+
+/// What protects a track from leaving its playlists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protection {
+    /// The protection's name.
+    pub rule: String,
+    /// Where it stands in the policy.
+    pub at: String,
+    /// The work that it protects: `7 hot cues`.
+    pub text: String,
+}
+
+/// A track of a managed playlist.
+#[derive(Clone, Debug)]
+pub struct DesiredTrack {
+    /// TIDAL's metadata; of a withheld track, what we remember.
+    pub track: Track,
+    /// `false`: TIDAL lists it but withholds it or no longer streams it.
+    pub available: bool,
+    /// The managed playlists that have it.
+    pub playlists: BTreeSet<PlaylistId>,
+    /// The playlist whose folder holds the file.
+    pub home: PlaylistId,
+    /// The final path without its extension, should the file have to be placed.
+    pub stem: MediaPath,
+    /// The union of the tags of its playlists.
+    pub tags: BTreeSet<TagName>,
+}
+
+/// Applies the policy to a reading.
+#[must_use]
+pub fn desire(
+    policy: &Policy,
+    tidal: &TidalReading,
+    state: &State,
+    library: &Library,
+    protected: &BTreeMap<TrackId, Protection>,
+) -> DesiredState {
+    let favorites = favorites(policy, tidal);
+    let (managed, others): (Vec<_>, Vec<_>) = tidal
+        .playlists
+        .iter()
+        .partition(|list| manages(policy, list));
+    let managed: Vec<&Playlist> = managed.into_iter().chain(&favorites).collect();
+    let in_tidal = tidal
+        .playlists
+        .iter()
+        .chain(&favorites)
+        .flat_map(Playlist::tracks);
+    let mut desired = DesiredState {
+        in_tidal: in_tidal.map(|entry| entry.id.clone()).collect(),
+        unmanaged: others.iter().map(|playlist| playlist.id.clone()).collect(),
+        ..DesiredState::default()
+    };
+    add_playlists(&mut desired, policy, &managed, state, library, protected);
+    add_tracks(&mut desired, policy, &managed, state);
+    choose_stems(&mut desired, policy, state, library);
+    desired
+}
+
+/// Whether the policy manages the playlist: by its selection, or because it is named by itself.
+fn manages(policy: &Policy, playlist: &Playlist) -> bool {
+    let (id, name) = (playlist.id.as_str(), playlist.name.as_str());
+    policy.tidal.selects(id, name)
+}
+
+/// The id under which the favourite tracks count as a playlist; no UUID, so it cannot be another's.
+pub const FAVORITES: &str = "favorites";
+
+/// The favourite tracks as a playlist, where the policy asks for it and the reading has them.
+fn favorites(policy: &Policy, tidal: &TidalReading) -> Option<Playlist> {
+    let items = tidal.favorites.clone().filter(|_| policy.tidal.favorites)?;
+    Some(Playlist {
+        id: FAVORITES.into(),
+        name: "Favorite tracks".into(),
+        description: String::new(),
+        last_modified_at: None,
+        number_of_items: u32::try_from(items.len()).ok(),
+        complete: tidal.complete,
+        items,
+    })
+}
+
+fn add_playlists(
+    desired: &mut DesiredState,
+    policy: &Policy,
+    managed: &[&Playlist],
+    state: &State,
+    library: &Library,
+    protected: &BTreeMap<TrackId, Protection>,
+) {
+    let folders = choose_folders(policy, managed, state);
+    let mut spoken: BTreeMap<&PlaylistId, language::Spoken> = managed
+        .iter()
+        .map(|playlist| {
+            (
+                &playlist.id,
+                language::speak(&policy.my_tags, &playlist.name),
+            )
+        })
+        .collect();
+    let displays = choose_displays(policy, &spoken);
+    for playlist in managed {
+        let Some(folder) = folders.get(&playlist.id) else {
+            continue;
+        };
+        let Some(spoken) = spoken.remove(&playlist.id) else {
+            continue;
+        };
+        let over = policy.playlist(playlist.id.as_str(), &playlist.name);
+        let (mode, at) = policy.mode(playlist.id.as_str(), &playlist.name);
+        let row = state.playlists.get(&playlist.id);
+        let (entries, retained) = entries(playlist, mode, row, protected);
+        desired.tags.extend(spoken.tags);
+        desired.playlists.insert(
+            playlist.id.clone(),
+            DesiredPlaylist {
+                id: playlist.id.clone(),
+                name: playlist.name.clone(),
+                description: playlist.description.clone(),
+                m3u8: (policy.library.sharing == LinkForm::M3u8)
+                    .then(|| choose_m3u8(folder, state, library)),
+                folder: folder.clone(),
+                rekordbox_name: displays
+                    .get(&playlist.id)
+                    .cloned()
+                    .unwrap_or(spoken.display),
+                rekordbox_folder: full_folder(policy, &spoken.folder),
+                entries,
+                retained,
+                smart: spoken
+                    .event
+                    .filter(|event| event.smart_playlist)
+                    .map(|event| event.tag),
+                mode,
+                order: over.and_then(|over| over.order).unwrap_or(Order::Tidal),
+                at: at.clone(),
+            },
+        );
+    }
+}
+
+fn full_folder(policy: &Policy, below: &[String]) -> Vec<String> {
+    policy
+        .rekordbox
+        .folder
+        .iter()
+        .chain(below)
+        .cloned()
+        .collect()
+}
+
+/// A folder for each playlist: the one that it has, unless its name changed.
+fn choose_folders(
+    policy: &Policy,
+    managed: &[&Playlist],
+    state: &State,
+) -> BTreeMap<PlaylistId, MediaPath> {
+    let base = MediaPath::new(policy.library.playlists.trim_matches('/'));
+    let wanted = managed
+        .iter()
+        .map(|playlist| {
+            (
+                playlist.id.clone(),
+                naming::playlist_folder_name(&playlist.name),
+            )
+        })
+        .collect();
+    let held = state
+        .playlists
+        .values()
+        .filter_map(|row| Some((row.id.clone(), row.folder.as_ref()?.file_name())))
+        .collect();
+    let chosen = naming::distinct(&wanted, &held);
+    chosen
+        .into_iter()
+        .map(|(id, name)| (id, base.join(&name)))
+        .collect()
+}
+
+/// Display names, distinct within each Rekordbox folder.
+fn choose_displays(
+    policy: &Policy,
+    spoken: &BTreeMap<&PlaylistId, language::Spoken>,
+) -> BTreeMap<PlaylistId, String> {
+    let mut by_folder: BTreeMap<Vec<String>, BTreeMap<PlaylistId, String>> = BTreeMap::new();
+    for (id, spoken) in spoken {
+        let folder = by_folder
+            .entry(full_folder(policy, &spoken.folder))
+            .or_default();
+        folder.insert((*id).clone(), spoken.display.clone());
+    }
+    let none = BTreeMap::new();
+    by_folder
+        .values()
+        .flat_map(|wanted| naming::distinct(wanted, &none))
+        .collect()
+}
+
+/// The playlist file: named like its folder, beside any that the user put there.
+fn choose_m3u8(folder: &MediaPath, state: &State, library: &Library) -> MediaPath {
+    let wanted = folder.file_name();
+    let taken: BTreeSet<String> = library
+        .sidecars
+        .iter()
+        .filter(|file| !state.provenance(&file.path).is_ours())
+        .filter(|file| file.path.parent().as_ref() == Some(folder))
+        .map(|file| fold_name(&file.path.file_name()))
+        .collect();
+    let free = |name: &String| !taken.contains(&fold_name(name));
+    let numbered = (2..).map(|number| format!("{wanted} ({number}).m3u8"));
+    let name = std::iter::once(format!("{wanted}.m3u8"))
+        .chain(numbered)
+        .find(free);
+    folder.join(&name.unwrap_or_default())
+}
+
+/// The entries that should be, and those of them that only our memory knows.
+fn entries(
+    playlist: &Playlist,
+    mode: SyncMode,
+    row: Option<&PlaylistRow>,
+    protected: &BTreeMap<TrackId, Protection>,
+) -> (Vec<TrackId>, Vec<(TrackId, Retained)>) {
+    let mut entries: Vec<TrackId> = playlist.tracks().map(|entry| entry.id.clone()).collect();
+    let retain = |track: &TrackId| match (playlist.complete, mode, protected.get(track)) {
+        (false, _, _) => Some(Retained::Incomplete),
+        (true, SyncMode::Additive, _) => Some(Retained::Additive),
+        (true, SyncMode::Manage | SyncMode::Observe, Some(protection)) => {
+            Some(Retained::Protected(protection.clone()))
+        }
+        (true, SyncMode::Manage | SyncMode::Observe, None) => None,
+    };
+    let mut left = count(&entries);
+    let mut retained = Vec::new();
+    for known in row
+        .filter(|row| row.deleted_at.is_none())
+        .iter()
+        .flat_map(|row| &row.entries)
+    {
+        match left.get_mut(&known.track) {
+            Some(n) if *n > 0 => *n -= 1,
+            _ => retained.extend(retain(&known.track).map(|why| (known.track.clone(), why))),
+        }
+    }
+    entries.extend(retained.iter().map(|(track, _)| track.clone()));
+    (entries, retained)
+}
+
+/// How often each track stands in a list.
+pub(crate) fn count(entries: &[TrackId]) -> BTreeMap<TrackId, usize> {
+    let mut counts = BTreeMap::new();
+    for track in entries {
+        *counts.entry(track.clone()).or_default() += 1;
+    }
+    counts
+}
+
+fn add_tracks(desired: &mut DesiredState, policy: &Policy, managed: &[&Playlist], state: &State) {
+    let mut metadata: BTreeMap<TrackId, (Track, bool)> = BTreeMap::new();
+    let mut first_added = BTreeMap::new();
+    for playlist in managed {
+        for entry in playlist.tracks() {
+            let key = (entry.id.clone(), playlist.id.clone());
+            let added = entry
+                .added_at
+                .map_or(i64::MAX, jiff::Timestamp::as_millisecond);
+            first_added
+                .entry(key)
+                .and_modify(|at: &mut i64| *at = added.min(*at))
+                .or_insert(added);
+            if let Some(track) = &entry.track {
+                let available = track.streamable != Some(false);
+                metadata.insert(entry.id.clone(), (track.clone(), available));
+            }
+        }
+    }
+    let tags = playlist_tags(policy, managed);
+    let mut playlists: BTreeMap<TrackId, BTreeSet<PlaylistId>> = BTreeMap::new();
+    for playlist in desired.playlists.values() {
+        for track in &playlist.entries {
+            playlists
+                .entry(track.clone())
+                .or_default()
+                .insert(playlist.id.clone());
+        }
+    }
+    for (id, playlists) in playlists {
+        let (track, available) = metadata
+            .remove(&id)
+            .unwrap_or_else(|| (remembered(state, &id), false));
+        let homes = home_candidates(desired, &playlists);
+        let known = state.tracks.get(&id).and_then(|row| row.home.clone());
+        let first = || {
+            let order = |home: &&PlaylistId| {
+                let added = first_added.get(&(id.clone(), (*home).clone()));
+                let name = desired
+                    .playlists
+                    .get(*home)
+                    .map(|playlist| playlist.name.clone());
+                (added.copied().unwrap_or(i64::MAX), name, (*home).clone())
+            };
+            homes.iter().min_by_key(order).cloned()
+        };
+        let Some(home) = known.filter(|home| homes.contains(home)).or_else(first) else {
+            continue;
+        };
+        let union: BTreeSet<TagName> = playlists
+            .iter()
+            .filter_map(|id| tags.get(id))
+            .flatten()
+            .cloned()
+            .collect();
+        desired.tracks.insert(
+            id,
+            DesiredTrack {
+                track,
+                available,
+                home,
+                // Chosen when all tracks are known.
+                stem: MediaPath::new(""),
+                tags: language::track_tags(&policy.my_tags, &union),
+                playlists,
+            },
+        );
+    }
+    desired.tags.extend(
+        desired
+            .tracks
+            .values()
+            .flat_map(|track| track.tags.iter().cloned()),
+    );
+    desired.smart = language::smart_lists(
+        &policy.my_tags,
+        desired.tracks.values().map(|track| &track.tags),
+    );
+    for list in &mut desired.smart {
+        list.folder = full_folder(policy, &list.folder);
+    }
+}
+
+/// The tags that each playlist gives; a playlist that is only observed gives none.
+fn playlist_tags(policy: &Policy, managed: &[&Playlist]) -> BTreeMap<PlaylistId, Vec<TagName>> {
+    managed
+        .iter()
+        .map(|playlist| {
+            (
+                playlist.id.clone(),
+                language::speak(&policy.my_tags, &playlist.name).tags,
+            )
+        })
+        .collect()
+}
+
+/// A playlist that is only observed gets no files, so it can be no home unless there is no other.
+fn home_candidates(desired: &DesiredState, of: &BTreeSet<PlaylistId>) -> BTreeSet<PlaylistId> {
+    let observed = |id: &&PlaylistId| {
+        desired
+            .playlists
+            .get(*id)
+            .is_some_and(|playlist| playlist.mode == SyncMode::Observe)
+    };
+    let managed: BTreeSet<_> = of.iter().filter(|id| !observed(id)).cloned().collect();
+    if managed.is_empty() {
+        of.clone()
+    } else {
+        managed
+    }
+}
+
+/// What we know of a track that TIDAL withholds.
+fn remembered(state: &State, id: &TrackId) -> Track {
+    state.tracks.get(id).map_or_else(
+        || Track {
+            id: id.clone(),
+            title: format!("TIDAL track {id}"),
+            version: None,
+            artists: Vec::new(),
+            album: None,
+            isrc: None,
+            duration_s: None,
+            explicit: None,
+            release_date: None,
+            media_tags: Vec::new(),
+            streamable: Some(false),
+        },
+        |row| row.track.clone(),
+    )
+}
+
+/// Whose name it is, in the order in which names are given: first what is there and not ours.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    Taken(String),
+    Track(TrackId),
+}
+
+fn choose_stems(desired: &mut DesiredState, policy: &Policy, state: &State, library: &Library) {
+    let mut wanted: BTreeMap<MediaPath, BTreeMap<Claim, String>> = BTreeMap::new();
+    let mut held: BTreeMap<MediaPath, BTreeMap<Claim, String>> = BTreeMap::new();
+    for (id, track) in &desired.tracks {
+        let Some(home) = desired.playlists.get(&track.home) else {
+            continue;
+        };
+        let claim = Claim::Track(id.clone());
+        let ours = state
+            .tracks
+            .get(id)
+            .and_then(|row| row.file.as_ref())
+            .filter(|path| state.provenance(path).is_ours())
+            .filter(|path| path.parent().as_ref() == Some(&home.folder));
+        // A file that lies in its folder keeps its name, whatever TIDAL calls the track today.
+        let stem = ours.map_or_else(
+            || naming::file_stem(&policy.library.file, &track.track),
+            MediaPath::file_stem,
+        );
+        if ours.is_some() {
+            held.entry(home.folder.clone())
+                .or_default()
+                .insert(claim.clone(), stem.clone());
+        }
+        wanted
+            .entry(home.folder.clone())
+            .or_default()
+            .insert(claim, stem);
+    }
+    let tracks_here: BTreeSet<&MediaPath> = desired
+        .tracks
+        .keys()
+        .filter_map(|id| state.tracks.get(id)?.file.as_ref())
+        .collect();
+    for file in &library.files {
+        let Some(folder) = file.path.parent() else {
+            continue;
+        };
+        if let Some(claims) = wanted.get_mut(&folder)
+            && !(tracks_here.contains(&file.path) && state.provenance(&file.path).is_ours())
+        {
+            let stem = file.path.file_stem();
+            let claim = Claim::Taken(fold_name(&stem));
+            claims.insert(claim.clone(), stem.clone());
+            held.entry(folder).or_default().insert(claim, stem);
+        }
+    }
+    for (folder, claims) in wanted {
+        let chosen = naming::distinct(&claims, &held.remove(&folder).unwrap_or_default());
+        for (claim, name) in chosen {
+            if let Claim::Track(id) = claim
+                && let Some(track) = desired.tracks.get_mut(&id)
+            {
+                track.stem = folder.join(&name);
+            }
+        }
+    }
+}
+
+/// Whether the state has `path` as a copy for a further playlist.
+#[must_use]
+pub fn is_copy(state: &State, path: &MediaPath) -> bool {
+    state
+        .files
+        .get(path)
+        .is_some_and(|file| file.role == FileRole::Copy)
+}

@@ -1,1 +1,357 @@
 //! Where a track belongs: safe, stable, distinct names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use unicode_segmentation::UnicodeSegmentation as _;
+
+use crate::{
+    domain::{
+        Track,
+        text::{fold_name, nfc},
+    },
+    policy::template::{FILE_FIELDS, FILE_TEMPLATE, Template},
+};
+
+/// The longest component in bytes. File systems take 255; the rest is for ` (2)`, an extension and
+/// `.part`.
+const LONGEST: usize = 180;
+
+/// `raw` as one component of a path that every platform takes, and that reads like the original: NFC,
+/// no separators, wildcards, control or direction characters, no dot or blank at the end, no dot at the
+/// start, none of Windows' device names, at most 180 bytes, never empty. Emoji and all scripts stay.
+#[must_use]
+pub fn safe_component(raw: &str) -> String {
+    let visible: String = nfc(raw).chars().filter_map(safe_char).collect();
+    let words: Vec<&str> = visible.split(' ').filter(|word| !word.is_empty()).collect();
+    let mut name = without_leading_dots(words.join(" ").trim());
+    shorten(&mut name, LONGEST);
+    if is_device(&name) {
+        let stem = name.find('.').unwrap_or(name.len());
+        name.insert(stem, '_');
+        shorten(&mut name, LONGEST);
+    }
+    if name.is_empty() {
+        name.push('_');
+    }
+    name
+}
+
+/// The file name of a track without its extension, by the policy's template. A version that the title
+/// already names is not repeated; a track without any name goes by its id.
+#[must_use]
+pub fn file_stem(template: &str, track: &Track) -> String {
+    let template = Template::parse(template, &FILE_FIELDS)
+        .or_else(|_| Template::parse(FILE_TEMPLATE, &FILE_FIELDS));
+    let name = template.map_or_else(
+        |_| String::new(),
+        |template| template.render(|field| value(field, track)),
+    );
+    match name.trim().is_empty() {
+        true => safe_component(track.id.as_str()),
+        false => safe_component(&name),
+    }
+}
+
+/// The folder of a playlist, from its raw name: emoji and all.
+#[must_use]
+pub fn playlist_folder_name(raw_name: &str) -> String {
+    safe_component(raw_name)
+}
+
+/// Gives every key a name that no other has, compared as [`fold_name`] does. A key keeps the name that
+/// it holds as long as that is the wanted one, bare or with a number; the others get, in order, the
+/// wanted name or the first that is free of ` (2)`, ` (3)`…
+#[must_use]
+pub fn distinct<K: Ord + Clone>(
+    wanted: &BTreeMap<K, String>,
+    held: &BTreeMap<K, String>,
+) -> BTreeMap<K, String> {
+    let mut taken = BTreeSet::new();
+    let mut names = BTreeMap::new();
+    for (key, name) in wanted {
+        if let Some(held) = held.get(key)
+            && is_choice_for(name, held)
+            && taken.insert(fold_name(held))
+        {
+            names.insert(key.clone(), held.clone());
+        }
+    }
+    // Where the search for a free number left off, so that a thousand equal names stay cheap.
+    let mut next: BTreeMap<String, u64> = BTreeMap::new();
+    for (key, name) in wanted {
+        if names.contains_key(key) {
+            continue;
+        }
+        let number = next.entry(fold_name(name)).or_insert(1);
+        let mut free = numbered(name, *number);
+        while !taken.insert(fold_name(&free)) {
+            *number += 1;
+            free = numbered(name, *number);
+        }
+        names.insert(key.clone(), free);
+    }
+    names
+}
+
+fn numbered(name: &str, number: u64) -> String {
+    match number {
+        1 => name.to_owned(),
+        number => format!("{name} ({number})"),
+    }
+}
+
+/// Whether `held` is `wanted`, or `wanted` with a number that [`distinct`] gives.
+fn is_choice_for(wanted: &str, held: &str) -> bool {
+    let Some(rest) = held.strip_prefix(wanted) else {
+        return false;
+    };
+    let number = rest
+        .strip_prefix(" (")
+        .and_then(|rest| rest.strip_suffix(')'));
+    rest.is_empty()
+        || number
+            .and_then(|number| number.parse::<u64>().ok())
+            .is_some_and(|number| number > 1 && numbered(wanted, number) == held)
+}
+
+fn value(field: &str, track: &Track) -> Option<String> {
+    let text = |text: &str| Some(text.trim().to_owned());
+    match field {
+        "artist" => Some(track.artist()),
+        "albumartist" => track.artists.first().cloned(),
+        "title" => text(&track.title),
+        "version" => version(track).and_then(text),
+        "album" => track.album.as_deref().and_then(text),
+        "year" => track.year().map(|year| year.to_string()),
+        "isrc" => track.isrc.as_ref().map(ToString::to_string),
+        "id" => Some(track.id.to_string()),
+        _ => None,
+    }
+}
+
+/// The version, unless the title has it already.
+fn version(track: &Track) -> Option<&str> {
+    let version = track.version.as_deref()?.trim();
+    let named = track.title.to_lowercase().contains(&version.to_lowercase());
+    (!named).then_some(version)
+}
+
+/// What becomes of a character: itself, a look-alike that every file system takes, or nothing.
+fn safe_char(c: char) -> Option<char> {
+    match c {
+        '/' | '\\' | ':' | '|' => Some('-'),
+        '"' => Some('\''),
+        '<' => Some('('),
+        '>' => Some(')'),
+        '*' | '?' => Some('_'),
+        '\t' | '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
+        // Marks that turn or hide text: a name must not look like another.
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => None,
+        c if c.is_control() || is_noncharacter(c) => None,
+        c => Some(c),
+    }
+}
+
+fn is_noncharacter(c: char) -> bool {
+    let code = u32::from(c);
+    code & 0xfffe == 0xfffe || (0xfdd0..=0xfdef).contains(&code)
+}
+
+fn without_leading_dots(name: &str) -> String {
+    match name.trim_start_matches('.') {
+        rest if rest.len() == name.len() => name.to_owned(),
+        rest if rest.trim().is_empty() => String::new(),
+        rest => format!("_{rest}"),
+    }
+}
+
+/// Cuts between user-perceived characters, or within one that alone is too long, and takes off the
+/// dots and blanks at the end that Windows would lose.
+fn shorten(name: &mut String, longest: usize) {
+    if name.len() > longest {
+        let whole = name
+            .grapheme_indices(true)
+            .map(|(at, cluster)| at + cluster.len())
+            .take_while(|end| *end <= longest)
+            .last();
+        name.truncate(whole.unwrap_or_else(|| name.floor_char_boundary(longest)));
+    }
+    let kept = name
+        .trim_end_matches(|c: char| c == '.' || c.is_whitespace())
+        .len();
+    name.truncate(kept);
+}
+
+/// The names that Windows keeps for devices, also with an extension:
+/// <https://learn.microsoft.com/windows/win32/fileio/naming-a-file>.
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default();
+    let stem = stem.trim_end().to_ascii_uppercase();
+    if ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].contains(&stem.as_str()) {
+        return true;
+    }
+    let port = stem
+        .strip_prefix("COM")
+        .or_else(|| stem.strip_prefix("LPT"))
+        .map(|port| port.chars().collect::<Vec<_>>());
+    matches!(port.as_deref(), Some(['0'..='9' | '¹' | '²' | '³']))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::TrackId;
+
+    #[test]
+    fn hostile_names_become_harmless() {
+        for (raw, safe) in [
+            ("../x", "_-x"),
+            ("/etc/x", "-etc-x"),
+            ("..", "_"),
+            (".", "_"),
+            ("", "_"),
+            ("  ", "_"),
+            ("AC/DC", "AC-DC"),
+            ("CON", "CON_"),
+            ("nul.mp3", "nul_.mp3"),
+            ("Com1", "Com1_"),
+            ("LPT¹", "LPT¹_"),
+            ("COM10", "COM10"),
+            ("Console", "Console"),
+            ("Sub Focus...", "Sub Focus"),
+            ("trailing . .", "trailing"),
+            (".hidden", "_hidden"),
+            ("...Baby", "_Baby"),
+            (" ..", "_"),
+            ("a\0b\u{1b}[31mc", "ab[31mc"),
+            ("two\nlines", "two lines"),
+            ("What? \"x\" <y> * |", "What_ 'x' (y) _ -"),
+            ("evil\u{202e}3pm", "evil3pm"),
+            ("C:\\x", "C--x"),
+        ] {
+            assert_eq!(safe_component(raw), safe, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn every_script_and_emoji_stays() {
+        for name in [
+            "House Italo R 🇮🇹",
+            "👵🏻 Old ⬆️",
+            "深夜ラジオ",
+            "한국 인디",
+            "שלום",
+            "ไทย",
+            "Пляж",
+            "Sigur Rós",
+            "👨‍👩‍👧‍👦",
+        ] {
+            assert_eq!(safe_component(name), name);
+        }
+        assert_eq!(safe_component("Cafe\u{301}"), "Café");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_between_characters() {
+        assert_eq!(safe_component(&"a".repeat(300)).len(), 180);
+        let families = safe_component(&"👨‍👩‍👧‍👦".repeat(20));
+        assert_eq!(families, "👨‍👩‍👧‍👦".repeat(7));
+        let zalgo = safe_component(&format!("z{}", "\u{0336}".repeat(300)));
+        assert!(zalgo.len() <= 180 && zalgo.starts_with('z'));
+        let hidden = format!("CON{}x", "\u{a0}".repeat(100));
+        assert_eq!(safe_component(&hidden), "CON_");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_made_safe_once(raw in any::<String>()) {
+            let safe = safe_component(&raw);
+            prop_assert_eq!(safe_component(&safe), safe.clone());
+            prop_assert!(!safe.is_empty() && safe.len() <= LONGEST);
+            prop_assert!(!safe.contains(['/', '\\', ':', '*', '?', '"', '<', '>', '|', '\0']));
+            prop_assert!(!safe.starts_with('.') && !safe.ends_with(['.', ' ']));
+            prop_assert!(crate::domain::MediaPath::new(safe).is_safe());
+        }
+
+        #[test]
+        fn names_are_distinct_and_stay(
+            wanted in proptest::collection::vec("[abA]( \\(2\\))?", 0..12),
+            drop in any::<prop::sample::Index>(),
+        ) {
+            let wanted: BTreeMap<usize, String> = wanted.into_iter().enumerate().collect();
+            let first = distinct(&wanted, &BTreeMap::new());
+            let folded: BTreeSet<String> = first.values().map(|name| fold_name(name)).collect();
+            prop_assert_eq!(folded.len(), wanted.len());
+            prop_assert_eq!(&distinct(&wanted, &first), &first);
+            // Who goes takes nobody's name along.
+            let mut fewer = wanted.clone();
+            if !fewer.is_empty() {
+                fewer.remove(&drop.index(fewer.len()));
+            }
+            for (key, name) in distinct(&fewer, &first) {
+                prop_assert_eq!(&first[&key], &name);
+            }
+        }
+    }
+
+    fn track(artists: &[&str], title: &str, version: Option<&str>) -> Track {
+        Track {
+            id: TrackId::from("70016063"),
+            title: title.to_owned(),
+            version: version.map(str::to_owned),
+            artists: artists.iter().map(|&artist| artist.to_owned()).collect(),
+            album: Some("Album".to_owned()),
+            isrc: None,
+            duration_s: None,
+            explicit: None,
+            release_date: Some("2014-05-01".to_owned()),
+            media_tags: Vec::new(),
+            streamable: None,
+        }
+    }
+
+    #[test]
+    fn a_file_is_named_after_its_track() {
+        let dub = track(&["Jex Opolis", "Kool"], "Earth Boy", Some("Dub Mix"));
+        assert_eq!(
+            file_stem(FILE_TEMPLATE, &dub),
+            "Jex Opolis, Kool - Earth Boy (Dub Mix)"
+        );
+        assert_eq!(
+            file_stem("{albumartist} [{year}] {album}{ ~ isrc}", &dub),
+            "Jex Opolis [2014] Album"
+        );
+        let named = track(&["A"], "Earth Boy (dub mix)", Some("Dub Mix"));
+        assert_eq!(file_stem(FILE_TEMPLATE, &named), "A - Earth Boy (dub mix)");
+        assert_eq!(file_stem(FILE_TEMPLATE, &track(&[], "T", Some(" "))), "T");
+        assert_eq!(file_stem(FILE_TEMPLATE, &track(&[], "", None)), "70016063");
+        assert_eq!(file_stem("{nonsense", &track(&["A"], "T", None)), "A - T");
+        assert_eq!(
+            file_stem(FILE_TEMPLATE, &track(&["AC/DC"], "../T", None)),
+            "AC-DC - ..-T"
+        );
+    }
+
+    #[test]
+    fn names_keep_to_their_keys() {
+        let map = |pairs: &[(u8, &str)]| -> BTreeMap<u8, String> {
+            pairs.iter().map(|&(k, v)| (k, v.to_owned())).collect()
+        };
+        let wanted = map(&[(1, "Mix"), (2, "mix"), (3, "Other")]);
+        let first = distinct(&wanted, &BTreeMap::new());
+        assert_eq!(first, map(&[(1, "Mix"), (2, "mix (2)"), (3, "Other")]));
+        // Number 2 was there first.
+        let held = map(&[(2, "mix")]);
+        assert_eq!(distinct(&wanted, &held)[&1], "Mix (2)");
+        assert_eq!(distinct(&wanted, &held)[&2], "mix");
+        // A number that nobody gave, or another name, is not kept.
+        for held in ["Other (1)", "Other (02)", "Other (x)", "Else", "Otherwise"] {
+            assert_eq!(distinct(&wanted, &map(&[(3, held)]))[&3], "Other");
+        }
+        // Two that hold the same name do not both keep it.
+        let clash = distinct(&map(&[(1, "A"), (2, "A")]), &map(&[(1, "A"), (2, "A")]));
+        assert_eq!(clash, map(&[(1, "A"), (2, "A (2)")]));
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::{ContentId, Isrc, MyTagId, NodeId};
 
 /// A whole, consistent reading of a Rekordbox library. Deleted rows (`rb_local_deleted`) are left out.
@@ -176,4 +178,14 @@ impl Collection {
                     .is_some_and(|g| g.name == group)
         })
     }
+}
+
+/// A MyTag by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TagName {
+    /// The group's name, such as `Genre`.
+    pub group: String,
+    /// The tag's name.
+    pub tag: String,
 }

@@ -191,3 +191,15 @@ pub struct Tags {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tidal_id: Option<TrackId>,
 }
+
+/// What a track's further playlists get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkForm {
+    /// A playlist file with relative paths.
+    M3u8,
+    /// A hard link.
+    Hardlink,
+    /// A copy.
+    Copy,
+}

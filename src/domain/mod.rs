@@ -6,18 +6,21 @@ pub mod track;
 pub mod playlist;
 pub mod library;
 pub mod collection;
+pub mod change;
 pub mod state;
 pub mod observed;
 pub mod text;
 
+pub use change::{ChangeKind, Class};
 pub use collection::{
     Collection, CollectionEntry, CollectionPlaylist, Content, MyTag, NodeKind, RekordboxSchema,
+    TagName,
 };
 pub use id::{
     ActionId, ApplyId, ContentHash, ContentId, Isrc, ItemId, LibraryId, MyTagId, NodeId,
     PlaylistId, TrackId,
 };
-pub use library::{AudioFile, AudioFormat, FileStat, Library, SidecarFile, Tags};
+pub use library::{AudioFile, AudioFormat, FileStat, Library, LinkForm, SidecarFile, Tags};
 pub use observed::{Observed, Problem};
 pub use path::MediaPath;
 pub use playlist::{ItemKind, Playlist, PlaylistEntry, TidalReading, TidalUser};

@@ -2,7 +2,15 @@
 
 use std::path::PathBuf;
 
-use crate::domain::{Collection, Library, MediaPath, Observed, State, TidalReading};
+use crate::{
+    domain::{Collection, Library, MediaPath, Observed, State, TidalReading},
+    edge::{
+        local::{LocalError, LocalReader},
+        rekordbox::{RekordboxError, RekordboxReader},
+        store::{StateReader, StoreError},
+        tidal::{TidalApi, TidalError},
+    },
+};
 
 /// Everything that was read, at one time. What follows decides from this value alone.
 #[derive(Clone, Debug)]
@@ -34,4 +42,48 @@ impl Observation {
             path.is_safe().then_some(path)
         })
     }
+}
+
+/// Why there is nothing to plan from: a source that cannot be read at all. What can be read in part is
+/// no error; it is marked in the observation.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    #[error(transparent)]
+    Tidal(#[from] TidalError),
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    #[error(transparent)]
+    Rekordbox(#[from] RekordboxError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Reads the worlds side by side. They are lent for reading only: nothing that gets hold of them here
+/// has a method that writes.
+///
+/// # Errors
+/// See [`ObserveError`].
+pub async fn observe(
+    tidal: &impl TidalApi,
+    local: &mut impl LocalReader,
+    rekordbox: Option<&impl RekordboxReader>,
+    store: &impl StateReader,
+) -> Result<Observation, ObserveError> {
+    let collection = async {
+        match rekordbox {
+            Some(rekordbox) => rekordbox.read().await.map(Some),
+            None => Ok(None),
+        }
+    };
+    // The scan blocks its thread, so it stands last: by then the others are under way on theirs.
+    let scan = async { local.scan() };
+    let (tidal, collection, state, library) =
+        tokio::join!(tidal.read(), collection, store.state(), scan);
+    Ok(Observation {
+        tidal: tidal?,
+        library: library?,
+        rekordbox: collection?,
+        state: state?,
+        roots: local.roots().to_vec(),
+    })
 }

@@ -16,6 +16,7 @@ use crate::domain::{
     ActionId, ApplyId, AudioFormat, ContentHash, ContentId, LibraryId, MediaPath, NodeId, NodeKind,
     PlaylistId, Provenance, Track, TrackId,
 };
+pub use crate::domain::{ChangeKind, Class, LinkForm, TagName};
 
 /// The format that this program writes.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -212,26 +213,6 @@ pub struct PlannedChange {
     pub actions: Vec<ActionId>,
 }
 
-/// The design's seven kinds of change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ChangeKind {
-    /// A playlist is new in TIDAL.
-    PlaylistAdded,
-    /// A playlist is gone from a complete reading of TIDAL.
-    PlaylistRemoved,
-    /// The same playlist has another name.
-    PlaylistRenamed,
-    /// A track is new in a playlist.
-    TrackAddedToPlaylist,
-    /// A track is gone from a completely read playlist.
-    TrackRemovedFromPlaylist,
-    /// A track stands elsewhere in its playlist, or left one playlist for another.
-    TrackMoved,
-    /// TIDAL says something else of the track.
-    TrackMetadataChanged,
-}
-
 /// A decision to act, complete in itself: one effect, one journal row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Action {
@@ -263,22 +244,6 @@ pub struct Action {
     /// Bytes that it moves.
     #[serde(default, skip_serializing_if = "Estimate::is_empty")]
     pub estimate: Estimate,
-}
-
-/// How dangerous an action is; `--yes` covers `Additive` only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Class {
-    /// Something new; nothing that was there is touched.
-    Additive,
-    /// Something of ours gets another place or name.
-    Move,
-    /// Something of ours gets another value.
-    Change,
-    /// Something leaves a list; no file is concerned.
-    Remove,
-    /// A file goes to the trash, or a playlist of ours goes away.
-    Destructive,
 }
 
 /// What an action does. One variant, one effect; the payload is what `apply` needs.
@@ -423,18 +388,6 @@ pub struct Link {
     pub of: Option<TrackId>,
 }
 
-/// What [`Effect::FileLink`] writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LinkForm {
-    /// A playlist file with relative paths.
-    M3u8,
-    /// A hard link.
-    Hardlink,
-    /// A copy.
-    Copy,
-}
-
 /// Payload of [`Effect::FileTrash`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -541,16 +494,12 @@ pub struct Entries {
     pub count: usize,
     /// Over the ids in order, each followed by a line feed: content ids before, track ids after.
     pub sha256: ContentHash,
-}
-
-/// A MyTag by name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TagName {
-    /// The group's name, such as `Genre`.
-    pub group: String,
-    /// The tag's name.
-    pub tag: String,
+    /// Entries that the DJ added by hand: they stay, behind ours. Only in an after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep: Vec<ContentId>,
+    /// The DJ orders this list: entries that stay keep their places, new ones follow at the end.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub order_is_the_djs: bool,
 }
 
 /// MyTags of a track, as `Group: Tag` in order.
@@ -738,6 +687,14 @@ impl Estimate {
     clippy::trivially_copy_pass_by_ref,
     reason = "the signature that serde asks for"
 )]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
 const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -876,6 +833,9 @@ pub struct PlanMeta {
     /// When the TIDAL reading was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tidal_taken_at: Option<jiff::Timestamp>,
+    /// The snapshot file that TIDAL was read from, when a flag named one: `apply` asks it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tidal_file: Option<String>,
     /// `tidal-cleanup 0.1.0`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tool: String,

@@ -5,23 +5,36 @@
 //! a plan gives.
 
 pub mod condition;
+pub mod diagnostic;
 pub mod document;
 pub mod emoji;
+pub mod facts;
+pub mod glob;
+mod lint;
+pub mod load;
+mod reading;
+pub mod template;
+pub mod values;
+pub mod verdict;
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 pub use condition::{Condition, Facts};
-
-use crate::{
-    domain::{AudioFormat, ContentHash, PlaylistId, Provenance},
-    plan::document::LinkForm,
+pub use diagnostic::Diagnostic;
+pub use load::{LoadError, Loaded, find};
+pub use verdict::{
+    Decision, TestResult, Tried, Verdict, explain, protection, run_tests, verdict, verdict_during,
 };
+
+use crate::domain::{AudioFormat, Class, ContentHash, LinkForm, PlaylistId, Provenance};
 
 /// A checked policy.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// Which file it came from.
     pub source: PolicySource,
+    /// `[state] path`: the state database; absolute. `None`: in the home folder.
+    pub state_path: Option<PathBuf>,
     pub library: LibraryPolicy,
     pub tidal: TidalPolicy,
     pub download: DownloadPolicy,
@@ -283,7 +296,7 @@ pub struct Freeze {
     /// An IANA name; `None`: the machine's.
     pub timezone: Option<String>,
     /// Classes that are allowed inside the window.
-    pub allow: Vec<crate::plan::document::Class>,
+    pub allow: Vec<Class>,
     pub at: Place,
 }
 
@@ -407,3 +420,26 @@ pub struct PolicyTest {
     pub expect: String,
     pub at: Place,
 }
+
+impl MyTagLanguage {
+    /// The fields of the language's templates: `name`, `raw`, `year`, every group, and `.category` of
+    /// every group.
+    #[must_use]
+    pub fn fields(&self) -> Vec<String> {
+        let groups: BTreeSet<&str> = self
+            .emoji
+            .iter()
+            .map(|(_, group, _)| group)
+            .chain(self.default.iter().map(|(group, _)| group))
+            .chain(self.none.iter().map(|(group, _)| group))
+            .map(String::as_str)
+            .collect();
+        let categories = groups.iter().map(|group| format!("{group}.category"));
+        let plain = ["name", "raw", "year"].map(str::to_owned);
+        let own = groups.iter().map(|&group| group.to_owned());
+        plain.into_iter().chain(own).chain(categories).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -442,8 +442,10 @@ impl Draft<'_> {
         let mut path = node.folder.clone();
         path.push(node.name.clone());
         let key = match (node.node, &node.playlist) {
-            (NodeKind::List, Some(playlist)) => ObjectKey::Playlist(playlist.clone()),
-            (NodeKind::Smart, _) => ObjectKey::Smart(path),
+            (NodeKind::List | NodeKind::Smart, Some(playlist)) => {
+                ObjectKey::Playlist(playlist.clone())
+            }
+            (NodeKind::Smart, None) => ObjectKey::Smart(path),
             (NodeKind::Folder | NodeKind::List | NodeKind::Special, _) => ObjectKey::Folder(path),
         };
         self.object(key, Some(id.as_str()));

@@ -1,5 +1,9 @@
 //! Fetching through the user's own command, and converting with ffmpeg.
 
+pub mod command;
+mod convert;
+mod process;
+pub mod verify;
 pub mod memory;
 
 use std::path::{Path, PathBuf};

@@ -46,7 +46,7 @@ pub struct Statistics {
 }
 
 /// Which operations to tell of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct HistoryFilter {
     /// Only of this run.
     pub apply: Option<ApplyId>,

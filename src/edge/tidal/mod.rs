@@ -1,4 +1,33 @@
 //! TIDAL: the user's playlists, read only.
+//!
+//! [`TidalService`] reads the official API as the user who logged in ([`login`]), [`SnapshotFile`] a
+//! saved reading, [`TidalMemory`] a value. From the socket inwards: `client` gets whole replies, `http`
+//! asks until one counts (`throttle`, [`tokens`]), `pages` follows cursors, `reader` compares what it
+//! has read with the counters and the list until it can be believed.
+
+pub mod settings;
+pub mod oauth;
+pub mod tokens;
+pub mod login;
+pub mod memory;
+pub mod snapshot;
+pub mod wire;
+pub mod progress;
+pub mod service;
+mod browser;
+mod client;
+mod http;
+mod pages;
+mod reader;
+mod redirect;
+mod throttle;
+
+pub use memory::TidalMemory;
+pub use progress::Progress;
+pub use reader::PlaylistHead;
+pub use service::{ReadOptions, TidalService};
+pub use settings::TidalSettings;
+pub use snapshot::SnapshotFile;
 
 use crate::domain::{Observed, TidalReading};
 

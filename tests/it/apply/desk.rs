@@ -237,11 +237,15 @@ impl<'a, L: LocalReader> Desk<'a, L> {
         let planned = &self.body.playlists[&PlaylistId::from(id)].entries;
         let effect = Effect::EntriesSet {
             before: Entries {
+                keep: Vec::new(),
+                order_is_the_djs: false,
                 playlist: id.into(),
                 count: now.len(),
                 sha256: hashed,
             },
             after: Entries {
+                keep: Vec::new(),
+                order_is_the_djs: false,
                 playlist: id.into(),
                 count: planned.len(),
                 sha256: entries_hash(planned.iter().map(TrackId::as_str)),

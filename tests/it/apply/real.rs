@@ -246,7 +246,7 @@ async fn killed_on_real_worlds_it_resumes_or_goes_back() {
             let Some(row) = bench.worlds.store.unfinished().await.unwrap() else {
                 continue;
             };
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 bench.take_back().await.unwrap();
                 let now = bench.exactly().await;
                 assert_eq!(now.files, before.files, "{death:?}");

@@ -137,10 +137,10 @@ async fn a_file_that_changed_in_any_way_is_seen() {
     type Change = fn(&MemoryBench, &MediaPath);
     let changes: [(&str, Change); 4] = [
         ("edited", |bench, path| {
-            bench.worlds.local.world.put(path, b"longer than before")
+            bench.worlds.local.world.put(path, b"longer than before");
         }),
         ("replaced", |bench, path| {
-            bench.worlds.local.world.put(path, b"mp3 of x")
+            bench.worlds.local.world.put(path, b"mp3 of x");
         }),
         ("gone", |bench, path| bench.worlds.local.world.delete(path)),
         ("target taken", |bench, _| {

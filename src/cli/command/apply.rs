@@ -1,0 +1,483 @@
+//! `apply`, `apply --resume` and `download`: one way from a plan to its effects.
+
+use jiff::Timestamp;
+
+use crate::{
+    apply::{self, Progress, Worlds},
+    cli::{
+        args::{ApplyArgs, Consent, DownloadArgs, PlanInputs},
+        consent::{Occasion, Weight, agree},
+        engine::{Engine, Request},
+        error::{CliError, Exit, Kind, unfinished_hints},
+        interrupt::Interrupt,
+        plan::{Beside, present},
+        settings::Settings,
+        ui::Ui,
+        view::{
+            Envelope,
+            apply::{ApplyReport, StepLine},
+            plan::is_empty,
+        },
+    },
+    domain::{ActionId, ApplyId},
+    edge::{
+        download::command::CommandDownloader,
+        local::folder::LibraryFolder,
+        rekordbox::masterdb::MasterDb,
+        store::{
+            ApplyStatus, OperationStatus, StateReader as _,
+            lock::RunLock,
+            sqlite::{BackupKind, SqliteStore},
+        },
+    },
+    plan::{
+        Plan, canonical,
+        document::{Action, CheckStatus, Mode, Review},
+    },
+};
+
+use super::plan::{read_plan, undo_until, verify_plan};
+
+/// The worlds of a real run.
+pub type RealWorlds = Worlds<LibraryFolder, MasterDb, CommandDownloader, SqliteStore>;
+
+/// `apply`
+///
+/// # Errors
+/// When the plan is stale, refused, declined, or a world fails before anything is written.
+pub async fn apply(
+    settings: &Settings,
+    ui: &Ui,
+    interrupt: &Interrupt,
+    args: &ApplyArgs,
+) -> Result<Exit, CliError> {
+    let mut engine = Engine::open(settings, ui).await?;
+    engine.require_canary()?;
+    if args.resume {
+        return resume(engine, ui, interrupt, &args.consent).await;
+    }
+    let locks = lock(&engine, &args.consent).await?;
+    engine.refuse_unfinished().await?;
+    let (mut plan, occasion) = match &args.plan {
+        Some(path) => (
+            read_plan(&settings.around.absolute(path))?,
+            Occasion::SavedPlan,
+        ),
+        None => {
+            let request = Request {
+                inputs: args.inputs.clone(),
+                overrides: args.overrides.clone(),
+                mode: None,
+            };
+            let made = engine.plan(&request, ui).await?;
+            show(ui, &engine, &made.plan)?;
+            (made.plan, Occasion::FreshPlan)
+        }
+    };
+    exclude(&mut plan, &args.exclude)?;
+    if is_empty(&plan.body) || plan.body.actions.is_empty() {
+        ui.status("Nothing to apply.");
+        return Ok(Exit::Done);
+    }
+    if occasion == Occasion::SavedPlan {
+        verify_plan(&engine, ui, &plan).await?;
+    }
+    run(engine, ui, interrupt, &args.consent, plan, occasion, locks).await
+}
+
+/// `download`: a plan of fetches, shown, agreed to and applied.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn download(
+    settings: &Settings,
+    ui: &Ui,
+    interrupt: &Interrupt,
+    args: &DownloadArgs,
+) -> Result<Exit, CliError> {
+    let mut engine = Engine::open(settings, ui).await?;
+    let locks = lock(&engine, &args.consent).await?;
+    engine.refuse_unfinished().await?;
+    let inputs = PlanInputs {
+        playlists: args.playlists.clone(),
+        ..PlanInputs::default()
+    };
+    let request = Request {
+        inputs,
+        mode: Some(Mode::Download),
+        ..Request::default()
+    };
+    let made = engine.plan(&request, ui).await?;
+    show(ui, &engine, &made.plan)?;
+    if made.plan.body.actions.is_empty() {
+        return Ok(Exit::Done);
+    }
+    run(
+        engine,
+        ui,
+        interrupt,
+        &args.consent,
+        made.plan,
+        Occasion::Download,
+        locks,
+    )
+    .await
+}
+
+/// Shows a plan that was made to be applied at once.
+pub fn show(ui: &Ui, engine: &Engine, plan: &Plan) -> Result<(), CliError> {
+    if ui.is_json() {
+        return Ok(());
+    }
+    let beside = Beside {
+        saved: None,
+        undo_until: undo_until(&engine.policy, plan),
+    };
+    present(
+        ui,
+        plan,
+        &canonical::to_json(plan),
+        Default::default(),
+        &beside,
+    )
+}
+
+/// Asks, backs up, carries out, reports. The locks are held until the end.
+pub async fn run(
+    mut engine: Engine,
+    ui: &Ui,
+    interrupt: &Interrupt,
+    consent: &Consent,
+    plan: Plan,
+    occasion: Occasion,
+    locks: RunLock,
+) -> Result<Exit, CliError> {
+    if let Some(check) = plan
+        .body
+        .checks
+        .iter()
+        .find(|c| c.status == CheckStatus::Refuse)
+    {
+        return Err(CliError::refused(&check.code, &check.text));
+    }
+    refuse_moment(&engine, &plan)?;
+    let weight = Weight::of(left_in(&plan));
+    agree(ui, consent, occasion, &plan.digest, weight)?;
+    refuse_moment(&engine, &plan)?;
+    engine.back_up().await?;
+    let settings = apply::Settings {
+        parallel: engine.policy.download.parallel,
+        who: engine.who(),
+        stop: Some(interrupt.flag()),
+        ..apply::Settings::default()
+    };
+    let mut worlds = worlds(engine);
+    let working = interrupt.working();
+    let total = left_in(&plan).count();
+    ui.begin_progress(total as u64, "Applying");
+    let mut done = 0;
+    let outcome = apply::apply(
+        &plan,
+        plan.review.as_ref(),
+        &mut worlds.0,
+        &settings,
+        &Timestamp::now,
+        &mut |progress| tell(ui, progress, &mut done, total),
+    )
+    .await;
+    ui.end_progress();
+    drop(working);
+    let exit = conclude(ui, &mut worlds, outcome).await;
+    drop(locks);
+    exit
+}
+
+async fn resume(
+    mut engine: Engine,
+    ui: &Ui,
+    interrupt: &Interrupt,
+    consent: &Consent,
+) -> Result<Exit, CliError> {
+    let locks = lock(&engine, consent).await?;
+    let Some(unfinished) = engine.resumable().await? else {
+        ui.status("Nothing to resume: no apply is unfinished.");
+        return Ok(Exit::Done);
+    };
+    let left = unfinished.pending + unfinished.running + unfinished.failed + unfinished.skipped;
+    ui.status(format!(
+        "Apply {} is unfinished: {left} actions are left.",
+        unfinished.id
+    ));
+    agree(
+        ui,
+        consent,
+        Occasion::Approved,
+        &unfinished.digest,
+        Weight::Additive,
+    )?;
+    engine.back_up().await?;
+    let settings = apply::Settings {
+        parallel: engine.policy.download.parallel,
+        who: engine.who(),
+        stop: Some(interrupt.flag()),
+        ..apply::Settings::default()
+    };
+    let mut worlds = worlds(engine);
+    let working = interrupt.working();
+    let total = usize::try_from(left).unwrap_or(0);
+    ui.begin_progress(total as u64, "Resuming");
+    let mut done = 0;
+    let outcome = apply::resume(
+        unfinished.id,
+        &mut worlds.0,
+        &settings,
+        &Timestamp::now,
+        &mut |progress| tell(ui, progress, &mut done, total),
+    )
+    .await;
+    ui.end_progress();
+    drop(working);
+    let exit = conclude(ui, &mut worlds, outcome).await;
+    drop(locks);
+    exit
+}
+
+/// Settles what an interrupted run left open and closes it, so that it can be undone.
+///
+/// # Errors
+/// When a world cannot be read.
+pub async fn close_unfinished(
+    engine: Engine,
+    interrupt: &Interrupt,
+    id: ApplyId,
+) -> Result<Engine, CliError> {
+    let settings = apply::Settings {
+        who: engine.who(),
+        stop: Some(interrupt.flag()),
+        ..apply::Settings::default()
+    };
+    let downloader = engine.downloader();
+    let Engine {
+        policy,
+        settings: cli,
+        store,
+        library,
+        rekordbox,
+        db,
+    } = engine;
+    let mut worlds = Worlds {
+        local: library,
+        rekordbox,
+        downloader,
+        store,
+    };
+    apply::close(id, &mut worlds, &settings, &Timestamp::now, &mut |_| {}).await?;
+    let Worlds {
+        local,
+        rekordbox,
+        store,
+        ..
+    } = worlds;
+    Ok(Engine {
+        policy,
+        settings: cli,
+        store,
+        library: local,
+        rekordbox,
+        db,
+    })
+}
+
+/// The engine's worlds, for the run; the engine without them comes back with [`conclude`].
+fn worlds(engine: Engine) -> (RealWorlds, std::path::PathBuf) {
+    let downloader = engine.downloader();
+    let Engine {
+        store,
+        library,
+        rekordbox,
+        db,
+        ..
+    } = engine;
+    (
+        Worlds {
+            local: library,
+            rekordbox,
+            downloader,
+            store,
+        },
+        db,
+    )
+}
+
+/// Reports a run that ended, in whatever way, from its journal.
+async fn conclude(
+    ui: &Ui,
+    worlds: &mut (RealWorlds, std::path::PathBuf),
+    outcome: Result<apply::ApplyReport, apply::ApplyError>,
+) -> Result<Exit, CliError> {
+    let (id, interrupted) = match outcome {
+        Ok(report) => (report.apply, false),
+        Err(apply::ApplyError::Interrupted(id)) => (id, true),
+        Err(error) => return Err(error.into()),
+    };
+    let store = &worlds.0.store;
+    let applies = store.applies().await?;
+    let Some(row) = applies.iter().find(|row| row.id == id) else {
+        return Err(CliError::message(
+            Kind::Bug,
+            format!("apply {id} is not in the journal"),
+        ));
+    };
+    let operations = store.operations(id).await?;
+    let report = ApplyReport::new(row, &operations, interrupted);
+    ui.answer_either(report.view(ui.look()), &Envelope::new("apply", &report))?;
+    if !interrupted && row.status == ApplyStatus::Completed {
+        crate::cli::engine::keep_file_count(&mut worlds.0.local, &mut worlds.0.store, &worlds.1)
+            .await?;
+    }
+    if report.exit() == Exit::Partial {
+        ui.hint("`tidal-cleanup apply --resume` tries the rest again, `tidal-cleanup undo` takes back what was done");
+    }
+    Ok(report.exit())
+}
+
+fn tell(ui: &Ui, progress: Progress<'_>, done: &mut u64, of: usize) {
+    match progress {
+        Progress::Begun {
+            apply: ApplyId(id),
+            actions,
+        } => {
+            ui.detail(format!("Apply {id}: {actions} actions"));
+        }
+        Progress::Started(action) => ui.step(*done, &action.subject.label),
+        Progress::Settled {
+            action,
+            status,
+            message,
+        } => {
+            *done += 1;
+            ui.step(*done, &action.subject.label);
+            match (status, message) {
+                (OperationStatus::Failed, Some(message)) => {
+                    ui.warning(format!("{}: {message}", action.subject.label));
+                }
+                _ => ui.detail(StepLine {
+                    number: usize::try_from(*done).unwrap_or(usize::MAX),
+                    of,
+                    kind: action.effect.kind(),
+                    label: &action.subject.label,
+                    status,
+                }),
+            }
+        }
+        Progress::Xml {
+            message: Some(message),
+        } => {
+            ui.warning(format!("masterPlaylists6.xml: {message}"));
+        }
+        Progress::Xml { message: None } => {}
+    }
+}
+
+/// Takes the locks of a run: on the state, and on the library.
+///
+/// # Errors
+/// When another run holds one after the waiting time.
+pub async fn lock(engine: &Engine, consent: &Consent) -> Result<RunLock, CliError> {
+    let root = engine.policy.library.root.as_path();
+    Ok(RunLock::acquire(&engine.db, Some(root), consent.lock_timeout).await?)
+}
+
+/// The gates of the moment: freeze, Rekordbox, room on the disk.
+fn refuse_moment(engine: &Engine, plan: &Plan) -> Result<(), CliError> {
+    match engine
+        .moment(plan)
+        .into_iter()
+        .find(|check| check.status == CheckStatus::Refuse)
+    {
+        Some(check) => Err(CliError::refused(&check.code, check.text)),
+        None => Ok(()),
+    }
+}
+
+/// Leaves actions out, with what depends on them.
+fn exclude(plan: &mut Plan, wanted: &[String]) -> Result<(), CliError> {
+    for prefix in wanted {
+        let found: Vec<ActionId> = plan
+            .body
+            .actions
+            .iter()
+            .map(|action| &action.id)
+            .filter(|id| id.as_str().starts_with(prefix.as_str()))
+            .cloned()
+            .collect();
+        let [id] = found.as_slice() else {
+            return Err(CliError::user(format!(
+                "`--exclude {prefix}` names {} actions of the plan",
+                found.len()
+            ))
+            .hint("`tidal-cleanup show plan.json -v` shows their ids"));
+        };
+        let digest = plan.digest.clone();
+        let review = plan.review.get_or_insert_with(|| Review {
+            for_digest: digest,
+            ..Review::default()
+        });
+        review.exclude.push(id.clone());
+    }
+    Ok(())
+}
+
+/// The actions that are not left out by name.
+fn left_in(plan: &Plan) -> impl Iterator<Item = &Action> {
+    let excluded = plan
+        .review
+        .as_ref()
+        .map(|review| review.exclude.as_slice())
+        .unwrap_or_default();
+    plan.body
+        .actions
+        .iter()
+        .filter(move |action| !excluded.contains(&action.id))
+}
+
+impl Engine {
+    /// # Errors
+    /// [`Kind::Unfinished`] when a run was interrupted.
+    pub async fn refuse_unfinished(&self) -> Result<(), CliError> {
+        let Some(row) = self.store.unfinished().await? else {
+            return Ok(());
+        };
+        let mut error = CliError::message(
+            Kind::Unfinished,
+            format!("apply {} was interrupted", row.id),
+        );
+        error.hints = unfinished_hints();
+        Err(error)
+    }
+
+    /// Tells of an interrupted run, for commands that only read.
+    ///
+    /// # Errors
+    /// When the state database cannot be read.
+    pub async fn tell_unfinished(&self, ui: &Ui) -> Result<(), CliError> {
+        if let Some(row) = self.store.unfinished().await? {
+            ui.warning(format!("apply {} was interrupted", row.id));
+            unfinished_hints().iter().for_each(|hint| ui.hint(hint));
+        }
+        Ok(())
+    }
+
+    /// A copy of the state before a run, unless the environment forbids it.
+    ///
+    /// # Errors
+    /// When it cannot be written or verified.
+    pub async fn back_up(&mut self) -> Result<(), CliError> {
+        if self.settings.auto_backup {
+            self.store
+                .backup(BackupKind::Apply, Timestamp::now())
+                .await?;
+        }
+        Ok(())
+    }
+}

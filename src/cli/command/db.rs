@@ -1,0 +1,279 @@
+//! `db …`: the state database, and the three daily workflows.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::{
+    cli::{
+        args::{Consent, DbCommand, PlanInputs},
+        consent::Occasion,
+        engine::{Engine, Made, Request},
+        error::{CliError, Exit},
+        interrupt::Interrupt,
+        select::PlaylistSelector,
+        settings::Settings,
+        ui::Ui,
+        view::{
+            Envelope,
+            db::{
+                database::{DbCheck, DbStatus},
+                inspect::Inspect,
+                reconcile::{Choice, Reconcile},
+                sync::SyncStatus,
+            },
+        },
+    },
+    domain::PlaylistId,
+    edge::{
+        local::LocalReader as _,
+        store::{HistoryFilter, OperationRow, StateReader as _, sqlite::BackupKind},
+    },
+    plan::document::Mode,
+};
+
+use super::{
+    apply::{lock, run, show},
+    init::plant,
+};
+
+/// `db …`
+///
+/// # Errors
+/// When a world cannot be read, or a plan is refused.
+pub async fn db(
+    settings: &Settings,
+    ui: &Ui,
+    interrupt: &Interrupt,
+    command: &DbCommand,
+) -> Result<Exit, CliError> {
+    let mut engine = Engine::open(settings, ui).await?;
+    match command {
+        DbCommand::Init => plant(&mut engine, ui).await,
+        DbCommand::Status => status(&engine, ui).await,
+        DbCommand::Check => check(&engine, ui).await,
+        DbCommand::Backup => backup(&engine, ui).await,
+        DbCommand::Sync {
+            check,
+            inputs,
+            consent,
+        } => sync(engine, ui, interrupt, *check, inputs, consent).await,
+        DbCommand::Reconcile => reconcile(engine, ui, interrupt).await,
+        DbCommand::Inspect { playlist } => inspect(&engine, ui, playlist).await,
+    }
+}
+
+async fn status(engine: &Engine, ui: &Ui) -> Result<Exit, CliError> {
+    engine.tell_unfinished(ui).await?;
+    let state = engine.store.state().await?;
+    let applies = engine.store.applies().await?;
+    let bytes = std::fs::metadata(&engine.db).map_or(0, |facts| facts.len());
+    let backups = backups(engine);
+    let path = engine.db.display().to_string();
+    let status = DbStatus::of(path, bytes, &state, &applies, &backups);
+    ui.answer_either(status.view(ui.look()), &Envelope::new("db-status", &status))?;
+    Ok(Exit::Done)
+}
+
+/// Names of the state's backups, oldest first: their names begin with the time.
+fn backups(engine: &Engine) -> Vec<String> {
+    let folder = engine.settings.backups(&engine.db);
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".db"))
+        .collect();
+    names.sort();
+    names
+}
+
+async fn check(engine: &Engine, ui: &Ui) -> Result<Exit, CliError> {
+    const CHECKS: [&str; 7] = [
+        "integrity",
+        "foreign_keys",
+        "positions",
+        "files",
+        "tracks",
+        "objects",
+        "journal",
+    ];
+    let findings = engine.store.reader().check().await?;
+    let of = |name: &str| {
+        let mine = findings.iter().filter(|finding| finding.check == name);
+        mine.map(|finding| format!("{}: {}", finding.subject, finding.message))
+            .collect()
+    };
+    let report = DbCheck {
+        path: engine.db.display().to_string(),
+        checks: CHECKS
+            .iter()
+            .map(|name| ((*name).to_owned(), of(name)))
+            .collect(),
+    };
+    ui.answer_either(&report, &Envelope::new("db-check", &report))?;
+    Ok(if report.is_sound() {
+        Exit::Done
+    } else {
+        Exit::Error
+    })
+}
+
+async fn backup(engine: &Engine, ui: &Ui) -> Result<Exit, CliError> {
+    let path = engine
+        .store
+        .backup(BackupKind::Manual, Timestamp::now())
+        .await?;
+    let answer = serde_json::json!({ "path": path });
+    ui.answer_either(
+        format!("Saved and verified {}", path.display()),
+        &Envelope::new("db-backup", answer),
+    )?;
+    Ok(Exit::Done)
+}
+
+/// The first workflow. It is a plan, told by playlist; without `--check` it is applied as one.
+async fn sync(
+    mut engine: Engine,
+    ui: &Ui,
+    interrupt: &Interrupt,
+    check_only: bool,
+    inputs: &PlanInputs,
+    consent: &Consent,
+) -> Result<Exit, CliError> {
+    let locks = match check_only {
+        true => None,
+        false => Some(lock(&engine, consent).await?),
+    };
+    match check_only {
+        true => engine.tell_unfinished(ui).await?,
+        false => engine.refuse_unfinished().await?,
+    }
+    let request = Request {
+        inputs: inputs.clone(),
+        ..Request::default()
+    };
+    let Made { plan, observation } = engine.plan(&request, ui).await?;
+    let status = SyncStatus::of(&plan, &observation.state);
+    match locks.filter(|_| !plan.body.actions.is_empty()) {
+        None => {
+            ui.answer_either(
+                status.view(ui.look()),
+                &Envelope::new("sync-status", &status),
+            )?;
+            Ok(crate::cli::plan::exit(&plan, check_only))
+        }
+        Some(locks) => {
+            show(ui, &engine, &plan)?;
+            run(
+                engine,
+                ui,
+                interrupt,
+                consent,
+                plan,
+                Occasion::FreshPlan,
+                locks,
+            )
+            .await
+        }
+    }
+}
+
+/// The second workflow.
+async fn reconcile(mut engine: Engine, ui: &Ui, interrupt: &Interrupt) -> Result<Exit, CliError> {
+    engine.require_canary()?;
+    engine.tell_unfinished(ui).await?;
+    let begun = Instant::now();
+    let state = engine.store.state().await?;
+    let library = engine.library.scan()?;
+    let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let found = Reconcile::of(&state, &library.value, took);
+    ui.answer_either(found.view(ui.look()), &Envelope::new("reconcile", &found))?;
+    if ui.is_json() || !ui.can_ask() || (found.missing.is_empty() && found.orphaned.is_empty()) {
+        return Ok(Exit::Done);
+    }
+    let answer = ui.ask("What next? 1, 2, 3, or Enter to leave")?;
+    let mode = match answer.as_deref().and_then(Choice::parse) {
+        Some(Choice::Download) => Mode::Download,
+        Some(Choice::Trash) => Mode::Normal,
+        Some(Choice::Report) => {
+            let look = crate::cli::view::Look {
+                verbose: true,
+                ..ui.look().clone()
+            };
+            ui.answer(found.view(&look))?;
+            return Ok(Exit::Done);
+        }
+        None => return Ok(Exit::Done),
+    };
+    let consent = Consent {
+        lock_timeout: std::time::Duration::from_secs(30),
+        ..Consent::default()
+    };
+    let locks = lock(&engine, &consent).await?;
+    engine.refuse_unfinished().await?;
+    let request = Request {
+        mode: Some(mode),
+        ..Request::default()
+    };
+    let made = engine.plan(&request, ui).await?;
+    show(ui, &engine, &made.plan)?;
+    if made.plan.body.actions.is_empty() {
+        return Ok(Exit::Done);
+    }
+    run(
+        engine,
+        ui,
+        interrupt,
+        &consent,
+        made.plan,
+        Occasion::FreshPlan,
+        locks,
+    )
+    .await
+}
+
+/// The third workflow.
+async fn inspect(engine: &Engine, ui: &Ui, playlist: &PlaylistSelector) -> Result<Exit, CliError> {
+    engine.tell_unfinished(ui).await?;
+    let state = engine.store.state().await?;
+    let known = state
+        .playlists
+        .values()
+        .map(|row| (&row.id, row.name.as_str()));
+    let id = playlist.find(known)?.clone();
+    let reading = engine.last_reading().await?;
+    let operations = operations_of(engine, &id).await?;
+    let Some(found) = Inspect::of(&id, &state, reading.as_ref(), &operations) else {
+        return Err(CliError::user(format!(
+            "there is no playlist {}",
+            playlist.as_str()
+        )));
+    };
+    ui.answer_either(found.view(ui.look()), &Envelope::new("inspect", &found))?;
+    Ok(Exit::Done)
+}
+
+/// The journal rows about a playlist, of runs that were not taken back.
+pub async fn operations_of(
+    engine: &Engine,
+    id: &PlaylistId,
+) -> Result<Vec<OperationRow>, CliError> {
+    let filter = HistoryFilter {
+        playlist: Some(id.clone()),
+        limit: 1_000,
+        ..HistoryFilter::default()
+    };
+    let rows = engine.store.history(&filter).await?;
+    let mut applies: Vec<_> = rows.iter().map(|row| row.apply).collect();
+    applies.sort();
+    applies.dedup();
+    let mut operations = Vec::new();
+    for apply in applies {
+        let rows = engine.store.operations(apply).await?;
+        operations.extend(
+            rows.into_iter()
+                .filter(|row| row.playlist.as_deref() == Some(id.as_str())),
+        );
+    }
+    Ok(operations)
+}

@@ -1,0 +1,72 @@
+//! `init` and `db init`: the policy, the state database and the library's marker.
+
+use uuid::Uuid;
+
+use crate::{
+    cli::{
+        args::InitArgs,
+        engine::{Engine, load_policy},
+        error::{CliError, Exit},
+        init::{propose, write},
+        settings::Settings,
+        ui::Ui,
+        view::Envelope,
+    },
+    domain::LibraryId,
+    edge::{
+        local::{LocalLibrary as _, LocalReader as _},
+        store::{StateReader as _, StateStore as _},
+    },
+};
+
+/// `init`
+///
+/// # Errors
+/// When something cannot be written, or the person says no.
+pub async fn init(settings: &Settings, ui: &Ui, args: &InitArgs) -> Result<Exit, CliError> {
+    let root = match settings.policy_path() {
+        Ok(_) => Some(load_policy(settings, ui)?.library.root),
+        Err(_) => None,
+    };
+    let proposal = propose(ui, settings, args, root.as_deref())?;
+    write(&proposal, settings)?;
+    let mut settings = settings.clone();
+    if let Some(policy) = &proposal.policy {
+        settings.policy = Some(policy.clone());
+    }
+    let mut engine = Engine::open(&settings, ui).await?;
+    plant(&mut engine, ui).await
+}
+
+/// `db init`: gives the library its marker, and the state database the library's id. Both may be there
+/// already; what is there is kept.
+///
+/// # Errors
+/// When marker and database belong to different libraries, or cannot be written.
+pub async fn plant(engine: &mut Engine, ui: &Ui) -> Result<Exit, CliError> {
+    let root = engine.policy.library.root.clone();
+    if !root.is_dir() {
+        return Err(CliError::from(crate::edge::local::LocalError::Missing(
+            root,
+        )));
+    }
+    let known = engine.store.meta().await?.library_id;
+    let id = match (engine.library.canary()?, known) {
+        (Some(canary), _) => canary,
+        (None, Some(known)) => known,
+        (None, None) => LibraryId::new(Uuid::new_v4().to_string()),
+    };
+    engine.store.set_library(&id).await?;
+    engine.library.plant_canary(&id)?;
+    let answer = serde_json::json!({ "library_id": id, "library": root, "database": engine.db });
+    ui.answer_either(
+        format!(
+            "Library {} is ready ({id}).\nState database: {}",
+            root.display(),
+            engine.db.display()
+        ),
+        &Envelope::new("init", answer),
+    )?;
+    ui.hint("`tidal-cleanup plan` shows what would change; nothing is changed before `apply`");
+    Ok(Exit::Done)
+}

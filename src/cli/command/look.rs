@@ -1,0 +1,184 @@
+//! `status`, `history` and `trash list`: what is and what was.
+
+use std::path::Path;
+
+use crate::{
+    cli::{
+        args::{HistoryArgs, PlanInputs, TrashCommand},
+        engine::{Engine, Request},
+        error::{CliError, Exit},
+        settings::Settings,
+        ui::Ui,
+        view::{
+            Envelope,
+            history::{Chapter, Chapters, History},
+            status::{Status, Tracked, Trash},
+            text,
+        },
+    },
+    domain::ApplyId,
+    edge::{
+        local::{LocalReader as _, trash},
+        store::{OperationRow, StateReader as _, StoreError},
+    },
+};
+
+/// `status`
+///
+/// # Errors
+/// When the state database cannot be read.
+pub async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
+    let mut engine = Engine::open(settings, ui).await?;
+    engine.tell_unfinished(ui).await?;
+    let state = engine.store.state().await?;
+    let applies = engine.store.applies().await?;
+    let trashed = trashed(&engine.policy.library.root);
+    let read_at = engine
+        .store
+        .last_snapshot("tidal")
+        .await?
+        .map(|snapshot| snapshot.at);
+    let status = Status {
+        policy: engine.policy.source.path.display().to_string(),
+        library: engine.policy.library.root.display().to_string(),
+        library_id: engine.library.canary()?.map(|id| id.to_string()),
+        database: engine.db.display().to_string(),
+        tracked: Tracked::of(&state),
+        last_apply: applies.into_iter().next(),
+        tidal_read_at: read_at,
+        trash: Trash {
+            files: trashed.len(),
+            bytes: trashed.iter().map(|file| file.bytes).sum(),
+        },
+        pending: pending(&mut engine, ui).await,
+    };
+    ui.answer_either(status.view(ui.look()), &Envelope::new("status", &status))?;
+    Ok(Exit::Done)
+}
+
+/// What a plan from what is at hand would do; `None` when there is nothing to plan from. TIDAL is not
+/// asked: `status` is quick and works without a network.
+async fn pending(engine: &mut Engine, ui: &Ui) -> Option<crate::plan::document::Summary> {
+    let offline = engine.policy.tidal.snapshot.is_none();
+    let inputs = PlanInputs {
+        offline,
+        ..PlanInputs::default()
+    };
+    let request = Request {
+        inputs,
+        ..Request::default()
+    };
+    let made = engine.plan(&request, ui).await;
+    made.ok().map(|made| made.plan.body.summary)
+}
+
+/// `history`
+///
+/// # Errors
+/// When the state database cannot be read, or there is no such apply or playlist.
+pub async fn history(settings: &Settings, ui: &Ui, args: &HistoryArgs) -> Result<Exit, CliError> {
+    let engine = Engine::open(settings, ui).await?;
+    engine.tell_unfinished(ui).await?;
+    let mut applies = engine.store.applies().await?;
+    if let Some(number) = args.apply {
+        applies.retain(|row| row.id == ApplyId(number));
+        if applies.is_empty() {
+            return Err(StoreError::NoSuchApply(ApplyId(number)).into());
+        }
+    }
+    if args.apply.is_none() && args.playlist.is_none() && args.track.is_none() {
+        applies.truncate(args.limit);
+        let history = History { applies };
+        ui.answer_either(history.view(ui.look()), &Envelope::new("history", &history))?;
+        return Ok(Exit::Done);
+    }
+    let state = engine.store.state().await?;
+    let known = state
+        .playlists
+        .values()
+        .map(|row| (&row.id, row.name.as_str()));
+    let playlist = args
+        .playlist
+        .as_ref()
+        .map(|wanted| wanted.find(known))
+        .transpose()?;
+    let track = args.track.as_ref().map(|track| track.to_lowercase());
+    let keep = |row: &OperationRow| {
+        playlist.is_none_or(|id| row.playlist.as_deref() == Some(id.as_str()))
+            && track.as_ref().is_none_or(|track| {
+                row.track.as_ref() == Some(track) || row.label.to_lowercase().contains(track)
+            })
+    };
+    let mut chapters = Vec::new();
+    for apply in applies {
+        let operations = engine.store.operations(apply.id).await?;
+        let chapter = Chapter::new(apply, &operations, keep);
+        if args.apply.is_some() || !chapter.operations.is_empty() {
+            chapters.push(chapter);
+        }
+        if chapters.len() == args.limit {
+            break;
+        }
+    }
+    let chapters = Chapters { applies: chapters };
+    ui.answer_either(
+        chapters.view(ui.look()),
+        &Envelope::new("history", &chapters),
+    )?;
+    Ok(Exit::Done)
+}
+
+/// A file in the trash.
+#[derive(Debug, serde::Serialize)]
+struct Trashed {
+    /// The run that put it there, or `placed` for the old name of a file that was copied.
+    apply: String,
+    /// The path that it had.
+    path: String,
+    bytes: u64,
+}
+
+fn trashed(root: &Path) -> Vec<Trashed> {
+    let below = trash::folder();
+    let files = trash::files(root).into_iter().filter_map(|place| {
+        let relative = place.relative();
+        let inner = relative.strip_prefix(&below).ok()?;
+        let mut parts = inner.components();
+        let apply = parts.next()?.as_os_str().to_string_lossy().into_owned();
+        let path = parts.as_path().display().to_string();
+        let bytes = std::fs::metadata(root.join(&relative)).map_or(0, |facts| facts.len());
+        Some(Trashed { apply, path, bytes })
+    });
+    files.collect()
+}
+
+/// `trash …`
+///
+/// # Errors
+/// When there is no policy that names the library.
+pub fn trash_command(
+    settings: &Settings,
+    ui: &Ui,
+    command: &TrashCommand,
+) -> Result<Exit, CliError> {
+    let TrashCommand::List = command;
+    let policy = crate::cli::engine::load_policy(settings, ui)?;
+    let files = trashed(&policy.library.root);
+    let line = |file: &Trashed| {
+        format!(
+            "apply {:<4}  {:>8}  {}",
+            file.apply,
+            text::bytes(file.bytes),
+            file.path
+        )
+    };
+    let mut lines: Vec<String> = files.iter().map(line).collect();
+    if lines.is_empty() {
+        lines.push("The trash is empty.".to_owned());
+    }
+    ui.answer_either(
+        lines.join("\n"),
+        &Envelope::new("trash", serde_json::json!({ "files": files })),
+    )?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,12 @@
+//! The commands: each a page that reads its flags, asks the engine, and shows the answer.
+
+pub mod account;
+pub mod apply;
+pub mod db;
+pub mod demo;
+pub mod init;
+pub mod look;
+pub mod plan;
+pub mod policy;
+pub mod snapshot;
+pub mod undo;

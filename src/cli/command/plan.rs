@@ -1,0 +1,195 @@
+//! `plan`, `show` and `db sync`.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    apply::verify::{Verification, verify},
+    cli::{
+        args::{PlanArgs, ShowArgs},
+        engine::{Engine, Made, Request},
+        error::{CliError, Exit, Kind},
+        plan::{Beside, exit, explain, present, write_whole},
+        settings::Settings,
+        ui::Ui,
+        view::Envelope,
+    },
+    plan::{
+        Plan, canonical,
+        document::{KIND, Precondition},
+    },
+    policy::Policy,
+};
+
+/// Where a plan is saved unless a flag says otherwise.
+const PLAN_FILE: &str = "plan.json";
+
+/// `plan`
+///
+/// # Errors
+/// When a source cannot be read at all.
+pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit, CliError> {
+    let mut engine = Engine::open(settings, ui).await?;
+    engine.tell_unfinished(ui).await?;
+    let request = Request {
+        inputs: args.inputs.clone(),
+        overrides: args.overrides.clone(),
+        mode: None,
+    };
+    let made = engine.plan(&request, ui).await?;
+    let json = canonical::to_json(&made.plan);
+    let saved = save(settings, ui, args, &made, &json)?;
+    let beside = Beside {
+        saved,
+        undo_until: undo_until(&engine.policy, &made.plan),
+    };
+    present(ui, &made.plan, &json, args.markdown, &beside)?;
+    tell_moment(&engine, &made.plan, ui);
+    Ok(exit(&made.plan, args.detailed_exitcode))
+}
+
+/// Saves the plan: where `--out` says, else as `plan.json` when there is something to apply and the
+/// answer is for a person. Never over a file that is no plan.
+fn save(
+    settings: &Settings,
+    ui: &Ui,
+    args: &PlanArgs,
+    made: &Made,
+    json: &str,
+) -> Result<Option<PathBuf>, CliError> {
+    if let Some(out) = &args.out {
+        write_whole(&settings.around.absolute(out), json)?;
+        return Ok(Some(out.clone()));
+    }
+    if ui.is_json() || args.markdown.budget.is_some() || made.plan.body.actions.is_empty() {
+        return Ok(None);
+    }
+    let path = settings.around.absolute(Path::new(PLAN_FILE));
+    let plan_or_nothing = match std::fs::read(&path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).contains(KIND),
+        Err(_) => true,
+    };
+    match plan_or_nothing.then(|| write_whole(&path, json)) {
+        Some(Ok(())) => Ok(Some(PathBuf::from(PLAN_FILE))),
+        Some(Err(_)) | None => {
+            ui.warning(format!(
+                "{PLAN_FILE} here was not written; `--out FILE` names another place"
+            ));
+            Ok(None)
+        }
+    }
+}
+
+/// Until when what goes to the trash can be brought back.
+pub fn undo_until(policy: &Policy, plan: &Plan) -> Option<jiff::civil::Date> {
+    let as_of: jiff::civil::Date = plan.body.inputs.as_of.parse().ok()?;
+    let days = i64::try_from(policy.trash.keep.as_secs() / 86_400).ok()?;
+    as_of
+        .checked_add(jiff::Span::new().try_days(days).ok()?)
+        .ok()
+}
+
+/// What would stand in the way of an apply right now, and is no part of the plan.
+fn tell_moment(engine: &Engine, plan: &Plan, ui: &Ui) {
+    if plan.body.actions.is_empty() {
+        return;
+    }
+    for check in engine.moment(plan) {
+        if check.status == crate::plan::document::CheckStatus::Refuse {
+            ui.warning(format!("{}: {}", check.code, check.text));
+        }
+    }
+}
+
+/// `show`
+///
+/// # Errors
+/// When the plan cannot be read, or with `--verify` is stale.
+pub async fn show(settings: &Settings, ui: &Ui, args: &ShowArgs) -> Result<Exit, CliError> {
+    let plan = read_plan(&settings.around.absolute(&args.plan))?;
+    if let Some(id) = &args.why {
+        explain(ui, &plan, args, id)?;
+        return Ok(Exit::Done);
+    }
+    if !args.verify {
+        let beside = Beside {
+            saved: Some(args.plan.clone()),
+            undo_until: None,
+        };
+        let json = canonical::to_json(&plan);
+        present(ui, &plan, &json, args.markdown, &beside)?;
+        return Ok(Exit::Done);
+    }
+    let engine = Engine::open(settings, ui).await?;
+    engine.require_canary()?;
+    verify_plan(&engine, ui, &plan).await?;
+    let answer = serde_json::json!({ "digest": plan.digest, "holds": true });
+    ui.answer_either(
+        "The plan holds: nothing that it rests on has changed.",
+        &Envelope::new("verification", answer),
+    )?;
+    Ok(Exit::Done)
+}
+
+/// Reads a saved plan.
+///
+/// # Errors
+/// When there is none, or it is torn, edited or not a plan.
+pub fn read_plan(path: &Path) -> Result<Plan, CliError> {
+    let bytes = std::fs::read(path).map_err(|error| CliError::file("read", path, error))?;
+    canonical::parse(&bytes)
+        .map_err(|error| CliError::from(error).context(format!("could not use {}", path.display())))
+}
+
+/// Checks everything that a plan rests on. TIDAL is asked again only where a removal rests on it.
+///
+/// # Errors
+/// [`Kind::Stale`] with what differs.
+pub async fn verify_plan(engine: &Engine, ui: &Ui, plan: &Plan) -> Result<(), CliError> {
+    let asks_tidal = plan
+        .body
+        .actions
+        .iter()
+        .flat_map(|action| &action.pre)
+        .any(|pre| {
+            matches!(
+                pre,
+                Precondition::DesiredAbsent { .. } | Precondition::PlaylistAbsent { .. }
+            )
+        });
+    let reading = if asks_tidal {
+        engine.fresh_reading(plan, ui).await?
+    } else {
+        None
+    };
+    let asked = Verification {
+        policy: Some(&engine.policy.source.sha256),
+        max_age: Some(engine.policy.safety.plan_max_age),
+        now: jiff::Timestamp::now(),
+        tidal: reading.as_ref(),
+    };
+    let violations = verify(
+        plan,
+        &engine.library,
+        engine.rekordbox.as_ref(),
+        &engine.store,
+        &asked,
+    )
+    .await?;
+    match violations.as_slice() {
+        [] => Ok(()),
+        [first, ..] => {
+            for violation in violations.iter().take(10) {
+                ui.warning(violation);
+            }
+            let more = match violations.len() {
+                1 => String::new(),
+                n => format!(" and {} more", n - 1),
+            };
+            Err(CliError::message(
+                Kind::Stale,
+                format!("the plan no longer fits: {first}{more}"),
+            )
+            .hint("nothing was changed; make a new one with `tidal-cleanup plan`"))
+        }
+    }
+}

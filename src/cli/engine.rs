@@ -1,0 +1,605 @@
+//! Opens the worlds that the policy names, and runs the stages over them. The one place that knows all
+//! of them; every command goes through it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use jiff::{Timestamp, Zoned};
+
+use crate::{
+    cli::{
+        args::{Allowance, Overrides, PlanInputs},
+        error::{CliError, Kind},
+        select::PlaylistSelector,
+        settings::Settings,
+        ui::Ui,
+    },
+    desired::{desire, is_copy},
+    diff::{diff, identity},
+    domain::{AudioFile, Observed, PlaylistId, TidalReading},
+    edge::{
+        download::command::CommandDownloader,
+        local::{LocalReader as _, cache::FileCache, folder::LibraryFolder},
+        rekordbox::{
+            RekordboxError, RekordboxReader as _, locate,
+            masterdb::{MasterDb, MasterDbOptions},
+        },
+        store::{
+            ApplyRow, ApplyStatus, HistoryFilter, NewSnapshot, OperationStatus, StateReader as _,
+            StateStore as _,
+            sqlite::{SqliteStore, StoreOptions},
+        },
+        tidal::{
+            ReadOptions, SnapshotFile, TidalApi, TidalError, TidalMemory, TidalService,
+            TidalSettings, snapshot,
+        },
+    },
+    observe::{Observation, observe},
+    plan::{
+        Plan, PlanInput, canonical,
+        document::{Check, Mode, PlanMeta},
+        guard::{self, Allow, Moment},
+        plan, protected,
+    },
+    policy::{Policy, RekordboxDatabase},
+};
+
+/// The worlds of one policy, open.
+pub struct Engine {
+    pub policy: Policy,
+    pub settings: Settings,
+    pub store: SqliteStore,
+    pub library: LibraryFolder,
+    /// `None`: the policy has none, or this machine.
+    pub rekordbox: Option<MasterDb>,
+    /// The state database's file.
+    pub db: PathBuf,
+}
+
+/// What a plan is to be made of.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    pub inputs: PlanInputs,
+    pub overrides: Overrides,
+    /// `None`: `normal`.
+    pub mode: Option<Mode>,
+}
+
+/// A plan and what it was made from.
+pub struct Made {
+    pub plan: Plan,
+    pub observation: Observation,
+}
+
+/// Where TIDAL is read.
+pub enum TidalSource {
+    File(SnapshotFile),
+    /// The last good reading.
+    Last(TidalMemory),
+    Service(Box<TidalService>),
+}
+
+impl TidalApi for TidalSource {
+    async fn read(&self) -> Result<Observed<TidalReading>, TidalError> {
+        match self {
+            Self::File(file) => file.read().await,
+            Self::Last(memory) => memory.read().await,
+            Self::Service(service) => service.read().await,
+        }
+    }
+}
+
+/// Reads and checks the policy; what is odd about it goes to stderr.
+///
+/// # Errors
+/// When there is none, or it has mistakes.
+pub fn load_policy(settings: &Settings, ui: &Ui) -> Result<Policy, CliError> {
+    let path = settings.policy_path()?;
+    let loaded = Policy::load(
+        &path,
+        &|name| settings.around.variable(name),
+        settings.home(),
+    )
+    .map_err(CliError::from)?;
+    for warning in &loaded.warnings {
+        ui.warning(warning.render(ui.look().color));
+    }
+    Ok(loaded.policy)
+}
+
+impl Engine {
+    /// Opens the worlds of the policy.
+    ///
+    /// # Errors
+    /// When one of them cannot be opened.
+    pub async fn open(settings: &Settings, ui: &Ui) -> Result<Self, CliError> {
+        let policy = load_policy(settings, ui)?;
+        Self::of(policy, settings, ui).await
+    }
+
+    /// Opens the worlds of this policy.
+    ///
+    /// # Errors
+    /// When one of them cannot be opened.
+    pub async fn of(policy: Policy, settings: &Settings, ui: &Ui) -> Result<Self, CliError> {
+        if settings.database_url.is_some() {
+            return Err(CliError::config("TIDAL_CLEANUP_DATABASE_URL is set, and this version keeps its state in SQLite only")
+                .hint("unset it, and name the file with `--db PATH` or TIDAL_CLEANUP_DB_PATH"));
+        }
+        let db = settings.db_path(policy.state_path.as_deref())?;
+        let options = StoreOptions::new(settings.backups(&db), Timestamp::now());
+        let store = SqliteStore::open(&db, &options).await?;
+        let sources: Vec<PathBuf> = policy
+            .library
+            .sources
+            .iter()
+            .map(|source| source.path.clone())
+            .collect();
+        let cache = FileCache::load(&cache_path(&db));
+        let library = LibraryFolder::new(&policy.library.root, &sources, cache);
+        let rekordbox = open_rekordbox(&policy, settings, &db, ui)?;
+        Ok(Self {
+            policy,
+            settings: settings.clone(),
+            store,
+            library,
+            rekordbox,
+            db,
+        })
+    }
+
+    /// The TIDAL reading that the flags and the policy ask for.
+    ///
+    /// # Errors
+    /// When there is no log-in and nothing else is named.
+    pub async fn tidal(&self, inputs: &PlanInputs, ui: &Ui) -> Result<TidalSource, CliError> {
+        if let Some(path) = &inputs.desired {
+            let path = self.settings.around.absolute(path);
+            return Ok(TidalSource::File(SnapshotFile { path }));
+        }
+        if inputs.offline {
+            let last = self.last_reading().await?.ok_or_else(|| {
+                CliError::user("there is no earlier reading of TIDAL to plan from")
+                    .hint("plan once with a log-in, or from a file with `--desired FILE`")
+            })?;
+            return Ok(TidalSource::Last(TidalMemory { reading: last }));
+        }
+        if let Some(path) = &self.policy.tidal.snapshot {
+            return Ok(TidalSource::File(SnapshotFile { path: path.clone() }));
+        }
+        let service = self.service(self.policy.tidal.favorites).await?;
+        ui.status("Reading TIDAL …");
+        Ok(TidalSource::Service(Box::new(service)))
+    }
+
+    /// The TIDAL service of the policy's account.
+    ///
+    /// # Errors
+    /// When nobody is logged in.
+    pub async fn service(&self, favorites: bool) -> Result<TidalService, CliError> {
+        let settings = self.tidal_settings()?;
+        let options = ReadOptions {
+            favorites,
+            country: self.policy.tidal.country.clone(),
+            previous: self.last_reading().await?,
+            ..ReadOptions::default()
+        };
+        Ok(TidalService::open(&settings, options)?)
+    }
+
+    /// How to reach TIDAL.
+    ///
+    /// # Errors
+    /// When the environment names a host that cannot be used.
+    pub fn tidal_settings(&self) -> Result<TidalSettings, CliError> {
+        tidal_settings(&self.settings, &self.db, Some(&self.policy))
+    }
+
+    /// The last complete reading of TIDAL that was saved.
+    ///
+    /// # Errors
+    /// When the state database cannot be read.
+    pub async fn last_reading(&self) -> Result<Option<TidalReading>, CliError> {
+        let text = self.store.last_reading().await?;
+        Ok(text.and_then(|text| snapshot::parse(text.as_bytes()).ok()))
+    }
+
+    /// Reads every world once. What the scan learnt is kept for the next one.
+    ///
+    /// # Errors
+    /// When a source cannot be read at all.
+    pub async fn observe(&mut self, tidal: &TidalSource) -> Result<Observation, CliError> {
+        let observation = observe(
+            tidal,
+            &mut self.library,
+            self.rekordbox.as_ref(),
+            &self.store,
+        )
+        .await?;
+        // A cache that cannot be written costs time and nothing else.
+        let _ = self.library.save_cache(&cache_path(&self.db));
+        if let TidalSource::Service(_) = tidal {
+            self.keep_reading(&observation.tidal.value).await?;
+        }
+        Ok(observation)
+    }
+
+    /// Keeps a reading in the state database, for `--offline` and the next quick one.
+    ///
+    /// # Errors
+    /// When the state database cannot be written.
+    pub async fn keep_reading(&mut self, reading: &TidalReading) -> Result<(), CliError> {
+        let entries: usize = reading.playlists.iter().map(|list| list.items.len()).sum();
+        let complete = reading.complete && reading.playlists.iter().all(|list| list.complete);
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let snapshot = NewSnapshot {
+            kind: "tidal",
+            data: &snapshot::render(reading),
+            playlist_count: count(reading.playlists.len()),
+            track_count: count(entries),
+            complete,
+            at: Timestamp::now(),
+        };
+        Ok(self.store.save_snapshot(snapshot).await?)
+    }
+
+    /// Makes a plan.
+    ///
+    /// # Errors
+    /// When a source cannot be read at all, or the library's marker is missing (TC101).
+    pub async fn plan(&mut self, request: &Request, ui: &Ui) -> Result<Made, CliError> {
+        self.require_canary()?;
+        let tidal = self.tidal(&request.inputs, ui).await?;
+        let observation = self.observe(&tidal).await?;
+        self.plan_from(request, observation, ui).await
+    }
+
+    /// Makes a plan from what was read.
+    ///
+    /// # Errors
+    /// When a playlist is named that nobody knows, or a file cannot be hashed.
+    pub async fn plan_from(
+        &mut self,
+        request: &Request,
+        mut observation: Observation,
+        ui: &Ui,
+    ) -> Result<Made, CliError> {
+        tell_problems(&observation, ui);
+        let as_of = request.inputs.as_of.unwrap_or_else(|| Zoned::now().date());
+        let past_removals = self.past_removals().await?;
+        let files_before = self.files_before().await?;
+        let scope = scope(&request.inputs.playlists, &observation)?;
+        let decisions = BTreeMap::new();
+        loop {
+            let shield = protected(&self.policy, &observation);
+            let reading = &observation.tidal.value;
+            let library = &observation.library.value;
+            let state = &observation.state;
+            let desired = desire(&self.policy, reading, state, library, &shield);
+            let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
+            let files = candidates(&observation);
+            let identities =
+                identity::identify(&tracks, &files, state, &decisions, &self.policy.matching);
+            let planned = plan(&PlanInput {
+                policy: &self.policy,
+                observation: &observation,
+                desired: &desired,
+                changes: diff(&desired, state, reading.complete),
+                identities: &identities,
+                scope: scope.clone(),
+                mode: request.mode.unwrap_or(Mode::Normal),
+                as_of,
+                tidal_hash: snapshot::content_hash(reading),
+                past_removals: past_removals.clone(),
+                files_before,
+                allows: allows(&request.overrides),
+            });
+            if planned.unhashed.is_empty() {
+                let meta = self.meta(&observation, &request.inputs);
+                let plan = canonical::seal(planned.body, meta);
+                return Ok(Made { plan, observation });
+            }
+            for path in &planned.unhashed {
+                let hash = self.library.hash(path)?;
+                let files = &mut observation.library.value.files;
+                if let Ok(at) = files.binary_search_by(|file| file.path.cmp(path))
+                    && let Some(file) = files.get_mut(at)
+                {
+                    file.hash = Some(hash);
+                }
+            }
+        }
+    }
+
+    fn meta(&self, observation: &Observation, inputs: &PlanInputs) -> PlanMeta {
+        let absolute = |path: &PathBuf| self.settings.around.absolute(path);
+        PlanMeta {
+            generated_at: Some(Timestamp::now()),
+            tidal_taken_at: observation.tidal.value.taken_at,
+            tool: concat!("tidal-cleanup ", env!("CARGO_PKG_VERSION")).to_owned(),
+            tidal_file: inputs
+                .desired
+                .as_ref()
+                .map(absolute)
+                .map(|p| p.display().to_string()),
+            ..PlanMeta::default()
+        }
+    }
+
+    /// Nothing on a volume without the library's marker is planned or touched.
+    ///
+    /// # Errors
+    /// TC101.
+    pub fn require_canary(&self) -> Result<(), CliError> {
+        if self.library.canary()?.is_some() {
+            return Ok(());
+        }
+        let root = self.policy.library.root.display();
+        Err(CliError::refused(
+            "TC101",
+            format!("the library {root} has no marker (.tidal-cleanup/library.toml)"),
+        )
+        .hint("is its drive mounted? then look at `[library] root`")
+        .hint("a library that is new to this program gets its marker from `tidal-cleanup db init`"))
+    }
+
+    /// What earlier runs removed, for the rolling window.
+    async fn past_removals(&self) -> Result<Vec<(Timestamp, u64)>, CliError> {
+        let filter = HistoryFilter {
+            limit: 100_000,
+            ..HistoryFilter::default()
+        };
+        let mut past: BTreeMap<Timestamp, u64> = BTreeMap::new();
+        for row in self.store.history(&filter).await? {
+            let removes = row.action == "remove" && row.mode != "undo";
+            let counts =
+                row.apply_status != ApplyStatus::Undone && row.status == OperationStatus::Completed;
+            if removes && counts {
+                *past.entry(row.at).or_default() += 1;
+            }
+        }
+        Ok(past.into_iter().collect())
+    }
+
+    async fn files_before(&self) -> Result<Option<usize>, CliError> {
+        let last = self.store.last_snapshot("local").await?;
+        Ok(last.and_then(|snapshot| usize::try_from(snapshot.track_count).ok()))
+    }
+
+    /// The download command of the policy.
+    #[must_use]
+    pub fn downloader(&self) -> CommandDownloader {
+        CommandDownloader::new(
+            &self.policy.download,
+            self.policy.matching.duration_tolerance,
+        )
+    }
+}
+
+/// Remembers how many files the library has, for gate TC102.
+///
+/// # Errors
+/// When the state database cannot be written.
+pub async fn keep_file_count(
+    library: &mut LibraryFolder,
+    store: &mut SqliteStore,
+    db: &Path,
+) -> Result<(), CliError> {
+    let scanned = library.scan()?;
+    // A cache that cannot be written costs time and nothing else.
+    let _ = library.save_cache(&cache_path(db));
+    if !scanned.is_complete() {
+        return Ok(());
+    }
+    let files = scanned.value.files.len();
+    let snapshot = NewSnapshot {
+        kind: "local",
+        data: &serde_json::json!({ "files": files }).to_string(),
+        playlist_count: 0,
+        track_count: i64::try_from(files).unwrap_or(i64::MAX),
+        complete: true,
+        at: Timestamp::now(),
+    };
+    Ok(store.save_snapshot(snapshot).await?)
+}
+
+/// The scan's cache lies beside the state database; deleting it costs time only.
+fn cache_path(db: &Path) -> PathBuf {
+    db.with_extension("files.cache")
+}
+
+fn open_rekordbox(
+    policy: &Policy,
+    settings: &Settings,
+    db: &Path,
+    ui: &Ui,
+) -> Result<Option<MasterDb>, CliError> {
+    let options = MasterDbOptions::new(settings.backups(db));
+    let path = match &policy.rekordbox.database {
+        RekordboxDatabase::None => return Ok(None),
+        RekordboxDatabase::At(path) => path.clone(),
+        RekordboxDatabase::Auto => {
+            let app_data = settings.around.variable("APPDATA").map(PathBuf::from);
+            let home = settings.around.home.as_deref();
+            let Some(places) = locate::Places::of_this_system(home, app_data.as_deref()) else {
+                ui.detail("Rekordbox does not run on this system; name its library in `[rekordbox] database`.");
+                return Ok(None);
+            };
+            match locate::locate(&places) {
+                Ok(path) => path,
+                Err(RekordboxError::Missing(_)) => {
+                    ui.status("No Rekordbox library found; planning without it.");
+                    return Ok(None);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    };
+    Ok(Some(MasterDb::open(&path, options)?))
+}
+
+/// How to reach TIDAL, from the environment, the flags and the policy.
+///
+/// # Errors
+/// When a host or an account's name cannot be used.
+pub fn tidal_settings(
+    settings: &Settings,
+    db: &Path,
+    policy: Option<&Policy>,
+) -> Result<TidalSettings, CliError> {
+    let by_policy = policy.map(|policy| policy.tidal.account.as_str());
+    let account = settings
+        .tidal
+        .account
+        .as_deref()
+        .or(by_policy)
+        .unwrap_or("default");
+    let lookup = |name: &str| settings.around.variable(name);
+    TidalSettings::from_lookup(&Settings::state_dir(db), account, lookup)
+        .map_err(|error| CliError::new(Kind::Config, error))
+}
+
+/// The files that may be a track: not the copies that we made for further playlists.
+fn candidates(observation: &Observation) -> Vec<AudioFile> {
+    let files = observation.library.value.files.iter();
+    files
+        .filter(|file| !is_copy(&observation.state, &file.path))
+        .cloned()
+        .collect()
+}
+
+fn scope(
+    selectors: &[PlaylistSelector],
+    observation: &Observation,
+) -> Result<Option<BTreeSet<PlaylistId>>, CliError> {
+    if selectors.is_empty() {
+        return Ok(None);
+    }
+    let tidal = observation
+        .tidal
+        .value
+        .playlists
+        .iter()
+        .map(|list| (&list.id, list.name.as_str()));
+    let known = observation
+        .state
+        .playlists
+        .values()
+        .map(|row| (&row.id, row.name.as_str()));
+    let all: BTreeMap<&PlaylistId, &str> = known.chain(tidal).collect();
+    let mut scope = BTreeSet::new();
+    for selector in selectors {
+        scope.insert(
+            selector
+                .find(all.iter().map(|(id, name)| (*id, *name)))?
+                .clone(),
+        );
+    }
+    Ok(Some(scope))
+}
+
+fn allows(overrides: &Overrides) -> Vec<Allow> {
+    let because = overrides.because.clone().unwrap_or_default();
+    let allow = |allowance: &Allowance| Allow {
+        what: allowance.what,
+        count: allowance.number,
+        because: because.clone(),
+    };
+    overrides.allow.iter().map(allow).collect()
+}
+
+/// What could not be read goes to stderr, the first few of each source.
+fn tell_problems(observation: &Observation, ui: &Ui) {
+    let rekordbox = observation.rekordbox.iter().flat_map(|read| &read.problems);
+    for problems in [
+        observation.tidal.problems.iter().collect::<Vec<_>>(),
+        observation.library.problems.iter().collect(),
+        rekordbox.collect(),
+    ] {
+        let shown = if ui.is_verbose() { problems.len() } else { 5 };
+        for problem in problems.iter().take(shown) {
+            ui.warning(format!("{}: {}", problem.subject, problem.message));
+        }
+        if problems.len() > shown {
+            ui.warning(format!(
+                "{} more; `-v` shows them all",
+                problems.len() - shown
+            ));
+        }
+    }
+}
+
+impl Engine {
+    /// The gates of the moment, which are no part of a plan: freeze, Rekordbox, room on the disk.
+    #[must_use]
+    pub fn moment(&self, plan: &Plan) -> Vec<Check> {
+        let running = match &self.rekordbox {
+            Some(rekordbox) if touches_rekordbox(plan) => rekordbox.running(),
+            Some(_) | None => Ok(Vec::new()),
+        };
+        let running = running.map_err(|error| error.to_string());
+        let needed = plan
+            .body
+            .actions
+            .iter()
+            .map(|action| action.estimate.bytes_down)
+            .sum();
+        let moment = Moment {
+            now: &Zoned::now(),
+            rekordbox: running.as_deref().map_err(String::as_str),
+            free: self.library.free_bytes().ok(),
+            needed,
+        };
+        guard::moment(&self.policy, &plan.body.actions, &moment)
+    }
+
+    /// TIDAL asked again, from where the plan had it; `None` when nobody can be asked.
+    ///
+    /// # Errors
+    /// When it is asked and does not answer.
+    pub async fn fresh_reading(
+        &self,
+        plan: &Plan,
+        ui: &Ui,
+    ) -> Result<Option<TidalReading>, CliError> {
+        let file = plan.meta.tidal_file.as_ref().map(PathBuf::from);
+        let inputs = PlanInputs {
+            desired: file,
+            ..PlanInputs::default()
+        };
+        let source = self.tidal(&inputs, ui).await?;
+        let observed = source.read().await?;
+        Ok(observed.is_complete().then_some(observed.value))
+    }
+
+    /// Who runs this: the system's user name.
+    #[must_use]
+    pub fn who(&self) -> String {
+        let names = ["USER", "LOGNAME", "USERNAME"];
+        names
+            .iter()
+            .find_map(|name| self.settings.around.variable(name))
+            .unwrap_or_default()
+    }
+
+    /// The run that `--resume` goes on with: the interrupted one, or the last if it ended in part.
+    ///
+    /// # Errors
+    /// When the state database cannot be read.
+    pub async fn resumable(&self) -> Result<Option<ApplyRow>, CliError> {
+        if let Some(row) = self.store.unfinished().await? {
+            return Ok(Some(row));
+        }
+        let last = self.store.applies().await?.into_iter().next();
+        Ok(last.filter(|row| row.status == ApplyStatus::Partial))
+    }
+}
+
+fn touches_rekordbox(plan: &Plan) -> bool {
+    plan.body
+        .actions
+        .iter()
+        .any(|action| action.effect.kind().starts_with("rb."))
+}

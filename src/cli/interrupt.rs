@@ -1,0 +1,129 @@
+//! Ctrl-C: polite while an apply runs, immediate otherwise.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::error::Exit;
+
+/// What Ctrl-C asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt {
+    /// Stop after the running action.
+    stop: Arc<AtomicBool>,
+    /// An apply runs: the first Ctrl-C is only a wish.
+    working: Arc<AtomicBool>,
+}
+
+/// While it lives, the first Ctrl-C lets the running action end.
+#[must_use]
+#[derive(Debug)]
+pub struct Working(Arc<AtomicBool>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+/// What to do about one more Ctrl-C.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Response {
+    /// Let the running action end.
+    Stop,
+    /// Leave at once; the journal holds what was begun.
+    Leave,
+}
+
+impl Interrupt {
+    /// The flag that a run polls between actions.
+    #[must_use]
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
+    /// Whether somebody asked to stop.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+
+    /// Makes the first Ctrl-C a wish until the value is dropped.
+    pub fn working(&self) -> Working {
+        self.working.store(true, Ordering::SeqCst);
+        Working(Arc::clone(&self.working))
+    }
+
+    fn respond(&self) -> Response {
+        let first = !self.stop.swap(true, Ordering::SeqCst);
+        match first && self.working.load(Ordering::SeqCst) {
+            true => Response::Stop,
+            false => Response::Leave,
+        }
+    }
+
+    /// Watches for SIGINT (and SIGTERM) from now on; `say` tells the person what happens.
+    pub fn watch(&self, say: impl Fn(&str) + Send + 'static) {
+        let interrupt = self.clone();
+        tokio::spawn(async move {
+            while signal().await.is_ok() {
+                match interrupt.respond() {
+                    Response::Stop => say(
+                        "Finishing the running action. Press Ctrl-C again to leave at once; \
+                         `tidal-cleanup apply --resume` goes on either way.",
+                    ),
+                    Response::Leave => leave(),
+                }
+            }
+        });
+    }
+}
+
+#[expect(
+    clippy::exit,
+    reason = "the second Ctrl-C leaves at once, whatever the other threads are waiting for"
+)]
+fn leave() {
+    // dialoguer hides the cursor while it asks.
+    let _ = console::Term::stderr().show_cursor();
+    std::process::exit(i32::from(Exit::Interrupted.code()));
+}
+
+#[cfg(unix)]
+async fn signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_is_a_wish_and_the_second_an_order() {
+        let interrupt = Interrupt::default();
+        let working = interrupt.working();
+        assert_eq!(interrupt.respond(), Response::Stop);
+        assert!(interrupt.is_requested() && interrupt.flag().load(Ordering::SeqCst));
+        assert_eq!(interrupt.respond(), Response::Leave);
+        drop(working);
+    }
+
+    #[test]
+    fn without_an_apply_it_leaves_at_once() {
+        let interrupt = Interrupt::default();
+        assert_eq!(interrupt.respond(), Response::Leave);
+        drop(interrupt.working());
+        assert_eq!(Interrupt::default().respond(), Response::Leave);
+    }
+}

@@ -1,0 +1,204 @@
+//! `plan` and `show`: a plan is shown, saved, and told by an exit code.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use crate::plan::document::Plan;
+
+use super::{
+    args::{Markdown, ShowArgs},
+    error::{CliError, Exit, Kind},
+    ui::Ui,
+    view::{
+        markdown::markdown,
+        plan::{PlanView, is_empty, why},
+    },
+};
+
+/// What is known besides the plan itself.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// Where it was saved.
+    pub saved: Option<PathBuf>,
+    /// Until when trashed files can be brought back, where the policy is at hand.
+    pub undo_until: Option<jiff::civil::Date>,
+}
+
+/// Shows the plan as text, Markdown or JSON. `json` is the document as it is saved.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn present(
+    ui: &Ui,
+    plan: &Plan,
+    json: &str,
+    format: Markdown,
+    beside: &Beside,
+) -> Result<(), CliError> {
+    if let Some(budget) = format.budget {
+        return ui.answer(markdown(plan, budget));
+    }
+    if ui.is_json() {
+        return ui.answer(json);
+    }
+    let saved = beside
+        .saved
+        .as_deref()
+        .map(|path| path.display().to_string());
+    let view = PlanView {
+        plan,
+        look: ui.look(),
+        saved: saved.as_deref(),
+        undo_until: beside.undo_until,
+    };
+    ui.answer(view)?;
+    if beside.saved.is_none() && !is_empty(&plan.body) {
+        ui.hint("`--out plan.json` saves the plan, `tidal-cleanup apply plan.json` carries it out");
+    }
+    Ok(())
+}
+
+/// The exit code of `plan`: with `--detailed-exitcode` it tells whether anything is pending. What is
+/// merely held is no pending change: it stays so until the policy or the world changes.
+#[must_use]
+pub fn exit(plan: &Plan, detailed: bool) -> Exit {
+    let body = &plan.body;
+    if !body.applyable {
+        return Exit::Refused;
+    }
+    let pending = !body.actions.is_empty() || !body.decisions.is_empty();
+    let waits = !body.held.is_empty() || !body.decisions.is_empty();
+    match (detailed && pending, waits) {
+        (true, true) => Exit::Decide,
+        (true, false) => Exit::Changes,
+        (false, _) => Exit::Done,
+    }
+}
+
+/// Everything about one action, by its id.
+///
+/// # Errors
+/// When there is none, or more than one that begins like it.
+pub fn explain(ui: &Ui, plan: &Plan, args: &ShowArgs, id: &str) -> Result<(), CliError> {
+    match why(plan, id, ui.look()) {
+        Ok(page) => ui.answer(page),
+        Err(0) => Err(CliError::user(format!(
+            "{} has no action, change or held row {id:?}",
+            args.plan.display()
+        ))
+        .hint("`tidal-cleanup show PLAN -v` shows the ids")),
+        Err(many) => Err(CliError::user(format!(
+            "{many} rows of {} begin with {id:?}",
+            args.plan.display()
+        ))
+        .hint("give more of the id")),
+    }
+}
+
+/// Writes a file whole or not at all: beside it, synced, then renamed over it.
+///
+/// # Errors
+/// When it cannot be written; a file that was there is then as it was.
+pub fn write_whole(path: &Path, content: &str) -> Result<(), CliError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let failed = |error| CliError::file("write", path, error);
+    if path.is_dir() {
+        return Err(CliError::message(
+            Kind::User,
+            format!("{} is a folder; name a file", path.display()),
+        ));
+    }
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(content.as_bytes()).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::{
+            settings::Verbosity,
+            ui::recorded,
+            view::sample::{self, Sample},
+        },
+        plan::document::Plan,
+    };
+
+    fn args() -> ShowArgs {
+        ShowArgs {
+            plan: "plan.json".into(),
+            verify: false,
+            markdown: Markdown::default(),
+            why: None,
+        }
+    }
+
+    #[test]
+    fn exit_codes_tell_what_is_pending() {
+        let empty = Sample::new().plan();
+        let everyday = sample::everyday();
+        let changes = |plan: &Plan| {
+            let mut plan = plan.clone();
+            plan.body.held.clear();
+            plan.body.decisions.clear();
+            plan
+        };
+        assert_eq!(
+            (exit(&empty, true), exit(&empty, false)),
+            (Exit::Done, Exit::Done)
+        );
+        assert_eq!(
+            (exit(&everyday, true), exit(&everyday, false)),
+            (Exit::Decide, Exit::Done)
+        );
+        assert_eq!(exit(&changes(&everyday), true), Exit::Changes);
+        let mut refused = everyday;
+        refused.body.applyable = false;
+        assert_eq!(
+            (exit(&refused, true), exit(&refused, false)),
+            (Exit::Refused, Exit::Refused)
+        );
+    }
+
+    #[test]
+    fn a_plan_that_was_not_saved_says_how() {
+        let plan = sample::everyday();
+        let (ui, seen) = recorded::ui(Verbosity::Normal, false, &[]);
+        present(&ui, &plan, "{}", Markdown::default(), &Beside::default()).unwrap();
+        assert!(seen.out().starts_with("House Italo") && !seen.out().contains("Saved"));
+        assert!(seen.err().contains("--out plan.json"));
+        let (ui, seen) = recorded::ui(Verbosity::Normal, true, &[]);
+        present(&ui, &plan, "{}", Markdown::default(), &Beside::default()).unwrap();
+        assert_eq!((seen.out().as_str(), seen.err().as_str()), ("{}\n", ""));
+    }
+
+    #[test]
+    fn an_unknown_action_gets_a_hint() {
+        let (ui, _) = recorded::ui(Verbosity::Normal, false, &[]);
+        let error = explain(&ui, &sample::everyday(), &args(), "a_x").unwrap_err();
+        insta::assert_snapshot!(error.render(false), @r#"
+        Error: plan.json has no action, change or held row "a_x"
+        Hint: `tidal-cleanup show PLAN -v` shows the ids
+        "#);
+    }
+
+    #[test]
+    fn a_file_is_written_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.json");
+        write_whole(&path, "one").unwrap();
+        write_whole(&path, "two").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(write_whole(folder.path(), "x").is_err());
+        assert!(write_whole(&folder.path().join("no/plan.json"), "x").is_err());
+    }
+}

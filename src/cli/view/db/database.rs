@@ -1,0 +1,263 @@
+//! `db status`, `db check`, `db init` and `db backup`: the state database itself.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::{
+    domain::{Provenance, State},
+    edge::store::ApplyRow,
+};
+
+use super::super::{
+    Look, history,
+    status::{Tracked, facts_lines},
+    text::{bytes, count, number, visible},
+};
+
+/// What the state database holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DbStatus {
+    pub path: String,
+    pub bytes: u64,
+    pub schema_version: i64,
+    pub lineage: String,
+    pub serial: i64,
+    pub library_id: Option<String>,
+    pub tracked: Tracked,
+    /// Files that we made, adopted or linked.
+    pub files: Files,
+    pub rekordbox_objects: usize,
+    pub applies: usize,
+    pub last_apply: Option<ApplyRow>,
+    /// The newest backup, and how many there are.
+    pub last_backup: Option<String>,
+    pub backups: usize,
+}
+
+/// Known files by provenance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Files {
+    pub tidal: usize,
+    pub adopted: usize,
+    pub foreign: usize,
+}
+
+impl Files {
+    /// Counts what `state` remembers.
+    #[must_use]
+    pub fn of(state: &State) -> Self {
+        let mut files = Self::default();
+        for file in state.files.values() {
+            match file.provenance {
+                Provenance::Tidal => files.tidal += 1,
+                Provenance::Adopted => files.adopted += 1,
+                Provenance::Foreign => files.foreign += 1,
+            }
+        }
+        files
+    }
+}
+
+impl DbStatus {
+    /// From what was read; `backups` are names, oldest first.
+    #[must_use]
+    pub fn of(
+        path: String,
+        bytes: u64,
+        state: &State,
+        applies: &[ApplyRow],
+        backups: &[String],
+    ) -> Self {
+        Self {
+            path,
+            bytes,
+            schema_version: state.meta.schema_version,
+            lineage: state.meta.lineage.clone(),
+            serial: state.meta.serial,
+            library_id: state.meta.library_id.as_ref().map(ToString::to_string),
+            tracked: Tracked::of(state),
+            files: Files::of(state),
+            rekordbox_objects: state.objects.len(),
+            applies: applies.len(),
+            last_apply: applies.first().cloned(),
+            last_backup: backups.last().cloned(),
+            backups: backups.len(),
+        }
+    }
+
+    /// As a screen.
+    #[must_use]
+    pub const fn view<'a>(&'a self, look: &'a Look) -> DbStatusView<'a> {
+        DbStatusView { status: self, look }
+    }
+}
+
+/// The screen.
+pub struct DbStatusView<'a> {
+    status: &'a DbStatus,
+    look: &'a Look,
+}
+
+impl fmt::Display for DbStatusView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.status;
+        let all = |number_of: usize| number(number_of as u64);
+        let (tracked, files) = (status.tracked, status.files);
+        let library = status.library_id.clone();
+        let last = status
+            .last_apply
+            .as_ref()
+            .map(|apply| history::in_a_line(apply, self.look));
+        let backups = match &status.last_backup {
+            Some(newest) => format!("{}, newest {}", all(status.backups), visible(newest)),
+            None => "none yet".to_owned(),
+        };
+        let facts = [
+            (
+                "Database",
+                format!("{}, {}", visible(&status.path), bytes(status.bytes)),
+            ),
+            (
+                "Schema",
+                format!(
+                    "version {}, serial {}",
+                    status.schema_version, status.serial
+                ),
+            ),
+            ("Lineage", status.lineage.clone()),
+            (
+                "Library",
+                library.unwrap_or_else(|| "not initialised".to_owned()),
+            ),
+            (
+                "Playlists",
+                format!(
+                    "{} tracked, {} gone from TIDAL",
+                    all(tracked.playlists),
+                    all(tracked.playlists_gone)
+                ),
+            ),
+            (
+                "Tracks",
+                format!(
+                    "{} tracked, {} with a file, {} in Rekordbox",
+                    all(tracked.tracks),
+                    all(tracked.with_file),
+                    all(tracked.in_rekordbox)
+                ),
+            ),
+            (
+                "Files",
+                format!(
+                    "{} fetched, {} adopted, {} yours (linked)",
+                    all(files.tidal),
+                    all(files.adopted),
+                    all(files.foreign)
+                ),
+            ),
+            (
+                "Rekordbox",
+                format!(
+                    "{} made by us",
+                    count(status.rekordbox_objects, "object", "objects")
+                ),
+            ),
+            (
+                "History",
+                format!(
+                    "{}{}",
+                    history::applies(status.applies),
+                    last.map(|last| format!("; last {last}"))
+                        .unwrap_or_default()
+                ),
+            ),
+            ("Backups", backups),
+        ];
+        facts_lines(&facts, self.look, f)
+    }
+}
+
+/// What `db check` found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DbCheck {
+    pub path: String,
+    /// Name of each check, and what is wrong; empty when nothing is.
+    pub checks: Vec<(String, Vec<String>)>,
+}
+
+impl DbCheck {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.checks.iter().all(|(_, problems)| problems.is_empty())
+    }
+}
+
+impl fmt::Display for DbCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, problems) in &self.checks {
+            match problems.as_slice() {
+                [] => writeln!(f, "  ok  {name}")?,
+                problems => {
+                    writeln!(f, "  !   {name}")?;
+                    for problem in problems {
+                        writeln!(f, "        {}", visible(problem))?;
+                    }
+                }
+            }
+        }
+        match self.is_sound() {
+            true => writeln!(f, "{} is sound.", visible(&self.path)),
+            false => writeln!(f, "{} is damaged.", visible(&self.path)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::view::sample::remembered;
+
+    #[test]
+    fn what_the_database_holds() {
+        let status = DbStatus::of(
+            "/home/dj/.tidal-cleanup/sync.db".to_owned(),
+            2_400_000,
+            &remembered(),
+            &[],
+            &[],
+        );
+        insta::assert_snapshot!(status.view(&Look::plain()), @"
+        Database   /home/dj/.tidal-cleanup/sync.db, 2.4 MB
+        Schema     version 0, serial 0
+        Lineage    
+        Library    not initialised
+        Playlists  1 tracked, 1 gone from TIDAL
+        Tracks     3 tracked, 3 with a file, 0 in Rekordbox
+        Files      3 fetched, 0 adopted, 0 yours (linked)
+        Rekordbox  0 objects made by us
+        History    0 applies
+        Backups    none yet
+        ");
+    }
+
+    #[test]
+    fn a_check_names_what_is_wrong() {
+        let mut check = DbCheck {
+            path: "sync.db".to_owned(),
+            checks: vec![("integrity".to_owned(), Vec::new())],
+        };
+        assert!(check.is_sound());
+        check.checks.push((
+            "foreign keys".to_owned(),
+            vec!["playlist_tracks row 7".to_owned()],
+        ));
+        insta::assert_snapshot!(check, @"
+          ok  integrity
+          !   foreign keys
+                playlist_tracks row 7
+        sync.db is damaged.
+        ");
+    }
+}

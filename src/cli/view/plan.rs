@@ -1,0 +1,153 @@
+//! A plan as text: grouped by playlist, one line a row, one closing line.
+
+mod effect;
+mod sections;
+mod why;
+
+use std::fmt;
+
+use crate::plan::document::{Body, Plan, Summary};
+
+use super::{
+    Look,
+    rows::{Rows, paragraph},
+    text::{bytes, count, number},
+};
+
+pub use sections::{Section, alarms, sections};
+pub use why::{WhyView, why};
+
+/// A plan, for a person.
+pub struct PlanView<'a> {
+    pub plan: &'a Plan,
+    pub look: &'a Look,
+    /// Where it was saved, if it was.
+    pub saved: Option<&'a str>,
+    /// Until when trashed files can be brought back, where the policy is at hand.
+    pub undo_until: Option<jiff::civil::Date>,
+}
+
+impl<'a> PlanView<'a> {
+    /// A plan that was not saved.
+    #[must_use]
+    pub const fn new(plan: &'a Plan, look: &'a Look) -> Self {
+        Self {
+            plan,
+            look,
+            saved: None,
+            undo_until: None,
+        }
+    }
+}
+
+impl fmt::Display for PlanView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = &self.plan.body;
+        for section in sections::Sections::of(self).all() {
+            writeln!(f, "{}", section.title(self.look))?;
+            write!(
+                f,
+                "{}",
+                Rows {
+                    rows: &section.rows,
+                    look: self.look
+                }
+            )?;
+        }
+        if !is_empty(body) || body.checks.iter().any(alarms) {
+            writeln!(f)?;
+        }
+        f.write_str(&paragraph(&closing(self.plan, self.saved), 0, self.look))
+    }
+}
+
+/// Whether there is nothing to do, to decide, or held back.
+#[must_use]
+pub fn is_empty(body: &Body) -> bool {
+    body.actions.is_empty() && body.decisions.is_empty() && body.held.is_empty()
+}
+
+/// `Plan: 2 to add, 1 to move. Download 38 MB. Digest 9f2c41d0. Saved plan.json.`, or `No changes. …`;
+/// one line without its end.
+#[must_use]
+pub fn closing(plan: &Plan, saved: Option<&str>) -> String {
+    let body = &plan.body;
+    let saved = saved
+        .map(|path| format!(" Saved {path}."))
+        .unwrap_or_default();
+    if is_empty(body) {
+        return format!("No changes. {}{saved}", as_wished(body));
+    }
+    let counts = match summary(&body.summary) {
+        counts if counts.is_empty() => "nothing to do now".to_owned(),
+        counts => counts.join(", "),
+    };
+    if body.actions.is_empty() && body.decisions.is_empty() {
+        return format!("No changes: {counts}.{saved}");
+    }
+    let down: u64 = body
+        .actions
+        .iter()
+        .map(|action| action.estimate.bytes_down)
+        .sum();
+    let download = match down {
+        0 => String::new(),
+        down => format!(" Download {}.", bytes(down)),
+    };
+    let refused = match body.applyable {
+        true => "",
+        false => " It cannot be applied.",
+    };
+    format!(
+        "Plan: {counts}.{download} Digest {}.{saved}{refused}",
+        short_digest(&plan.digest)
+    )
+}
+
+/// The first eight hex digits: enough to approve by.
+#[must_use]
+pub fn short_digest(digest: &str) -> &str {
+    let digits = digest.strip_prefix("sha256:").unwrap_or(digest);
+    digits.get(..8).unwrap_or(digits)
+}
+
+/// `["2 to add", "1 to move", …]`; what is zero is left out.
+#[must_use]
+pub fn summary(summary: &Summary) -> Vec<String> {
+    let Summary {
+        add,
+        change,
+        moves,
+        remove,
+        trash,
+        adopt,
+        decide,
+        held,
+    } = *summary;
+    [
+        (add, "to add"),
+        (change, "to change"),
+        (moves, "to move"),
+        (remove, "to remove"),
+        (trash, "to trash"),
+        (adopt, "to adopt"),
+        (decide, "to decide"),
+        (held, "held back"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!("{} {what}", number(count as u64)))
+    .collect()
+}
+
+fn as_wished(body: &Body) -> String {
+    let playlists = count(body.inputs.tidal.playlists, "playlist", "playlists");
+    let files = count(body.inputs.files.files, "file", "files");
+    match body.inputs.rekordbox {
+        Some(_) => format!("{playlists}, {files} and Rekordbox are as they should be."),
+        None => format!("{playlists} and {files} are as they should be."),
+    }
+}
+
+#[cfg(test)]
+mod tests;

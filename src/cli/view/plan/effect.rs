@@ -1,0 +1,136 @@
+//! An effect in a symbol and a few words.
+
+use crate::{
+    domain::Provenance,
+    plan::document::{Action, ChangeKind, Effect, PlannedChange},
+};
+
+use super::super::{
+    rows::{Label, Row, Symbol},
+    text::{bytes, number},
+};
+
+pub(super) fn change_symbol(change: &PlannedChange, actions: &[&Action]) -> Symbol {
+    let adopts = actions.iter().any(|action| match &action.effect {
+        Effect::StateAdopt { after } => after.provenance == Provenance::Adopted,
+        _ => false,
+    });
+    match change.kind {
+        ChangeKind::PlaylistAdded | ChangeKind::TrackAddedToPlaylist if adopts => Symbol::Adopt,
+        ChangeKind::PlaylistAdded | ChangeKind::TrackAddedToPlaylist => Symbol::Add,
+        ChangeKind::PlaylistRemoved | ChangeKind::TrackRemovedFromPlaylist => Symbol::Leave,
+        ChangeKind::PlaylistRenamed | ChangeKind::TrackMoved => Symbol::Move,
+        ChangeKind::TrackMetadataChanged => Symbol::Change,
+    }
+}
+
+/// The symbol, label (where it is not the subject's) and note of an action that stands for itself.
+pub(super) fn describe(effect: &Effect) -> (Symbol, Option<Label>, String) {
+    let path = |path: &crate::domain::MediaPath| Some(Label::Path(path.to_string()));
+    let say = |text: &str| text.to_owned();
+    match effect {
+        Effect::FileFetch { .. } => (Symbol::Add, None, say("download")),
+        Effect::FileConvert { after } => (
+            Symbol::Add,
+            None,
+            format!("convert to {}", after.format.extension()),
+        ),
+        Effect::FilePlace { before, after } => (
+            Symbol::Move,
+            path(&before.path),
+            format!("to {}", after.path),
+        ),
+        Effect::FileLink {
+            before: None,
+            after,
+        } => (Symbol::Add, path(&after.path), String::new()),
+        Effect::FileLink {
+            before: Some(_),
+            after,
+        } => (Symbol::Change, path(&after.path), String::new()),
+        Effect::FileTrash { before } => (Symbol::Trash, path(&before.path), bytes(before.size)),
+        Effect::FileRestore { after, .. } => {
+            (Symbol::Add, path(&after.path), say("back from the trash"))
+        }
+        Effect::ContentAdd { .. } => (Symbol::Add, None, say("into Rekordbox")),
+        Effect::ContentRelocate { after, .. } => (
+            Symbol::Move,
+            None,
+            format!("Rekordbox looks in {}", after.path),
+        ),
+        Effect::ContentUpdate { .. } => (Symbol::Change, None, say("Rekordbox fields")),
+        Effect::NodeCreate { .. } => (Symbol::Add, None, say("in Rekordbox")),
+        Effect::NodeUpdate { .. } => (Symbol::Move, None, say("in Rekordbox")),
+        Effect::NodeRemove { .. } => (Symbol::Leave, None, say("out of Rekordbox")),
+        Effect::EntriesSet { before, after } => (
+            Symbol::Change,
+            None,
+            format!(
+                "Rekordbox order, {} → {} tracks",
+                number(before.count as u64),
+                number(after.count as u64)
+            ),
+        ),
+        Effect::MyTagCreate { .. } => (Symbol::Add, None, say("MyTag")),
+        Effect::MyTagSet { .. } => (Symbol::Change, None, say("MyTags")),
+        Effect::RowsRestore { .. } => (Symbol::Change, None, say("Rekordbox as before")),
+        Effect::StateAdopt { after } => match after.provenance {
+            Provenance::Adopted => (Symbol::Adopt, path(&after.path), String::new()),
+            Provenance::Tidal | Provenance::Foreign => {
+                (Symbol::Add, path(&after.path), say("linked, stays yours"))
+            }
+        },
+        Effect::StateRecord { .. } => (Symbol::Change, None, say("remembered")),
+        Effect::StateForget { .. } => (Symbol::Leave, None, say("no longer looked after")),
+        Effect::StateRestore { .. } => (Symbol::Change, None, say("remembered as before")),
+    }
+}
+
+/// Actions that follow from others: order, tags, playlist files, the record.
+pub(super) const fn is_upkeep(effect: &Effect) -> bool {
+    match effect {
+        Effect::FileLink { .. }
+        | Effect::EntriesSet { .. }
+        | Effect::MyTagCreate { .. }
+        | Effect::MyTagSet { .. }
+        | Effect::StateRecord { .. } => true,
+        Effect::FileFetch { .. }
+        | Effect::FileConvert { .. }
+        | Effect::FilePlace { .. }
+        | Effect::FileTrash { .. }
+        | Effect::FileRestore { .. }
+        | Effect::ContentAdd { .. }
+        | Effect::ContentRelocate { .. }
+        | Effect::ContentUpdate { .. }
+        | Effect::NodeCreate { .. }
+        | Effect::NodeUpdate { .. }
+        | Effect::NodeRemove { .. }
+        | Effect::RowsRestore { .. }
+        | Effect::StateAdopt { .. }
+        | Effect::StateForget { .. }
+        | Effect::StateRestore { .. } => false,
+    }
+}
+
+pub(super) fn upkeep_row(actions: &[&Action]) -> Row {
+    let mut what: Vec<&str> = actions
+        .iter()
+        .map(|action| match &action.effect {
+            Effect::FileLink { .. } => "playlist file",
+            Effect::EntriesSet { .. } => "order in Rekordbox",
+            Effect::MyTagCreate { .. } | Effect::MyTagSet { .. } => "MyTags",
+            _ => "what is remembered",
+        })
+        .collect();
+    what.sort_unstable();
+    what.dedup();
+    Row::new(Symbol::Change, "brought up to date", what.join(", "))
+}
+
+pub(super) fn is_rekordbox(effect: &Effect) -> bool {
+    effect.kind().starts_with("rb.")
+}
+
+pub(super) const fn is_trash(effect: &Effect) -> bool {
+    matches!(effect, Effect::FileTrash { .. })
+}

@@ -1,0 +1,343 @@
+//! The home page: where things stand, and what to type next.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::{
+    domain::State,
+    edge::store::{ApplyRow, ApplyStatus},
+    plan::document::Summary,
+};
+
+use super::{
+    Look, history,
+    plan::summary,
+    text::{bytes, count, number, pad, visible, width},
+};
+
+/// Where things stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// The policy file.
+    pub policy: String,
+    /// The library's folder.
+    pub library: String,
+    /// Of the library; `None` before `init`.
+    pub library_id: Option<String>,
+    /// The state database.
+    pub database: String,
+    pub tracked: Tracked,
+    pub last_apply: Option<ApplyRow>,
+    /// When TIDAL was last read completely.
+    pub tidal_read_at: Option<jiff::Timestamp>,
+    pub trash: Trash,
+    /// What a plan from the last reading of TIDAL would do; `None` when there is no reading.
+    pub pending: Option<Summary>,
+}
+
+/// What the state knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tracked {
+    /// Playlists that are in TIDAL.
+    pub playlists: usize,
+    /// Playlists that are gone from TIDAL.
+    pub playlists_gone: usize,
+    pub tracks: usize,
+    /// Tracks that have a file.
+    pub with_file: usize,
+    /// Tracks that have a Rekordbox row.
+    pub in_rekordbox: usize,
+}
+
+/// What lies in the trash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Trash {
+    pub files: usize,
+    pub bytes: u64,
+}
+
+impl Tracked {
+    /// Counts what `state` remembers.
+    #[must_use]
+    pub fn of(state: &State) -> Self {
+        let gone = state
+            .playlists
+            .values()
+            .filter(|list| list.deleted_at.is_some())
+            .count();
+        Self {
+            playlists: state.playlists.len() - gone,
+            playlists_gone: gone,
+            tracks: state.tracks.len(),
+            with_file: state
+                .tracks
+                .values()
+                .filter(|track| track.file.is_some())
+                .count(),
+            in_rekordbox: state
+                .tracks
+                .values()
+                .filter(|track| track.content.is_some())
+                .count(),
+        }
+    }
+}
+
+/// A command worth typing, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Recommendation {
+    pub command: String,
+    pub why: String,
+}
+
+impl Recommendation {
+    /// That command for that reason.
+    pub fn new(command: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            command: command.into(),
+            why: why.into(),
+        }
+    }
+}
+
+impl Status {
+    /// What to type next, the most urgent first.
+    #[must_use]
+    pub fn next(&self) -> Vec<Recommendation> {
+        let status = self.last_apply.as_ref().map(|apply| apply.status);
+        if self.library_id.is_none() {
+            return vec![Recommendation::new(
+                "tidal-cleanup init",
+                "mark the library folder as ours to manage",
+            )];
+        }
+        match status {
+            Some(ApplyStatus::Running | ApplyStatus::Partial) => vec![
+                Recommendation::new("tidal-cleanup apply --resume", "finish the last apply"),
+                Recommendation::new("tidal-cleanup undo", "or take it back"),
+            ],
+            Some(ApplyStatus::Completed | ApplyStatus::Undone) | None => {
+                vec![Recommendation::new(
+                    "tidal-cleanup plan --out plan.json",
+                    "see what changed",
+                )]
+            }
+        }
+    }
+
+    /// As a screen.
+    #[must_use]
+    pub const fn view<'a>(&'a self, look: &'a Look) -> StatusView<'a> {
+        StatusView { status: self, look }
+    }
+}
+
+/// The home page as a screen.
+pub struct StatusView<'a> {
+    status: &'a Status,
+    look: &'a Look,
+}
+
+impl fmt::Display for StatusView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.status;
+        let look = self.look;
+        let id = status.library_id.as_deref().map(|id| format!(" ({id})"));
+        let tracked = status.tracked;
+        let gone = match tracked.playlists_gone {
+            0 => String::new(),
+            gone => format!(", {} gone from TIDAL", number(gone as u64)),
+        };
+        let last = status.last_apply.as_ref();
+        let trash = match status.trash.files {
+            0 => "empty".to_owned(),
+            files => format!(
+                "{}, {}",
+                count(files, "file", "files"),
+                bytes(status.trash.bytes)
+            ),
+        };
+        let pending = status
+            .pending
+            .as_ref()
+            .map(|pending| match summary(pending) {
+                nothing if nothing.is_empty() => {
+                    "nothing, as of the last reading of TIDAL".to_owned()
+                }
+                some => some.join(", "),
+            });
+        let facts = [
+            ("Policy", visible(&status.policy).into_owned()),
+            (
+                "Library",
+                format!(
+                    "{}{}",
+                    visible(&status.library),
+                    id.unwrap_or_else(|| ", not initialised".to_owned())
+                ),
+            ),
+            ("State", visible(&status.database).into_owned()),
+            (
+                "Playlists",
+                format!("{} tracked{gone}", number(tracked.playlists as u64)),
+            ),
+            (
+                "Tracks",
+                format!(
+                    "{} tracked, {} with a file, {} in Rekordbox",
+                    number(tracked.tracks as u64),
+                    number(tracked.with_file as u64),
+                    number(tracked.in_rekordbox as u64)
+                ),
+            ),
+            (
+                "TIDAL",
+                status.tidal_read_at.map_or_else(
+                    || "never read".to_owned(),
+                    |at| format!("read {}", look.time(at)),
+                ),
+            ),
+            (
+                "Last apply",
+                last.map_or_else(
+                    || "none".to_owned(),
+                    |apply| history::in_a_line(apply, look),
+                ),
+            ),
+            (
+                "Pending",
+                pending.unwrap_or_else(|| "not known before the first plan".to_owned()),
+            ),
+            ("Trash", trash),
+        ];
+        facts_lines(&facts, look, f)?;
+        writeln!(f)?;
+        recommendations("Next", &status.next(), look, f)
+    }
+}
+
+/// `Name      value`, values below each other, broken to the width of the terminal.
+pub(super) fn facts_lines(
+    facts: &[(&str, String)],
+    look: &Look,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let widest = facts.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+    for (name, value) in facts {
+        let text = super::rows::paragraph(value, widest + 2, look);
+        writeln!(f, "{}  {}", look.bold(&pad(name, widest)), text.trim())?;
+    }
+    Ok(())
+}
+
+/// Commands to copy, and what they are for.
+pub(super) fn recommendations(
+    title: &str,
+    commands: &[Recommendation],
+    look: &Look,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    if commands.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "{}", look.bold(title))?;
+    let widest = commands
+        .iter()
+        .map(|next| width(&next.command))
+        .max()
+        .unwrap_or(0);
+    let side_by_side = look.width.is_none_or(|columns| {
+        commands
+            .iter()
+            .all(|next| widest + width(&next.why) + 4 <= columns)
+    });
+    for Recommendation { command, why } in commands {
+        match side_by_side {
+            true => writeln!(f, "  {}  {}", pad(command, widest), look.dim(why))?,
+            // A command must stay whole, or it cannot be copied.
+            false => writeln!(f, "  {command}\n      {}", look.dim(why))?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::view::apply::tests::{apply, at};
+
+    fn status() -> Status {
+        Status {
+            policy: "/home/dj/sets/tidal-cleanup.toml".to_owned(),
+            library: "/home/dj/Music/Tidal".to_owned(),
+            library_id: Some("0b5e3a52-5c0f-4c43-9d1c-6d6b2a3b6b7e".to_owned()),
+            database: "/home/dj/.tidal-cleanup/sync.db".to_owned(),
+            tracked: Tracked {
+                playlists: 45,
+                playlists_gone: 1,
+                tracks: 2347,
+                with_file: 2341,
+                in_rekordbox: 2300,
+            },
+            last_apply: Some(apply(12, ApplyStatus::Completed)),
+            tidal_read_at: Some(at("2026-11-22T09:40:00Z")),
+            trash: Trash {
+                files: 2,
+                bytes: 76_000_000,
+            },
+            pending: Some(Summary {
+                add: 3,
+                ..Summary::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn the_home_page() {
+        insta::assert_snapshot!(status().view(&Look::plain()), @"
+        Policy      /home/dj/sets/tidal-cleanup.toml
+        Library     /home/dj/Music/Tidal (0b5e3a52-5c0f-4c43-9d1c-6d6b2a3b6b7e)
+        State       /home/dj/.tidal-cleanup/sync.db
+        Playlists   45 tracked, 1 gone from TIDAL
+        Tracks      2,347 tracked, 2,341 with a file, 2,300 in Rekordbox
+        TIDAL       read 2026-11-22 09:40
+        Last apply  12, 2026-11-22 09:40, apply: 41 done
+        Pending     3 to add
+        Trash       2 files, 76 MB
+
+        Next
+          tidal-cleanup plan --out plan.json  see what changed
+        ");
+    }
+
+    #[test]
+    fn sixty_columns_and_an_unfinished_apply() {
+        let mut status = status();
+        status.last_apply = Some(apply(12, ApplyStatus::Running));
+        let look = Look {
+            width: Some(60),
+            ..Look::plain()
+        };
+        let text = status.view(&look).to_string();
+        assert!(text.lines().all(|line| width(line) <= 60), "{text}");
+        insta::assert_snapshot!(text, @"
+        Policy      /home/dj/sets/tidal-cleanup.toml
+        Library     /home/dj/Music/Tidal
+                    (0b5e3a52-5c0f-4c43-9d1c-6d6b2a3b6b7e)
+        State       /home/dj/.tidal-cleanup/sync.db
+        Playlists   45 tracked, 1 gone from TIDAL
+        Tracks      2,347 tracked, 2,341 with a file, 2,300 in
+                    Rekordbox
+        TIDAL       read 2026-11-22 09:40
+        Last apply  12, 2026-11-22 09:40, apply: interrupted: 41
+                    done, 0 to go
+        Pending     3 to add
+        Trash       2 files, 76 MB
+
+        Next
+          tidal-cleanup apply --resume  finish the last apply
+          tidal-cleanup undo            or take it back
+        ");
+    }
+}

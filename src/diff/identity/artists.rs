@@ -1,0 +1,407 @@
+//! Who plays it: credits in all their writings, compared.
+
+use super::{
+    fold::{fold, repair, romanised, scripts, squash, umlautless},
+    words,
+};
+
+/// The artists that a credit names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Artists {
+    /// Folded names as they are credited: whole, and without guests.
+    whole: Vec<String>,
+    /// Folded names of a `… vs. …`, each alone.
+    versus: Vec<Self>,
+    /// Folded names that a credit contains, split at `&`, commas, `x`, `vs`, `feat.`.
+    parts: Vec<String>,
+}
+
+/// How well two credits agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Agreement {
+    /// The same artist, with the points that the writing costs and what there is to say about it.
+    Same(u8, &'static str),
+    /// One of them is not known.
+    Unknown,
+    /// In writing systems that cannot be compared.
+    Incomparable,
+    /// Other artists.
+    Different,
+}
+
+const GENERIC: &[&str] = &[
+    "",
+    "va",
+    "v a",
+    "various",
+    "various artists",
+    "various artist",
+    "unknown",
+    "unknown artist",
+    "unbekannter interpret",
+    "unbekannt",
+    "artist",
+    "interpret",
+    "verschiedene",
+    "verschiedene interpreten",
+    "artistes divers",
+    "varios artistas",
+    "artisti vari",
+    "none",
+    "null",
+    "soundtrack",
+    "n and a",
+    "n a",
+    "dj",
+    "no artist",
+    "<unknown>",
+];
+
+impl Artists {
+    /// Reads credits, each of which may name several artists.
+    pub(super) fn parse<'a>(credits: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut artists = Self::default();
+        for credit in credits {
+            artists.add(&repair(credit));
+        }
+        artists
+    }
+
+    /// Adds names that were folded already (guests in a title).
+    pub(super) fn add_folded<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
+        for name in names {
+            for part in name.split(" and ") {
+                push(&mut self.parts, part);
+            }
+            push(&mut self.parts, name);
+        }
+    }
+
+    /// Whether nobody is named.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.whole.is_empty() && self.parts.is_empty()
+    }
+
+    /// All folded names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.whole.iter().chain(&self.parts).map(String::as_str)
+    }
+
+    /// Whether every word of a folded text is from the names.
+    pub(super) fn spell(&self, text: &str) -> bool {
+        text.split(' ').all(|word| {
+            matches!(
+                word,
+                "and" | "vs" | "x" | "with" | "versus" | "by" | "meets" | "the" | "feat" | "ft"
+            ) || self
+                .names()
+                .any(|name| name.split(' ').any(|part| part == word))
+        })
+    }
+
+    /// Whether one of the names is `name`, or has its words.
+    pub(super) fn include(&self, name: &str) -> bool {
+        self.names()
+            .any(|own| own == name || ratio(own, name) >= 0.88)
+    }
+
+    /// Those who are played against each other (`A vs. B`), each alone.
+    pub(super) fn opponents(&self) -> impl Iterator<Item = &Self> {
+        self.versus.iter()
+    }
+
+    fn add(&mut self, credit: &str) {
+        let folded = words::canonical(&fold(credit));
+        if !is_joined(credit, &folded) {
+            push(&mut self.whole, clean(&folded));
+            return;
+        }
+        let lower = credit.to_lowercase();
+        for versus in [" vs. ", " vs ", " versus "] {
+            if lower.contains(versus) {
+                self.versus
+                    .extend(lower.split(versus).map(|side| Self::parse([side])));
+            }
+        }
+        push(
+            &mut self.whole,
+            clean(&folded_name(&without_brackets(credit))),
+        );
+        push(&mut self.whole, clean(&folded));
+        let mut text = format!(" {lower} ");
+        for separator in [
+            " feat. ",
+            " feat ",
+            " ft. ",
+            " ft ",
+            " featuring ",
+            " with ",
+            " presents ",
+            " pres. ",
+            " vs. ",
+            " vs ",
+            " versus ",
+            " x ",
+            " × ",
+            " & ",
+            " and ",
+            " + ",
+            " meets ",
+            " und ",
+            " y ",
+            " et ",
+            "(feat. ",
+            "(feat ",
+            "(ft. ",
+            "(ft ",
+            "[feat. ",
+            "(with ",
+            " aka ",
+            " a.k.a. ",
+        ] {
+            if text.contains(separator) {
+                text = text.replace(separator, " ; ");
+            }
+        }
+        for part in text.split([';', ',', '/', '|', '\0', '、', '·', '&', '；', '，']) {
+            push(
+                &mut self.parts,
+                clean(&folded_name(&without_brackets(part))),
+            );
+        }
+    }
+}
+
+fn push(names: &mut Vec<String>, name: &str) {
+    if !GENERIC.contains(&name) && !names.iter().any(|known| known == name) {
+        names.push(name.to_owned());
+    }
+}
+
+fn without_brackets(text: &str) -> String {
+    let mut depth = 0_u32;
+    let bare: String = text
+        .chars()
+        .filter(|c| match c {
+            '(' | '[' => {
+                depth += 1;
+                false
+            }
+            ')' | ']' => {
+                depth = depth.saturating_sub(1);
+                false
+            }
+            _ => depth == 0,
+        })
+        .collect();
+    if bare.trim().is_empty() {
+        text.to_owned()
+    } else {
+        bare
+    }
+}
+
+/// Whether a credit may name several artists, or say more than a name.
+fn is_joined(credit: &str, folded: &str) -> bool {
+    const MARKS: [char; 14] = [
+        ';', ',', '/', '|', '\0', '、', '·', '&', '；', '，', '(', '[', '+', '×',
+    ];
+    credit.contains(MARKS)
+        || folded.split(' ').any(|word| {
+            matches!(
+                word,
+                "feat"
+                    | "ft"
+                    | "featuring"
+                    | "with"
+                    | "presents"
+                    | "pres"
+                    | "vs"
+                    | "versus"
+                    | "x"
+                    | "and"
+                    | "meets"
+                    | "und"
+                    | "y"
+                    | "et"
+                    | "aka"
+                    | "a"
+            )
+        })
+}
+
+fn folded_name(name: &str) -> String {
+    words::canonical(&fold(name))
+}
+
+fn clean(folded: &str) -> &str {
+    let mut name = folded.trim();
+    for article in ["the ", "dj ", "die ", "los ", "les "] {
+        if let Some(rest) = name.strip_prefix(article)
+            && rest.chars().count() > 2
+        {
+            name = rest;
+            break;
+        }
+    }
+    name.trim()
+}
+
+/// Whether the two credits name a common artist.
+pub(super) fn agreement(local: &Artists, tidal: &Artists) -> Agreement {
+    if local.is_unknown() || tidal.is_unknown() {
+        return Agreement::Unknown;
+    }
+    let shared = |a: &[String], b: &[String]| a.iter().any(|name| b.contains(name));
+    if shared(&local.whole, &tidal.whole) {
+        return Agreement::Same(0, "same artist");
+    }
+    if shared(&local.parts, &tidal.whole) || shared(&local.whole, &tidal.parts) {
+        return Agreement::Same(0, "a common artist");
+    }
+    if shared(&local.parts, &tidal.parts) {
+        return Agreement::Same(1, "a common artist");
+    }
+    let mut best = Agreement::Different;
+    let mut comparable = false;
+    for own in local.names() {
+        for other in tidal.names() {
+            comparable |= scripts(own) & scripts(other) != 0;
+            if let Some((cost, text)) = alike(own, other)
+                && !matches!(best, Agreement::Same(least, _) if least <= cost)
+            {
+                best = Agreement::Same(cost, text);
+            }
+        }
+    }
+    match best {
+        Agreement::Different if !comparable => Agreement::Incomparable,
+        best => best,
+    }
+}
+
+fn alike(a: &str, b: &str) -> Option<(u8, &'static str)> {
+    let (x, y) = (squash(a), squash(b));
+    if x == y || wildcard_equal(&x, &y) {
+        return Some((0, "same artist"));
+    }
+    if umlautless(&x) == umlautless(&y) {
+        return Some((1, "same artist, other umlauts"));
+    }
+    if scripts(a) & scripts(b) == 0 {
+        let (x, y) = (romanised(a), romanised(b));
+        return (x.len() >= 3 && x == y)
+            .then_some((2, "same artist, transliterated"))
+            .or_else(|| {
+                (x.len() >= 5 && ratio(&x, &y) >= 0.8).then_some((8, "artist transliterated"))
+            });
+    }
+    if !a.is_ascii() && !b.is_ascii() && romanised(a) == romanised(b) {
+        // Simplified and traditional characters, kana and kanji.
+        return Some((2, "same artist, other characters"));
+    }
+    let short = x.chars().count().min(y.chars().count());
+    if short >= 6 && ratio(a, b) >= 0.88 {
+        return Some((3, "artist written almost the same"));
+    }
+    // ID3v1 cuts after 30 characters.
+    if short >= 24 && (x.starts_with(&y) || y.starts_with(&x)) {
+        return Some((3, "artist cut short"));
+    }
+    if let Some(common) = contained(a, b) {
+        let cost = if common >= 2 { 3 } else { 12 };
+        return Some((cost, "one artist's name is part of the other's"));
+    }
+    (is_acronym(a, b) || is_acronym(b, a)).then_some((8, "artist abbreviated"))
+}
+
+/// How many words the shorter name has, when the longer one has them all.
+fn contained(a: &str, b: &str) -> Option<usize> {
+    let words = |name: &str| {
+        name.split(' ')
+            .filter(|word| !matches!(*word, "and" | "the"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let (a, b) = (words(a), words(b));
+    let (few, many) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    let letters: usize = few.iter().map(|word| word.chars().count()).sum();
+    (!few.is_empty() && letters >= 4 && few.iter().all(|word| many.contains(word)))
+        .then_some(few.len())
+}
+
+fn is_acronym(short: &str, long: &str) -> bool {
+    if short.contains(' ') || short.len() < 3 {
+        return false;
+    }
+    let initials = |skip: bool| {
+        long.split(' ')
+            .filter(|word| !skip || !matches!(*word, "and" | "the" | "of"))
+            .filter_map(|word| word.chars().next())
+            .collect::<String>()
+    };
+    short == initials(false) || short == initials(true)
+}
+
+/// Likeness of two texts: 1 for equal ones, by edit distance, neighbouring letters swapped counting once.
+pub(super) fn ratio(a: &str, b: &str) -> f64 {
+    if a.is_ascii() && b.is_ascii() {
+        rapidfuzz::distance::osa::normalized_similarity(a.bytes(), b.bytes())
+    } else {
+        rapidfuzz::distance::osa::normalized_similarity(a.chars(), b.chars())
+    }
+}
+
+/// Equality in which a `*` of one side stands for any one letter of the other.
+pub(super) fn wildcard_equal(a: &str, b: &str) -> bool {
+    (a.contains('*') || b.contains('*'))
+        && a.chars().count() == b.chars().count()
+        && a.chars()
+            .zip(b.chars())
+            .all(|(x, y)| x == y || x == '*' || y == '*')
+        && a.chars().any(|c| c != '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compare(local: &str, tidal: &[&str]) -> Agreement {
+        agreement(
+            &Artists::parse([local]),
+            &Artists::parse(tidal.iter().copied()),
+        )
+    }
+
+    #[test]
+    fn the_same_artists_in_other_writings() {
+        for (local, tidal) in [
+            ("Simon and Garfunkel", &["Simon & Garfunkel"][..]),
+            ("Chemical Brothers", &["The Chemical Brothers"]),
+            ("Röyksopp feat. Robyn", &["Robyn", "Röyksopp"]),
+            ("ACDC", &["AC/DC"]),
+            ("Earth Wind and Fire", &["Earth, Wind & Fire"]),
+            ("Bjoerk", &["Björk"]),
+            ("Мумий Тролль", &["Mumiy Troll"]),
+            ("Crosby, Stills", &["Crosby, Stills & Nash"]),
+            ("Chris Lake (UK)", &["Chris Lake"]),
+        ] {
+            assert!(
+                matches!(compare(local, tidal), Agreement::Same(0..=3, _)),
+                "{local} / {tidal:?}: {:?}",
+                compare(local, tidal)
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_inside_another_is_doubtful_and_another_name_is_another_artist() {
+        assert!(matches!(
+            compare("Queen Latifah", &["Queen"]),
+            Agreement::Same(12, _)
+        ));
+        assert_eq!(compare("Moby", &["Orbital"]), Agreement::Different);
+        assert_eq!(compare("Various Artists", &["Orbital"]), Agreement::Unknown);
+        assert_eq!(compare("BTS", &["방탄소년단"]), Agreement::Incomparable);
+    }
+}

@@ -1,0 +1,414 @@
+//! The user's own download command, and the ffmpeg that converts what it delivers.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    Downloader, FetchError, Fetched, convert, process,
+    verify::{self, AudioInfo},
+};
+use crate::{
+    domain::{AudioFormat, Track},
+    edge::local::tags,
+    policy::DownloadPolicy,
+};
+
+/// A delivered track may differ from TIDAL's length by this, whatever the policy says: TIDAL counts in
+/// whole seconds, encoders pad.
+const LEAST_TOLERANCE: Duration = Duration::from_secs(2);
+/// How deep below its folder a command's files are looked for.
+const DEPTH: usize = 16;
+/// How many files a command may leave.
+const FILES: usize = 10_000;
+
+/// Runs `[download] command` once for each track.
+#[derive(Clone, Debug)]
+pub struct CommandDownloader {
+    command: Option<Vec<String>>,
+    timeout: Duration,
+    ffmpeg: String,
+    tolerance: Duration,
+    delays: Vec<Duration>,
+}
+
+impl CommandDownloader {
+    /// The downloader that the policy describes. `tolerance`: how far a delivered file's length may be
+    /// from TIDAL's; never less than two seconds.
+    #[must_use]
+    pub fn new(policy: &DownloadPolicy, tolerance: Duration) -> Self {
+        Self {
+            command: policy.command.clone().filter(|command| !command.is_empty()),
+            timeout: policy.timeout,
+            ffmpeg: policy.ffmpeg.clone(),
+            tolerance: tolerance.max(LEAST_TOLERANCE),
+            delays: vec![Duration::from_secs(2), Duration::from_secs(8)],
+        }
+    }
+
+    /// The same with other pauses before the second, third… try; none: one try.
+    #[must_use]
+    pub fn with_delays(mut self, delays: Vec<Duration>) -> Self {
+        self.delays = delays;
+        self
+    }
+
+    async fn attempt(
+        &self,
+        command: &[String],
+        track: &Track,
+        workspace: &Path,
+    ) -> Result<Fetched, FetchError> {
+        let dir = tempfile::Builder::new()
+            .prefix("fetch-")
+            .tempdir_in(workspace)
+            .map_err(|source| failed("make a folder in", workspace, source))?;
+        let path = match self.deliver(command, track, dir.path()).await {
+            Err(error) if error.is_transient() && process::is_full(dir.path()) => {
+                return Err(failed("download to", dir.path(), full_disk()));
+            }
+            other => other?,
+        };
+        let (path, format) = path;
+        Ok(Fetched {
+            path,
+            format,
+            workspace: dir.keep(),
+        })
+    }
+
+    async fn deliver(
+        &self,
+        command: &[String],
+        track: &Track,
+        dir: &Path,
+    ) -> Result<(PathBuf, AudioFormat), FetchError> {
+        let (program, args) = command.split_first().ok_or(FetchError::NoCommand)?;
+        let fill = Fill::new(track, dir);
+        if !fill.is_safe() {
+            return Err(FetchError::NotStarted {
+                program: program.clone(),
+                reason: format!("{:?} is no track id that may be given to it", fill.id),
+            });
+        }
+        let program = fill.text(program);
+        let args: Vec<OsString> = args.iter().map(|arg| fill.argument(arg)).collect();
+        let ended = process::run(&program, &args, dir, self.timeout).await?;
+        if !ended.status.success() {
+            let tail = ended.tail();
+            if process::says_disk_full(&tail) {
+                return Err(failed("download to", dir, full_disk()));
+            }
+            return Err(FetchError::Failed {
+                program,
+                status: ended.status.to_string(),
+                tail,
+            });
+        }
+        let wrong = |reason: String| FetchError::NotDelivered {
+            program: program.clone(),
+            reason,
+        };
+        let path = only_audio_file(dir).map_err(|error| match error {
+            Search::Io(path, source) => failed("look into", &path, source),
+            Search::Wrong(reason) => wrong(with_tail(reason, &ended.tail())),
+        })?;
+        let path = own_copy(path)?;
+        let info = verify::check(&path, &self.ffmpeg, self.timeout)
+            .await
+            .map_err(|error| wrong(describe(&error)))?;
+        self.compare(&info, track).map_err(wrong)?;
+        finish(&path, info.format, track)?;
+        Ok((path, info.format))
+    }
+
+    fn compare(&self, info: &AudioInfo, track: &Track) -> Result<(), String> {
+        if let Some(seconds) = track.duration_s.filter(|seconds| *seconds > 0) {
+            let wanted = Duration::from_secs(seconds.into());
+            if info.duration.abs_diff(wanted) > self.tolerance {
+                return Err(format!(
+                    "it lasts {:.1} s and the track {seconds} s",
+                    info.duration.as_secs_f64()
+                ));
+            }
+        } else if info.duration <= Duration::from_secs(1) {
+            return Err("it lasts a second at the most".to_owned());
+        }
+        match (&info.isrc, &track.isrc) {
+            (Some(own), Some(wanted)) if own != wanted => {
+                Err(format!("its ISRC is {own} and the track's {wanted}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Downloader for CommandDownloader {
+    async fn fetch(&self, track: &Track, workspace: &Path) -> Result<Fetched, FetchError> {
+        let command = self.command.as_deref().ok_or(FetchError::NoCommand)?;
+        let workspace =
+            std::path::absolute(workspace).map_err(|source| failed("find", workspace, source))?;
+        fs::create_dir_all(&workspace).map_err(|source| failed("make", &workspace, source))?;
+        let mut delays = self.delays.iter();
+        loop {
+            let error = match self.attempt(command, track, &workspace).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => error,
+            };
+            // Who has used up his time once is not given it twice in one run.
+            let again = error.is_transient() && !matches!(error, FetchError::TimedOut { .. });
+            match delays.next() {
+                Some(delay) if again => {
+                    tracing::debug!(track.id = %track.id, error = %error, "download failed, trying again");
+                    tokio::time::sleep(*delay).await;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    async fn convert(
+        &self,
+        track: &Track,
+        source: &Path,
+        target: &Path,
+        format: AudioFormat,
+        quality: &str,
+    ) -> Result<(), FetchError> {
+        let order = convert::Order {
+            ffmpeg: &self.ffmpeg,
+            limit: self.timeout,
+            track,
+            source,
+            target,
+            format,
+            quality,
+        };
+        convert::convert(&order).await
+    }
+}
+
+/// Writes the id into the file, and file and folder to the disk.
+pub(super) fn finish(path: &Path, format: AudioFormat, track: &Track) -> Result<(), FetchError> {
+    tags::stamp(path, format, track)
+        .map_err(|error| failed("tag", path, io::Error::other(error)))?;
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(|source| failed("sync", path, source))?;
+    if let Some(dir) = path.parent() {
+        sync_folder(dir).map_err(|source| failed("sync", dir, source))?;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn sync_folder(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_dir: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+pub(super) fn failed(doing: &'static str, path: &Path, source: io::Error) -> FetchError {
+    FetchError::Io {
+        doing,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+pub(super) fn full_disk() -> io::Error {
+    io::Error::new(io::ErrorKind::StorageFull, "no space left on the disk")
+}
+
+pub(super) fn describe(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+fn with_tail(reason: String, tail: &str) -> String {
+    match tail.lines().next_back() {
+        Some(last) if !last.trim().is_empty() => {
+            format!("{reason}; it said last: {}", last.trim())
+        }
+        _ => reason,
+    }
+}
+
+/// What stands in for the placeholders of a command.
+struct Fill {
+    url: String,
+    id: String,
+    dir: OsString,
+    name: String,
+}
+
+impl Fill {
+    fn new(track: &Track, dir: &Path) -> Self {
+        let id = track.id.as_str().to_owned();
+        Self {
+            url: format!("https://tidal.com/browse/track/{id}"),
+            dir: dir.as_os_str().to_owned(),
+            name: safe_stem(track),
+            id,
+        }
+    }
+
+    /// Whether the id is one: letters and digits, nothing that a program takes for an option or a path.
+    fn is_safe(&self) -> bool {
+        !self.id.is_empty()
+            && self
+                .id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            && !self.id.starts_with('-')
+    }
+
+    /// One pass from left to right, so that nothing in a title is taken for a placeholder.
+    fn argument(&self, template: &str) -> OsString {
+        let mut out = OsString::new();
+        let mut rest = template;
+        while let Some(at) = rest.find('{') {
+            let (before, tail) = rest.split_at(at);
+            out.push(before);
+            let known = [
+                ("{url}", OsString::from(&self.url)),
+                ("{id}", OsString::from(&self.id)),
+                ("{dir}", self.dir.clone()),
+                ("{name}", OsString::from(&self.name)),
+            ];
+            rest = match known.iter().find(|(key, _)| tail.starts_with(key)) {
+                Some((key, value)) => {
+                    out.push(value);
+                    &tail[key.len()..]
+                }
+                None => {
+                    out.push("{");
+                    &tail[1..]
+                }
+            };
+        }
+        out.push(rest);
+        out
+    }
+
+    fn text(&self, template: &str) -> String {
+        self.argument(template).to_string_lossy().into_owned()
+    }
+}
+
+/// `Artist - Title (Version)` as a file name that every platform takes and no program takes for an
+/// option.
+fn safe_stem(track: &Track) -> String {
+    let artist = track.artist();
+    let title = track.full_title();
+    let text = if artist.is_empty() {
+        title
+    } else {
+        format!("{artist} - {title}")
+    };
+    let mut name: String = text
+        .chars()
+        .map(|c| match c {
+            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '_',
+            c if c.is_control() => '_',
+            c => c,
+        })
+        .collect();
+    while name.len() > 120 {
+        name.pop();
+    }
+    let name = name.trim_matches([' ', '.']).trim_start_matches('-').trim();
+    if name.is_empty() {
+        track.id.as_str().to_owned()
+    } else {
+        name.to_owned()
+    }
+}
+
+enum Search {
+    Io(PathBuf, io::Error),
+    Wrong(String),
+}
+
+/// The one non-empty audio file below `dir`. Covers, lyrics and lists may lie beside it; links are not
+/// followed.
+fn only_audio_file(dir: &Path) -> Result<PathBuf, Search> {
+    let (mut audio, mut empty, mut seen) = (Vec::new(), false, 0_usize);
+    for entry in walkdir::WalkDir::new(dir)
+        .max_depth(DEPTH)
+        .follow_links(false)
+        .sort_by_file_name()
+    {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(dir).to_owned();
+            Search::Io(path, error.into())
+        })?;
+        seen += 1;
+        if seen > FILES {
+            return Err(Search::Wrong(format!("it left more than {FILES} files")));
+        }
+        let format = entry
+            .path()
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .and_then(|extension| AudioFormat::from_extension(&extension.to_lowercase()));
+        if !entry.file_type().is_file() || format.is_none() {
+            continue;
+        }
+        let size = entry
+            .metadata()
+            .map_err(|error| Search::Io(entry.path().to_owned(), error.into()))?
+            .len();
+        if size == 0 {
+            empty = true;
+        } else {
+            audio.push(entry.into_path());
+        }
+    }
+    match (audio.as_slice(), empty) {
+        ([path], _) => Ok(path.clone()),
+        ([], true) => Err(Search::Wrong("the file that it left is empty".to_owned())),
+        ([], false) => Err(Search::Wrong("it left no audio file".to_owned())),
+        (several, _) => Err(Search::Wrong(format!(
+            "it left {} audio files instead of one",
+            several.len()
+        ))),
+    }
+}
+
+/// The file itself, or a copy of it when it is also known by another name: a downloader may link out of
+/// a store of its own, which our tag must not change.
+#[cfg(unix)]
+fn own_copy(path: PathBuf) -> Result<PathBuf, FetchError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let links = fs::symlink_metadata(&path)
+        .map_err(|source| failed("look at", &path, source))?
+        .nlink();
+    if links < 2 {
+        return Ok(path);
+    }
+    let mut copy = path.clone().into_os_string();
+    copy.push(".copy");
+    let copy = PathBuf::from(copy);
+    fs::copy(&path, &copy)
+        .and_then(|_| fs::rename(&copy, &path))
+        .map_err(|source| failed("copy", &path, source))?;
+    Ok(path)
+}
+
+#[cfg(not(unix))]
+fn own_copy(path: PathBuf) -> Result<PathBuf, FetchError> {
+    Ok(path)
+}
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -1,0 +1,524 @@
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::time::Instant;
+
+use super::*;
+use crate::{
+    domain::{Isrc, TrackId},
+    edge::local::fixture,
+};
+
+fn track(seconds: Option<u32>) -> Track {
+    Track {
+        id: TrackId::new("70016063"),
+        title: "Looped".to_owned(),
+        version: None,
+        artists: vec!["Kiasmos".to_owned()],
+        album: Some("Kiasmos".to_owned()),
+        isrc: Isrc::parse("ISF181400101"),
+        duration_s: seconds,
+        explicit: None,
+        release_date: None,
+        media_tags: Vec::new(),
+        streamable: None,
+    }
+}
+
+/// A command that runs `script` in a shell, with the placeholders as `$1` to `$4`, and a WAV of
+/// `seconds` at `$SOURCE`.
+struct Bench {
+    root: tempfile::TempDir,
+    downloader: CommandDownloader,
+}
+
+impl Bench {
+    fn new(script: &str, seconds: u32) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let source = root.path().join("source.wav");
+        fs::write(&source, fixture::wav(seconds)).unwrap();
+        let script = format!(
+            "SOURCE='{}'\nROOT='{}'\n{script}",
+            source.display(),
+            root.path().display()
+        );
+        let command = [
+            "sh", "-c", &script, "sh", "{url}", "{id}", "{dir}", "{name}",
+        ];
+        let downloader = CommandDownloader {
+            command: Some(command.map(str::to_owned).to_vec()),
+            timeout: Duration::from_secs(20),
+            ffmpeg: "ffmpeg".to_owned(),
+            tolerance: LEAST_TOLERANCE,
+            delays: Vec::new(),
+        };
+        Self { root, downloader }
+    }
+
+    fn workspace(&self) -> PathBuf {
+        self.root.path().join("work")
+    }
+
+    async fn fetch(&self, track: &Track) -> Result<Fetched, FetchError> {
+        self.downloader.fetch(track, &self.workspace()).await
+    }
+
+    /// Fetches in vain, and sees that nothing is left behind.
+    async fn refused(&self, track: &Track) -> FetchError {
+        let error = self.fetch(track).await.unwrap_err();
+        assert_eq!(
+            fs::read_dir(self.workspace()).unwrap().count(),
+            0,
+            "{error}"
+        );
+        error
+    }
+}
+
+async fn not_delivered(script: &str, seconds: u32, expected: &str) {
+    let bench = Bench::new(script, seconds);
+    match bench.refused(&track(Some(3))).await {
+        FetchError::NotDelivered { reason, .. } => {
+            assert!(reason.contains(expected), "{script}: {reason}");
+        }
+        other => panic!("{script}: {other}"),
+    }
+}
+
+#[tokio::test]
+async fn a_good_download_is_verified_and_gets_its_id() {
+    let bench = Bench::new(
+        "echo \"$1 $2 $4\" > \"$ROOT/seen\"; pwd >> \"$ROOT/seen\"\n\
+         mkdir \"$3/Album\" && cp \"$SOURCE\" \"$3/Album/$4.wav\"; touch \"$3/cover.jpg\" a.lrc",
+        3,
+    );
+    let fetched = bench.fetch(&track(Some(3))).await.unwrap();
+    assert_eq!(fetched.format, AudioFormat::Wav);
+    assert!(fetched.path.starts_with(&fetched.workspace));
+    assert_eq!(fetched.path.file_name().unwrap(), "Kiasmos - Looped.wav");
+    let seen = fs::read_to_string(bench.root.path().join("seen")).unwrap();
+    assert!(
+        seen.starts_with("https://tidal.com/browse/track/70016063 70016063 Kiasmos - Looped\n")
+    );
+    assert_eq!(
+        seen.lines().nth(1).map(Path::new),
+        Some(&*fetched.workspace)
+    );
+    let facts = tags::read_file(&fetched.path);
+    assert_eq!(facts.tags.tidal_id, Some(TrackId::new("70016063")));
+    assert_eq!(facts.tags.isrc, Isrc::parse("ISF181400101"));
+}
+
+#[tokio::test]
+async fn an_exit_code_of_zero_proves_nothing() {
+    not_delivered(
+        "echo 'track is unavailable'",
+        3,
+        "no audio file; it said last: track is unavailable",
+    )
+    .await;
+    not_delivered(
+        "cp \"$SOURCE\" a.wav; cp \"$SOURCE\" b.wav",
+        3,
+        "2 audio files",
+    )
+    .await;
+    not_delivered("touch a.flac", 3, "empty").await;
+    not_delivered("head -c 20000 \"$SOURCE\" > a.wav", 3, "cut short").await;
+    not_delivered("cp \"$SOURCE\" a.wav", 9, "lasts 9.0 s and the track 3 s").await;
+    not_delivered("echo '<html>' > a.mp3", 3, "").await;
+    not_delivered("ln -s \"$SOURCE\" a.wav", 3, "no audio file").await;
+    not_delivered("mkfifo a.wav", 3, "no audio file").await;
+    not_delivered("cp \"$SOURCE\" \"$ROOT/elsewhere.wav\"", 3, "no audio file").await;
+}
+
+#[tokio::test]
+async fn a_length_that_tidal_does_not_tell_must_be_more_than_a_second() {
+    let bench = Bench::new("cp \"$SOURCE\" a.wav", 1);
+    assert!(matches!(
+        bench.refused(&track(None)).await,
+        FetchError::NotDelivered { .. }
+    ));
+    let bench = Bench::new("cp \"$SOURCE\" a.wav", 2);
+    bench.fetch(&track(None)).await.unwrap();
+}
+
+#[tokio::test]
+async fn another_isrc_is_another_track() {
+    let mut other = track(Some(3));
+    other.isrc = Isrc::parse("ISF181400999");
+    let bench = Bench::new("cp \"$SOURCE\" a.wav", 3);
+    tags::stamp(
+        &bench.root.path().join("source.wav"),
+        AudioFormat::Wav,
+        &other,
+    )
+    .unwrap();
+    match bench.refused(&track(Some(3))).await {
+        FetchError::NotDelivered { reason, .. } => assert!(reason.contains("ISRC"), "{reason}"),
+        error => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_failure_tells_the_end_of_what_was_said() {
+    let bench = Bench::new("echo 'no such track' >&2; exit 3", 3);
+    match bench.refused(&track(Some(3))).await {
+        FetchError::Failed { status, tail, .. } => {
+            assert!(status.contains('3'), "{status}");
+            assert_eq!(tail, "no such track");
+        }
+        error => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn output_without_end_is_kept_in_bounds() {
+    let bench = Bench::new(
+        "yes 0123456789abcdef | head -c 8000000; echo last >&2; cp \"$SOURCE\" a.wav; exit 1",
+        3,
+    );
+    match bench.refused(&track(Some(3))).await {
+        FetchError::Failed { tail, .. } => assert_eq!(tail, "last"),
+        error => panic!("{error}"),
+    }
+    let bench = Bench::new("yes 0123456789abcdef | head -c 8000000; exit 1", 3);
+    match bench.refused(&track(Some(3))).await {
+        FetchError::Failed { tail, .. } => assert!(tail.len() <= 4096, "{}", tail.len()),
+        error => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_missing_program_and_no_command_are_told_apart() {
+    let mut bench = Bench::new("", 3);
+    bench.downloader.command = Some(vec!["no-such-program-4711".to_owned(), "{url}".to_owned()]);
+    let error = bench.refused(&track(Some(3))).await;
+    assert!(
+        matches!(error, FetchError::NotStarted { .. }) && !error.is_transient(),
+        "{error}"
+    );
+    bench.downloader.command = None;
+    assert!(matches!(
+        bench.fetch(&track(Some(3))).await,
+        Err(FetchError::NoCommand)
+    ));
+}
+
+#[tokio::test]
+async fn who_hangs_is_killed_with_his_children() {
+    let mut bench = Bench::new(
+        "(sleep 60; echo late) & echo $! > \"$ROOT/child\"; trap '' TERM; sleep 60",
+        3,
+    );
+    bench.downloader.timeout = Duration::from_millis(400);
+    let begun = Instant::now();
+    let error = bench.refused(&track(Some(3))).await;
+    assert!(matches!(error, FetchError::TimedOut { .. }), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert_gone(&bench).await;
+}
+
+#[tokio::test]
+async fn children_that_stay_behind_are_killed_and_hold_nothing_up() {
+    let bench = Bench::new(
+        "cp \"$SOURCE\" a.wav; sleep 60 & echo $! > \"$ROOT/child\"",
+        3,
+    );
+    let begun = Instant::now();
+    bench.fetch(&track(Some(3))).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert_gone(&bench).await;
+}
+
+#[tokio::test]
+async fn a_download_that_is_given_up_is_killed() {
+    let bench = Bench::new("sleep 60 & echo $! > \"$ROOT/child\"; wait", 3);
+    let wanted = track(Some(3));
+    let child = bench.root.path().join("child");
+    tokio::select! {
+        result = bench.fetch(&wanted) => panic!("{result:?}"),
+        () = async {
+            while fs::read_to_string(&child).unwrap_or_default().is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        } => {}
+    }
+    assert_gone(&bench).await;
+    assert_eq!(fs::read_dir(bench.workspace()).unwrap().count(), 0);
+}
+
+/// The process whose id stands in `child` ends soon (or waits for whoever adopted it to notice).
+async fn assert_gone(bench: &Bench) {
+    let child = fs::read_to_string(bench.root.path().join("child")).unwrap();
+    let pid = rustix::process::Pid::from_raw(child.trim().parse().unwrap()).unwrap();
+    for _ in 0..500 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+        if rustix::process::test_kill_process(pid).is_err() || stat.contains(") Z ") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("process {} is still there", child.trim());
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again_in_a_fresh_folder() {
+    let mut bench = Bench::new(
+        "ls \"$3\" >> \"$ROOT/found\"; echo x >> \"$ROOT/tries\"; touch left.txt\n\
+         [ $(wc -l < \"$ROOT/tries\") -lt 3 ] && exit 1; cp \"$SOURCE\" a.wav",
+        3,
+    );
+    bench.downloader.delays = vec![Duration::from_millis(1); 2];
+    bench.fetch(&track(Some(3))).await.unwrap();
+    assert_eq!(
+        fs::read_to_string(bench.root.path().join("found")).unwrap(),
+        ""
+    );
+    assert_eq!(fs::read_dir(bench.workspace()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_has_another_name_elsewhere_is_copied_before_it_is_tagged() {
+    let bench = Bench::new("ln \"$SOURCE\" a.wav", 3);
+    bench.fetch(&track(Some(3))).await.unwrap();
+    let source = bench.root.path().join("source.wav");
+    assert_eq!(fs::read(source).unwrap(), fixture::wav(3));
+}
+
+#[tokio::test]
+async fn a_full_disk_is_no_fault_of_the_track() {
+    let bench = Bench::new("echo 'write error: No space left on device' >&2; exit 1", 3);
+    let error = bench.refused(&track(Some(3))).await;
+    assert!(
+        matches!(error, FetchError::Io { .. }) && !error.is_transient(),
+        "{error}"
+    );
+}
+
+#[test]
+fn placeholders_are_filled_once_and_names_are_harmless() {
+    let mut hostile = track(None);
+    hostile.artists = vec!["--exec=rm {dir}".to_owned()];
+    hostile.title = "../a/b\n$(id) {url}".to_owned();
+    let fill = Fill::new(&hostile, Path::new("/work dir/x"));
+    assert_eq!(
+        fill.argument("-o{dir}/{name}.{x}{"),
+        *"-o/work dir/x/exec=rm {dir} - .._a_b_$(id) {url}.{x}{"
+    );
+    assert!(fill.is_safe());
+    hostile.id = TrackId::new("--help");
+    assert!(!Fill::new(&hostile, Path::new("/")).is_safe());
+    hostile.title = "...".to_owned();
+    hostile.artists.clear();
+    assert_eq!(safe_stem(&hostile), "--help");
+    hostile.title = "é".repeat(200);
+    assert!(safe_stem(&hostile).len() <= 120);
+}
+
+/// Whether ffmpeg is here; where it must be, its absence is a failure.
+fn has_ffmpeg() -> bool {
+    let found = std::process::Command::new("ffmpeg")
+        .arg("-version")
+        .output()
+        .is_ok_and(|output| output.status.success());
+    assert!(
+        found || std::env::var_os("TIDAL_CLEANUP_REQUIRE_FFMPEG").is_none_or(|value| value != "1"),
+        "ffmpeg is required and not installed"
+    );
+    if !found {
+        tell("SKIPPED: this test needs ffmpeg, which is not installed");
+    }
+    found
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn tell(text: &str) {
+    eprintln!("{text}");
+}
+
+/// A tagged file of `seconds` in the format of `name`, with a cover where `cover` says so.
+fn encoded(dir: &Path, name: &str, seconds: u32, args: &[&str]) -> PathBuf {
+    let source = dir.join("tone.wav");
+    fs::write(&source, fixture::wav(seconds)).unwrap();
+    let path = dir.join(name);
+    let status = std::process::Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-y", "-i"])
+        .arg(&source)
+        .args(["-ar", "48000"])
+        .args(args)
+        .args([
+            "-metadata",
+            "title=Looped",
+            "-metadata",
+            "artist=Kiasmos",
+            "-metadata",
+            "genre=Techno",
+        ])
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    path
+}
+
+#[tokio::test]
+async fn every_format_is_made_verified_and_tagged() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let bench = Bench::new("", 3);
+    let source = encoded(bench.root.path(), "source.flac", 4, &["-sample_fmt", "s16"]);
+    for format in AudioFormat::ALL {
+        let target = bench.root.path().join(format!("{format:?}.part"));
+        bench
+            .downloader
+            .convert(&track(Some(4)), &source, &target, format, "V0")
+            .await
+            .unwrap();
+        let facts = tags::read_file(&target);
+        assert_eq!(facts.format, format);
+        assert_eq!(
+            facts.tags.tidal_id,
+            Some(TrackId::new("70016063")),
+            "{format:?}"
+        );
+        assert_eq!(facts.tags.isrc, Isrc::parse("ISF181400101"), "{format:?}");
+        assert_eq!(facts.tags.title.as_deref(), Some("Looped"), "{format:?}");
+        assert!(
+            verify::check(&target, "ffmpeg", Duration::from_secs(20))
+                .await
+                .is_ok(),
+            "{format:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn isrc_and_depth_of_the_source_are_carried_over() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let bench = Bench::new("", 3);
+    let source = encoded(
+        bench.root.path(),
+        "source.flac",
+        2,
+        &["-sample_fmt", "s32", "-bits_per_raw_sample", "24"],
+    );
+    tags::stamp(&source, AudioFormat::Flac, &track(Some(2))).unwrap();
+    let mut unknown = track(Some(2));
+    unknown.isrc = None;
+    let target = bench.root.path().join("out.aiff");
+    bench
+        .downloader
+        .convert(&unknown, &source, &target, AudioFormat::Aiff, "lossless")
+        .await
+        .unwrap();
+    let facts = tags::read_file(&target);
+    assert_eq!(facts.bit_depth, Some(24));
+    assert_eq!(facts.tags.isrc, Isrc::parse("ISF181400101"));
+    assert_eq!(facts.tags.genre.as_deref(), Some("Techno"));
+}
+
+#[tokio::test]
+async fn the_wanted_format_is_copied_and_not_encoded_again() {
+    let bench = Bench::new("", 3);
+    let source = bench.root.path().join("source.wav");
+    let target = bench.root.path().join("target.wav");
+    let mut downloader = bench.downloader.clone();
+    downloader.ffmpeg = "no-such-ffmpeg".to_owned();
+    downloader
+        .convert(
+            &track(Some(3)),
+            &source,
+            &target,
+            AudioFormat::Wav,
+            "lossless",
+        )
+        .await
+        .unwrap();
+    assert_eq!(fs::read(&source).unwrap(), fixture::wav(3));
+    assert_eq!(
+        tags::read_file(&target).tags.tidal_id,
+        Some(TrackId::new("70016063"))
+    );
+    let again = downloader
+        .convert(
+            &track(Some(3)),
+            &source,
+            &target,
+            AudioFormat::Wav,
+            "lossless",
+        )
+        .await;
+    assert!(
+        matches!(again, Err(FetchError::Io { .. })),
+        "an occupied target is refused"
+    );
+}
+
+#[tokio::test]
+async fn without_ffmpeg_the_error_says_what_to_do_and_nothing_is_left() {
+    let bench = Bench::new("", 3);
+    let mut downloader = bench.downloader.clone();
+    downloader.ffmpeg = "no-such-ffmpeg".to_owned();
+    let target = bench.root.path().join("target.mp3");
+    let source = bench.root.path().join("source.wav");
+    let error = downloader
+        .convert(&track(Some(3)), &source, &target, AudioFormat::Mp3, "V0")
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("install ffmpeg"), "{error}");
+    assert!(!target.exists());
+}
+
+#[tokio::test]
+async fn a_damaged_source_is_not_converted() {
+    let bench = Bench::new("", 3);
+    let whole = fixture::wav(3);
+    let source = bench.root.path().join("half.wav");
+    fs::write(&source, &whole[..whole.len() / 2]).unwrap();
+    let target = bench.root.path().join("target.mp3");
+    let error = bench
+        .downloader
+        .convert(&track(Some(3)), &source, &target, AudioFormat::Mp3, "V0")
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, FetchError::NotDelivered { .. }) && !target.exists(),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn truncated_compressed_files_are_refused() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for (name, args) in [
+        ("a.flac", &[][..]),
+        ("a.mp3", &["-b:a", "128k"]),
+        ("a.m4a", &["-c:a", "aac"]),
+        ("b.m4a", &["-c:a", "alac"]),
+        ("a.ogg", &["-c:a", "libvorbis"]),
+        ("a.opus", &["-c:a", "libopus"]),
+    ] {
+        let path = encoded(dir.path(), name, 20, args);
+        let check = || verify::check(&path, "ffmpeg", Duration::from_secs(20));
+        let whole = check().await.unwrap();
+        assert!(
+            whole.duration.abs_diff(Duration::from_secs(20)) < Duration::from_millis(200),
+            "{name}"
+        );
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let half = check().await;
+        // Formats without a promise of length simply end early, which the track's length tells.
+        assert!(
+            half.as_ref()
+                .map_or(true, |info| info.duration < Duration::from_secs(15)),
+            "{name}: {half:?}"
+        );
+    }
+}

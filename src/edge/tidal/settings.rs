@@ -1,0 +1,316 @@
+//! Where TIDAL is, which account is meant, and how patient we are.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use reqwest::Url;
+
+/// Everything that the TIDAL edge needs to know from outside.
+#[derive(Clone, Debug)]
+pub struct TidalSettings {
+    /// The user's own client id from developer.tidal.com; `None`: the one that the log-in stored.
+    pub client_id: Option<String>,
+    /// Base of `/authorize`.
+    pub login_url: BaseUrl,
+    /// Base of `/oauth2/token`.
+    pub auth_url: BaseUrl,
+    /// Base of `/playlists`.
+    pub api_url: BaseUrl,
+    /// A command that opens web pages (`BROWSER`); `None`: the platform's.
+    pub browser: Option<String>,
+    /// Whose log-in.
+    pub account: AccountName,
+    /// The folder of the state database.
+    pub state_dir: PathBuf,
+    /// How fast, how long.
+    pub timing: Timing,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// Not a URL, or one that would send tokens in the clear.
+    #[error("{name} is not usable: {reason}")]
+    Url { name: String, reason: String },
+    /// An account's name is a folder's name too.
+    #[error(
+        "{0:?} cannot be an account's name: use up to 64 letters, digits, `-`, `_`, `.` and `@`"
+    )]
+    Account(String),
+}
+
+impl TidalSettings {
+    /// The settings of `account`, with the hosts and the client id from the environment
+    /// (`TIDAL_CLEANUP_TIDAL_LOGIN_URL`, `…_AUTH_URL`, `…_API_URL`, `…_CLIENT_ID`, `BROWSER`).
+    ///
+    /// # Errors
+    /// See [`SettingsError`].
+    pub fn from_env(state_dir: &Path, account: &str) -> Result<Self, SettingsError> {
+        Self::from_lookup(state_dir, account, |name| std::env::var(name).ok())
+    }
+
+    /// Like [`Self::from_env`], from any source of variables.
+    ///
+    /// # Errors
+    /// See [`SettingsError`].
+    pub fn from_lookup(
+        state_dir: &Path,
+        account: &str,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
+        let set = |name: &str| {
+            lookup(name)
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
+        };
+        let url = |name: &str, default: &str| {
+            let name = format!("TIDAL_CLEANUP_TIDAL_{name}");
+            let value = set(&name).unwrap_or_else(|| default.to_owned());
+            BaseUrl::parse(&value).map_err(|reason| SettingsError::Url { name, reason })
+        };
+        Ok(Self {
+            client_id: set("TIDAL_CLEANUP_TIDAL_CLIENT_ID"),
+            login_url: url("LOGIN_URL", "https://login.tidal.com")?,
+            auth_url: url("AUTH_URL", "https://auth.tidal.com/v1")?,
+            api_url: url("API_URL", "https://openapi.tidal.com/v2")?,
+            browser: set("BROWSER"),
+            account: AccountName::parse(account)?,
+            state_dir: state_dir.to_owned(),
+            timing: Timing::default(),
+        })
+    }
+
+    /// Where the account's own state lies.
+    #[must_use]
+    pub fn account_dir(&self) -> PathBuf {
+        self.state_dir.join("accounts").join(self.account.as_str())
+    }
+}
+
+/// A name for a log-in, fit to be a folder's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountName(String);
+
+impl AccountName {
+    /// The account where nobody names one.
+    pub const DEFAULT: &'static str = "default";
+
+    /// Checks `name`; an empty one is [`Self::DEFAULT`].
+    ///
+    /// # Errors
+    /// [`SettingsError::Account`].
+    pub fn parse(name: &str) -> Result<Self, SettingsError> {
+        let name = match name.trim() {
+            "" => Self::DEFAULT,
+            name => name,
+        };
+        let fits = name.len() <= 64
+            && !name.starts_with('.')
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c));
+        if fits {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(SettingsError::Account(name.to_owned()))
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The address that a service's paths are appended to. Plain http is for loopback only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl(Url);
+
+impl BaseUrl {
+    /// Reads an `https://` address, or `http://` to this machine.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url: Url = text
+            .parse()
+            .map_err(|error| format!("{text:?} is no URL ({error})"))?;
+        let base = Self(url);
+        match base.0.scheme() {
+            "https" => {}
+            "http" if base.is_loopback() => {}
+            "http" => return Err(format!("{text:?} would send tokens unencrypted; use https")),
+            other => return Err(format!("{text:?} has the scheme {other:?}; use https")),
+        }
+        if !base.0.username().is_empty() || base.0.password().is_some() {
+            return Err("it must not contain a password".to_owned());
+        }
+        if base.0.query().is_some() || base.0.fragment().is_some() {
+            return Err(format!("{text:?} must end with its path"));
+        }
+        Ok(base)
+    }
+
+    /// Whether it is this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self.0.host_str() {
+            None => false,
+            Some("localhost") => true,
+            Some(host) => host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback()),
+        }
+    }
+
+    /// The base with `segments` appended, each encoded, and the query.
+    #[must_use]
+    pub fn url(&self, segments: &[&str], query: &[(String, String)]) -> Url {
+        let mut url = self.0.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    /// Whether `url` is of the same scheme, host and port.
+    #[must_use]
+    pub fn is_origin_of(&self, url: &Url) -> bool {
+        self.0.origin() == url.origin()
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Pace and patience. The defaults are what the live service was seen to bear.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// Requests a second to start with, and at the most.
+    pub rate: f64,
+    /// The slowest pace that refusals lead to.
+    pub min_rate: f64,
+    /// Added to the pace after each clean [`Self::creep_every`].
+    pub creep: f64,
+    /// See [`Self::creep`].
+    pub creep_every: Duration,
+    /// Requests in flight at the most.
+    pub in_flight: usize,
+    /// For a connection to stand.
+    pub connect: Duration,
+    /// For a whole request.
+    pub request: Duration,
+    /// The first wait before trying again; it doubles.
+    pub backoff: Duration,
+    /// The longest single wait before trying again.
+    pub backoff_max: Duration,
+    /// How long one address may fail before it is given up.
+    pub address: Duration,
+    /// How long the service may fail as a whole before the reading ends. It may ask for waits of half
+    /// as long again.
+    pub outage: Duration,
+    /// For the user to log in.
+    pub login: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            rate: 4.0,
+            min_rate: 0.2,
+            creep: 0.25,
+            creep_every: Duration::from_secs(30),
+            in_flight: 4,
+            connect: Duration::from_secs(5),
+            request: Duration::from_secs(15),
+            backoff: Duration::from_millis(500),
+            backoff_max: Duration::from_secs(8),
+            address: Duration::from_secs(40),
+            outage: Duration::from_secs(60),
+            login: Duration::from_secs(300),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_for_loopback_only() {
+        for good in [
+            "https://openapi.tidal.com/v2",
+            "http://127.0.0.1:8080/v2/",
+            "http://localhost:1",
+            "http://[::1]:9/x",
+        ] {
+            assert!(BaseUrl::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://openapi.tidal.com/v2",
+            "http://127.0.0.1.example.com",
+            "ftp://127.0.0.1",
+            "https://u:p@tidal.com",
+            "https://tidal.com/?x=1",
+            "tidal.com",
+        ] {
+            assert!(BaseUrl::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn paths_are_appended_and_encoded() {
+        let base = BaseUrl::parse("http://127.0.0.1:1/v2/").unwrap();
+        let url = base.url(
+            &["playlists", "a/b"],
+            &[("page[cursor]".to_owned(), "x+/=".to_owned())],
+        );
+        assert_eq!(
+            url.as_str(),
+            "http://127.0.0.1:1/v2/playlists/a%2Fb?page%5Bcursor%5D=x%2B%2F%3D"
+        );
+    }
+
+    #[test]
+    fn an_account_is_a_folder_and_no_way_out_of_it() {
+        assert_eq!(AccountName::parse("").unwrap().as_str(), "default");
+        assert!(AccountName::parse("dj.anna@home").is_ok());
+        for bad in ["..", ".hidden", "a/b", "a\\b", "ü"] {
+            assert!(AccountName::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_environment_overrides_the_hosts() {
+        let settings = TidalSettings::from_lookup(Path::new("state"), "x", |name| match name {
+            "TIDAL_CLEANUP_TIDAL_API_URL" => Some("http://127.0.0.1:7/v2".to_owned()),
+            "TIDAL_CLEANUP_TIDAL_CLIENT_ID" => Some(" id ".to_owned()),
+            "BROWSER" => Some(String::new()),
+            _ => None,
+        })
+        .unwrap();
+        assert_eq!(settings.api_url.to_string(), "http://127.0.0.1:7/v2");
+        assert_eq!(settings.auth_url.to_string(), "https://auth.tidal.com/v1");
+        assert_eq!(settings.client_id.as_deref(), Some("id"));
+        assert_eq!(settings.browser, None);
+        assert!(settings.account_dir().ends_with("state/accounts/x"));
+    }
+}

@@ -1,0 +1,681 @@
+//! A TIDAL reading as a file: what `snapshot tidal` writes and `plan --desired` reads.
+//!
+//! Names stand in it as TIDAL has them. Absent and `null` mean the same; unknown fields are passed over.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt::Write as _,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use super::{TidalApi, TidalError};
+use crate::domain::{
+    ContentHash, Isrc, ItemId, ItemKind, Observed, Playlist, PlaylistEntry, PlaylistId, Problem,
+    TidalReading, TidalUser, Track, TrackId,
+};
+
+/// What the file calls itself.
+pub const FORMAT: &str = "tidal-cleanup/tidal-snapshot";
+/// The version that [`render`] writes; [`parse`] reads every `1.x`.
+pub const FORMAT_VERSION: &str = "1.0";
+/// The largest file that is read, in bytes.
+pub const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// A snapshot file that stands in for the service.
+#[derive(Clone, Debug)]
+pub struct SnapshotFile {
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+/// Why the bytes are no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// More than [`MAX_BYTES`].
+    #[error("it is larger than {} MiB", MAX_BYTES / 1024 / 1024)]
+    TooLarge,
+    /// Cut off, or no JSON at all. Lines and columns count from 1.
+    #[error("line {line}, column {column}: {reason}")]
+    Json {
+        line: usize,
+        column: usize,
+        reason: String,
+    },
+    /// JSON, and something else than a snapshot.
+    #[error("it is not a TIDAL snapshot (\"format\" is {found}, expected \"{FORMAT}\")")]
+    Format { found: String },
+    /// Of another major version.
+    #[error("its format version {found} is not one that this program reads (1.x)")]
+    Version { found: String },
+    /// Two playlists with one id.
+    #[error("playlist {0} stands in it twice")]
+    Twice(PlaylistId),
+}
+
+impl TidalApi for SnapshotFile {
+    async fn read(&self) -> Result<Observed<TidalReading>, TidalError> {
+        let path = self.path.clone();
+        let refused = |reason: String| TidalError::Snapshot {
+            path: self.path.display().to_string(),
+            reason,
+        };
+        tokio::task::spawn_blocking(move || load(&path))
+            .await
+            .map_err(|stopped| refused(stopped.to_string()))?
+            .map_err(refused)
+            .map(observed)
+    }
+}
+
+fn load(path: &Path) -> Result<TidalReading, String> {
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    parse(&bytes).map_err(|error| error.to_string())
+}
+
+/// The reading beside what it says it lacks: one problem for the whole, one for each playlist that was
+/// not read to its end.
+#[must_use]
+pub fn observed(reading: TidalReading) -> Observed<TidalReading> {
+    let hole = |subject: &str, message: &str| Problem {
+        subject: subject.to_owned(),
+        message: message.to_owned(),
+        leaves_hole: true,
+    };
+    let whole = (!reading.complete).then(|| hole("TIDAL", "the reading is not complete"));
+    let torn = reading
+        .playlists
+        .iter()
+        .filter(|playlist| !playlist.complete)
+        .map(|playlist| hole(&playlist.name, "the playlist was not read to its end"));
+    let problems = whole.into_iter().chain(torn).collect();
+    Observed {
+        value: reading,
+        problems,
+    }
+}
+
+/// Reads a snapshot. A playlist that does not say whether it is complete counts as complete unless its
+/// `number_of_items` exceeds the items that are there.
+///
+/// # Errors
+/// See [`SnapshotError`].
+pub fn parse(bytes: &[u8]) -> Result<TidalReading, SnapshotError> {
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(SnapshotError::TooLarge);
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    check_header(bytes)?;
+    let document: Document<'_> =
+        serde_json::from_slice(bytes).map_err(|error| json_error(&error))?;
+    let mut seen = BTreeSet::new();
+    for playlist in &document.playlists {
+        if !seen.insert(&playlist.id.0) {
+            return Err(SnapshotError::Twice(PlaylistId::new(&*playlist.id.0)));
+        }
+    }
+    Ok(document.into_reading())
+}
+
+fn check_header(bytes: &[u8]) -> Result<(), SnapshotError> {
+    let header: Header = serde_json::from_slice(bytes).map_err(|error| json_error(&error))?;
+    if header.format.as_ref().and_then(serde_json::Value::as_str) != Some(FORMAT) {
+        let found = header
+            .format
+            .map_or_else(|| "absent".to_owned(), |found| found.to_string());
+        return Err(SnapshotError::Format { found });
+    }
+    match header.format_version {
+        Some(version) if version == "1" || version.starts_with("1.") => Ok(()),
+        other => Err(SnapshotError::Version {
+            found: other.unwrap_or_else(|| "(absent)".to_owned()),
+        }),
+    }
+}
+
+fn json_error(error: &serde_json::Error) -> SnapshotError {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let place = format!(" at line {line} column {column}");
+    let reason = text.strip_suffix(&place).unwrap_or(&text);
+    let reason = if error.is_eof() {
+        format!("the file ends in the middle ({reason})")
+    } else {
+        reason.to_owned()
+    };
+    SnapshotError::Json {
+        line,
+        column,
+        reason,
+    }
+}
+
+/// The reading as a file: JSON with one line for each entry, ended by a line feed.
+#[must_use]
+pub fn render(reading: &TidalReading) -> String {
+    let mut out = String::new();
+    let _ = write!(
+        out,
+        "{{\n\"format\": {},\n\"format_version\": {},\n",
+        json(FORMAT),
+        json(FORMAT_VERSION)
+    );
+    if let Some(taken_at) = reading.taken_at {
+        let _ = writeln!(out, "\"taken_at\": {},", json(&taken_at));
+    }
+    let _ = writeln!(out, "\"complete\": {},", reading.complete);
+    if let Some(user) = &reading.user {
+        let _ = writeln!(out, "\"user\": {},", json(&UserOut::of(user)));
+    }
+    out.push_str("\"playlists\": [");
+    for (number, playlist) in reading.playlists.iter().enumerate() {
+        out.push_str(if number == 0 { "\n" } else { ",\n" });
+        push_playlist(&mut out, playlist);
+    }
+    out.push(']');
+    if let Some(favorites) = &reading.favorites {
+        out.push_str(",\n\"favorites\": [");
+        push_items(&mut out, favorites);
+        out.push(']');
+    }
+    out.push_str("\n}\n");
+    out
+}
+
+/// What a reading says, as a hash: the same whatever the order of the playlists and the time it was
+/// taken at.
+#[must_use]
+pub fn content_hash(reading: &TidalReading) -> ContentHash {
+    let mut canonical = reading.clone();
+    canonical.taken_at = None;
+    canonical.playlists.sort_by(|a, b| a.id.cmp(&b.id));
+    ContentHash::of(render(&canonical).as_bytes())
+}
+
+fn push_playlist(out: &mut String, playlist: &Playlist) {
+    let head = json(&PlaylistOut::of(playlist));
+    out.push_str(head.strip_suffix('}').unwrap_or(&head));
+    out.push_str(",\"items\":[");
+    push_items(out, &playlist.items);
+    out.push_str("]}");
+}
+
+fn push_items(out: &mut String, items: &[PlaylistEntry]) {
+    for (number, item) in items.iter().enumerate() {
+        out.push_str(if number == 0 { "\n  " } else { ",\n  " });
+        out.push_str(&json(&ItemOut::of(item)));
+    }
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("plain structs of text and numbers are always JSON")
+}
+
+#[derive(Serialize)]
+struct UserOut<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    country: Option<&'a str>,
+}
+
+impl<'a> UserOut<'a> {
+    fn of(user: &'a TidalUser) -> Self {
+        Self {
+            id: &user.id,
+            country: user.country.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PlaylistOut<'a> {
+    id: &'a PlaylistId,
+    name: &'a str,
+    description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_modified_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number_of_items: Option<u32>,
+    complete: bool,
+}
+
+impl<'a> PlaylistOut<'a> {
+    fn of(playlist: &'a Playlist) -> Self {
+        Self {
+            id: &playlist.id,
+            name: &playlist.name,
+            description: &playlist.description,
+            last_modified_at: playlist.last_modified_at,
+            number_of_items: playlist.number_of_items,
+            complete: playlist.complete,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ItemOut<'a> {
+    r#type: &'static str,
+    id: &'a TrackId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item_id: Option<&'a ItemId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    added_at: Option<Timestamp>,
+    resolved: bool,
+    #[serde(flatten)]
+    track: Option<TrackOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct TrackOut<'a> {
+    title: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    artists: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    album: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    isrc: Option<&'a Isrc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_s: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explicit: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release_date: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    media_tags: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    streamable: Option<bool>,
+}
+
+impl<'a> ItemOut<'a> {
+    fn of(entry: &'a PlaylistEntry) -> Self {
+        Self {
+            r#type: match entry.kind {
+                ItemKind::Track => "tracks",
+                ItemKind::Other => "videos",
+            },
+            id: &entry.id,
+            item_id: entry.item_id.as_ref(),
+            added_at: entry.added_at,
+            resolved: entry.track.is_some(),
+            track: entry.track.as_ref().map(TrackOut::of),
+        }
+    }
+}
+
+impl<'a> TrackOut<'a> {
+    fn of(track: &'a Track) -> Self {
+        Self {
+            title: &track.title,
+            version: track.version.as_deref(),
+            artists: &track.artists,
+            album: track.album.as_deref(),
+            isrc: track.isrc.as_ref(),
+            duration_s: track.duration_s,
+            explicit: track.explicit,
+            release_date: track.release_date.as_deref(),
+            media_tags: &track.media_tags,
+            streamable: track.streamable,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Header {
+    format: Option<serde_json::Value>,
+    format_version: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct Document<'a> {
+    #[serde(default, deserialize_with = "timestamp")]
+    taken_at: Option<Timestamp>,
+    complete: Option<bool>,
+    user: Option<UserIn>,
+    #[serde(default, deserialize_with = "list")]
+    playlists: Vec<PlaylistIn<'a>>,
+    favorites: Option<Vec<ItemIn<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct UserIn {
+    id: Option<Id>,
+    country: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct PlaylistIn<'a> {
+    id: Id,
+    name: String,
+    description: Option<String>,
+    #[serde(default, deserialize_with = "timestamp")]
+    last_modified_at: Option<Timestamp>,
+    number_of_items: Option<u32>,
+    complete: Option<bool>,
+    #[serde(default, deserialize_with = "list")]
+    items: Vec<ItemIn<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ItemIn<'a> {
+    #[serde(borrow)]
+    r#type: Option<std::borrow::Cow<'a, str>>,
+    id: Id,
+    item_id: Option<Id>,
+    #[serde(default, deserialize_with = "timestamp")]
+    added_at: Option<Timestamp>,
+    resolved: Option<bool>,
+    title: Option<String>,
+    version: Option<String>,
+    artists: Option<Vec<String>>,
+    album: Option<String>,
+    isrc: Option<String>,
+    duration_s: Option<f64>,
+    explicit: Option<bool>,
+    release_date: Option<String>,
+    media_tags: Option<Vec<String>>,
+    streamable: Option<bool>,
+}
+
+impl Document<'_> {
+    fn into_reading(self) -> TidalReading {
+        let playlists: Vec<Playlist> = self
+            .playlists
+            .into_iter()
+            .map(PlaylistIn::into_playlist)
+            .collect();
+        let favorites = self
+            .favorites
+            .map(|items| with_known_tracks(items, &playlists));
+        TidalReading {
+            taken_at: self.taken_at,
+            complete: self.complete.unwrap_or(true),
+            user: self.user.map(|user| TidalUser {
+                id: user.id.map_or_else(String::new, |id| id.0),
+                country: user.country,
+            }),
+            playlists,
+            favorites,
+        }
+    }
+}
+
+/// A favourite may be written by its id alone; what it is then stands in a playlist.
+fn with_known_tracks(items: Vec<ItemIn<'_>>, playlists: &[Playlist]) -> Vec<PlaylistEntry> {
+    let known: HashMap<&TrackId, &Track> = playlists
+        .iter()
+        .flat_map(|playlist| &playlist.items)
+        .filter_map(|entry| Some((&entry.id, entry.track.as_ref()?)))
+        .collect();
+    items
+        .into_iter()
+        .map(|item| {
+            let bare = item.resolved.is_none();
+            let mut entry = item.into_entry();
+            if bare && entry.track.is_none() {
+                entry.track = known.get(&entry.id).map(|track| (*track).clone());
+            }
+            entry
+        })
+        .collect()
+}
+
+impl PlaylistIn<'_> {
+    fn into_playlist(self) -> Playlist {
+        let short = self
+            .number_of_items
+            .is_some_and(|count| count as usize > self.items.len());
+        Playlist {
+            id: PlaylistId::new(self.id.0),
+            name: self.name,
+            description: self.description.unwrap_or_default(),
+            last_modified_at: self.last_modified_at,
+            number_of_items: self.number_of_items,
+            complete: self.complete.unwrap_or(!short),
+            items: self.items.into_iter().map(ItemIn::into_entry).collect(),
+        }
+    }
+}
+
+impl ItemIn<'_> {
+    fn into_entry(self) -> PlaylistEntry {
+        let id = TrackId::new(self.id.0);
+        let resolved = self.resolved.unwrap_or(self.title.is_some());
+        let track = resolved.then(|| Track {
+            id: id.clone(),
+            title: self.title.unwrap_or_default(),
+            version: self.version,
+            artists: self.artists.unwrap_or_default(),
+            album: self.album,
+            isrc: self.isrc.as_deref().and_then(Isrc::parse),
+            duration_s: self.duration_s.and_then(seconds),
+            explicit: self.explicit,
+            release_date: self.release_date,
+            media_tags: self.media_tags.unwrap_or_default(),
+            streamable: self.streamable,
+        });
+        PlaylistEntry {
+            kind: match self.r#type.as_deref() {
+                None | Some("tracks") => ItemKind::Track,
+                Some(_) => ItemKind::Other,
+            },
+            id,
+            item_id: self.item_id.map(|id| ItemId::new(id.0)),
+            added_at: self.added_at,
+            track,
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the range is checked first"
+)]
+fn seconds(value: f64) -> Option<u32> {
+    (0.0..f64::from(u32::MAX))
+        .contains(&value)
+        .then(|| value.round() as u32)
+}
+
+/// An id: text, or a number that a careless writer left unquoted.
+struct Id(String);
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Id;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an id")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Id, E> {
+                Ok(Id(text.to_owned()))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Id, E> {
+                Ok(Id(number.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text: Option<std::borrow::Cow<'de, str>> = Option::deserialize(deserializer)?;
+    text.map(|text| {
+        super::wire::timestamp(&text)
+            .ok_or_else(|| de::Error::custom(format!("{text:?} is not a timestamp")))
+    })
+    .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = r#"{ "format": "tidal-cleanup/tidal-snapshot", "format_version": "1.3",
+      "taken_at": "2026-11-22T09:40:12Z", "complete": true, "later": {"x": [1]},
+      "user": {"id": "123456789", "country": "DE"},
+      "playlists": [ {
+        "id": "36ea71a8", "name": "Café é 🇮🇹", "description": null,
+        "last_modified_at": "2026-11-20T14:30:00+00:00", "number_of_items": 4, "complete": true,
+        "items": [
+          {"type": "tracks", "id": "1", "item_id": "a", "added_at": "2019-08-26T06:59:51", "resolved": true,
+           "title": "Horizon", "version": "Dub Mix", "artists": ["Ke$hia", "B"], "album": "Orchid",
+           "isrc": "US4XK8800106", "duration_s": 236, "explicit": false, "release_date": "1999-05-06",
+           "media_tags": ["LOSSLESS"], "streamable": true},
+          {"type": "tracks", "id": "1", "item_id": "b", "title": "Horizon", "version": null},
+          {"type": "tracks", "id": 2, "item_id": "c", "resolved": false},
+          {"type": "hologram", "id": "3", "item_id": "d", "title": "V"} ] } ],
+      "favorites": [ {"type": "tracks", "id": "1", "added_at": "2020-01-01T00:00:00.123Z"} ] }"#;
+
+    fn with(from: &str, to: &str) -> Vec<u8> {
+        assert!(SAMPLE.contains(from));
+        SAMPLE.replacen(from, to, 1).into_bytes()
+    }
+
+    #[test]
+    fn a_snapshot_is_read_as_it_stands() {
+        let reading = parse(SAMPLE.as_bytes()).unwrap();
+        assert!(reading.complete);
+        assert_eq!(reading.user.unwrap().country.as_deref(), Some("DE"));
+        let playlist = &reading.playlists[0];
+        assert_eq!(playlist.name, "Café é 🇮🇹");
+        let [first, second, withheld, video] = playlist.items.as_slice() else {
+            panic!("four items");
+        };
+        let track = first.track.as_ref().unwrap();
+        assert_eq!(track.label(), "Ke$hia, B – Horizon (Dub Mix)");
+        assert_eq!(track.duration_s, Some(236));
+        assert_eq!(first.added_at.unwrap().to_string(), "2019-08-26T06:59:51Z");
+        assert_eq!(second.id, first.id);
+        assert_eq!(second.track.as_ref().unwrap().version, None);
+        assert_eq!(withheld.id.as_str(), "2");
+        assert_eq!(withheld.track, None);
+        assert_eq!(video.kind, ItemKind::Other);
+    }
+
+    #[test]
+    fn a_bare_favourite_is_what_the_playlists_say() {
+        let reading = parse(SAMPLE.as_bytes()).unwrap();
+        let favorites = reading.favorites.unwrap();
+        assert_eq!(favorites[0].track.as_ref().unwrap().title, "Horizon");
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let reading = parse(SAMPLE.as_bytes()).unwrap();
+        let text = render(&reading);
+        assert_eq!(parse(text.as_bytes()).unwrap(), reading);
+        assert!(text.contains("Café é 🇮🇹"));
+    }
+
+    #[test]
+    fn an_empty_reading_is_read_back() {
+        let reading = TidalReading {
+            taken_at: None,
+            complete: false,
+            user: None,
+            playlists: Vec::new(),
+            favorites: None,
+        };
+        assert_eq!(parse(render(&reading).as_bytes()).unwrap(), reading);
+    }
+
+    #[test]
+    fn a_torn_file_says_where() {
+        let text = &SAMPLE[..SAMPLE.len() / 2];
+        let error = parse(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with("line "), "{error}");
+        assert!(error.contains("ends in the middle"), "{error}");
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        let error = |bytes: &[u8]| parse(bytes).unwrap_err().to_string();
+        assert!(error(b"{}").contains("not a TIDAL snapshot"));
+        assert!(error(b"[]").starts_with("line 1"));
+        assert!(error(&with("tidal-cleanup/tidal-snapshot", "x")).contains("\"x\""));
+        assert!(error(&with("\"1.3\"", "\"2.0\"")).contains("2.0"));
+        assert!(error(&with("2026-11-20T14:30:00+00:00", "yesterday")).contains("yesterday"));
+        assert!(error("[".repeat(100_000).as_bytes()).contains("recursion"));
+        let deep = format!("{{\"x\":{}", "[".repeat(100_000));
+        assert!(error(deep.as_bytes()).contains("ends in the middle"));
+    }
+
+    #[test]
+    fn a_playlist_may_not_stand_twice() {
+        let twin = r#"{"id": "36ea71a8", "name": "again"}, {"id": "36ea71a8", "#;
+        let error = parse(&with("{\n        \"id\": \"36ea71a8\",", twin)).unwrap_err();
+        assert!(matches!(error, SnapshotError::Twice(_)), "{error}");
+    }
+
+    #[test]
+    fn a_short_playlist_that_does_not_say_otherwise_is_incomplete() {
+        let short = with(
+            "\"number_of_items\": 4, \"complete\": true",
+            "\"number_of_items\": 5",
+        );
+        let observed = observed(parse(&short).unwrap());
+        assert!(!observed.value.playlists[0].complete);
+        assert!(!observed.is_complete());
+        let said = with("\"number_of_items\": 4,", "\"number_of_items\": 5,");
+        assert!(parse(&said).unwrap().playlists[0].complete);
+    }
+
+    #[test]
+    fn an_incomplete_reading_leaves_a_hole() {
+        let torn = with(
+            "\"complete\": true, \"later\"",
+            "\"complete\": false, \"later\"",
+        );
+        assert!(!observed(parse(&torn).unwrap()).is_complete());
+        assert!(observed(parse(SAMPLE.as_bytes()).unwrap()).is_complete());
+    }
+
+    #[test]
+    fn the_hash_knows_no_order_and_no_time() {
+        let mut reading = parse(SAMPLE.as_bytes()).unwrap();
+        let mut other = reading.playlists[0].clone();
+        other.id = PlaylistId::from("0");
+        reading.playlists.push(other);
+        let hash = content_hash(&reading);
+        reading.playlists.reverse();
+        reading.taken_at = None;
+        assert_eq!(content_hash(&reading), hash);
+        reading.playlists[0].items.reverse();
+        assert_ne!(content_hash(&reading), hash);
+    }
+
+    #[tokio::test]
+    async fn a_file_stands_in_for_the_service() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tidal.json");
+        let file = SnapshotFile { path: path.clone() };
+        assert!(matches!(
+            file.read().await,
+            Err(TidalError::Snapshot { .. })
+        ));
+        std::fs::write(&path, SAMPLE).unwrap();
+        assert_eq!(file.read().await.unwrap().value.playlists.len(), 1);
+    }
+}

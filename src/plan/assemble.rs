@@ -1,0 +1,644 @@
+//! Puts a plan together: order, changes with their actions, tables, gates, counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    diff::Change,
+    domain::{ActionId, ChangeKind, Class, ContentHash, PlaylistId, Provenance, Track, TrackId},
+    plan::{
+        canonical,
+        document::{
+            Action, Base, Body, Check, CheckStatus, Effect, FilesInput, Held, Inputs,
+            PlannedChange, PlannedPlaylist, PolicyInput, RekordboxInput, Summary, TidalInput,
+        },
+        draft::{Draft, Hold, held},
+        guard,
+    },
+    policy::SyncMode,
+};
+
+/// The reviewed part of a plan.
+pub(super) fn body(mut draft: Draft<'_>) -> Body {
+    draft.actions.sort_by_key(|action| rank(&action.effect));
+    let checks = checks(&draft);
+    if checks.iter().any(|check| check.status == CheckStatus::Hold) {
+        hold_removals(&mut draft, &checks);
+    }
+    hold_observed(&mut draft);
+    let changes = changes(&draft);
+    let playlists = playlists(&draft);
+    let tracks = tracks(&draft, &playlists);
+    let summary = summary(&draft, &changes);
+    let mut held = std::mem::take(&mut draft.held);
+    held.sort_by(|a, b| (&a.playlist, &a.label, &a.id).cmp(&(&b.playlist, &b.label, &b.id)));
+    let observation = draft.input.observation;
+    let complete = observation.library.is_complete()
+        && observation.tidal.value.complete
+        && observation
+            .tidal
+            .value
+            .playlists
+            .iter()
+            .all(|playlist| playlist.complete)
+        && observation
+            .rekordbox
+            .as_ref()
+            .is_none_or(|rekordbox| rekordbox.is_complete());
+    Body {
+        mode: draft.input.mode,
+        applyable: !checks
+            .iter()
+            .any(|check| check.status == CheckStatus::Refuse),
+        complete,
+        base: base(&draft),
+        inputs: inputs(&draft),
+        playlists,
+        tracks,
+        changes,
+        actions: draft.actions,
+        decisions: draft.decisions,
+        held,
+        checks,
+        summary,
+    }
+}
+
+/// For `download`: fetches, and what makes the fetched files known.
+pub(super) fn keep_downloads(draft: &mut Draft<'_>) {
+    let wanted: BTreeSet<TrackId> = draft
+        .actions
+        .iter()
+        .filter(|action| matches!(action.effect, Effect::FileFetch { .. }))
+        .filter_map(|action| action.subject.track.clone())
+        .collect();
+    let keeps = |action: &Action| match &action.effect {
+        Effect::FileFetch { .. } => true,
+        Effect::FileConvert { after } => wanted.contains(&after.track),
+        _ => false,
+    };
+    draft.actions.retain(keeps);
+}
+
+/// The phase in which an action is carried out.
+const fn rank(effect: &Effect) -> u8 {
+    match effect {
+        Effect::FileFetch { .. } => 0,
+        Effect::FileConvert { .. } => 1,
+        Effect::FileRestore { .. } => 2,
+        Effect::FilePlace { .. } => 3,
+        Effect::StateAdopt { .. } => 4,
+        Effect::FileLink { .. } => 5,
+        Effect::MyTagCreate { .. } => 6,
+        Effect::NodeCreate { .. } => 7,
+        Effect::NodeUpdate { .. } => 8,
+        Effect::ContentAdd { .. } => 9,
+        Effect::ContentRelocate { .. } => 10,
+        Effect::ContentUpdate { .. } => 11,
+        Effect::EntriesSet { .. } => 12,
+        Effect::MyTagSet { .. } => 13,
+        Effect::NodeRemove { .. } => 14,
+        Effect::RowsRestore { .. } => 15,
+        Effect::StateRecord { .. } => 16,
+        Effect::StateForget { .. } => 17,
+        Effect::StateRestore { .. } => 18,
+        Effect::FileTrash { .. } => 19,
+    }
+}
+
+/// What the gates say of the whole.
+fn checks(draft: &Draft<'_>) -> Vec<Check> {
+    let input = draft.input;
+    let observation = input.observation;
+    let tidal = &observation.tidal.value;
+    let incomplete: Vec<String> = tidal
+        .playlists
+        .iter()
+        .filter(|p| !p.complete)
+        .map(|p| p.name.clone())
+        .collect();
+    let desired = &input.desired.playlists;
+    let entries = desired
+        .values()
+        .map(|playlist| playlist.entries.len())
+        .sum();
+    let end_of_day = input
+        .as_of
+        .at(23, 59, 59, 0)
+        .to_zoned(jiff::tz::TimeZone::UTC);
+    guard::check(&guard::GuardInput {
+        policy: input.policy,
+        actions: &draft.actions,
+        changes: &changes(draft),
+        readings: guard::Readings {
+            canary: observation.library.value.id.as_ref(),
+            library: observation.state.meta.library_id.as_ref(),
+            files_seen: observation.library.value.files.len(),
+            files_before: input.files_before,
+            tidal_complete: tidal.complete,
+            tidal_incomplete: &incomplete,
+            desired: (desired.len(), entries),
+        },
+        managed: &managed(draft),
+        past: &input.past_removals,
+        as_of: end_of_day.map(|day| day.timestamp()).unwrap_or_default(),
+        allow: &input.allows,
+        moment: None,
+    })
+}
+
+/// What we manage before the plan.
+fn managed(draft: &Draft<'_>) -> guard::Managed {
+    let state = &draft.input.observation.state;
+    let playlists = state
+        .playlists
+        .values()
+        .filter(|row| row.deleted_at.is_none());
+    guard::Managed {
+        files: state
+            .files
+            .values()
+            .filter(|file| file.provenance.is_ours())
+            .count(),
+        playlists: playlists
+            .map(|row| (row.id.clone(), (row.name.clone(), row.entries.len())))
+            .collect(),
+    }
+}
+
+/// Moves every removal, and what depends on one, to the held actions.
+fn hold_removals(draft: &mut Draft<'_>, checks: &[Check]) {
+    let Some(check) = checks
+        .iter()
+        .find(|check| check.status == CheckStatus::Hold)
+    else {
+        return;
+    };
+    let mut gone: BTreeSet<ActionId> = BTreeSet::new();
+    let actions = std::mem::take(&mut draft.actions);
+    for action in actions {
+        let removal = matches!(action.class, Class::Remove | Class::Destructive);
+        if removal || action.depends_on.iter().any(|id| gone.contains(id)) {
+            gone.insert(action.id.clone());
+            let gate = if check.code == "TC102" {
+                "TC102"
+            } else {
+                "TC103"
+            };
+            let hold = Hold {
+                gate,
+                rule: check.name.clone(),
+                at: String::new(),
+                text: check.text.clone(),
+            };
+            draft.held.push(held(&action, hold));
+        } else {
+            draft.actions.push(action);
+        }
+    }
+}
+
+/// Playlists that the policy only observes: what would change is shown, nothing is done.
+fn hold_observed(draft: &mut Draft<'_>) {
+    let desired = draft.input.desired;
+    let observed = |change: &&Change| {
+        desired
+            .playlists
+            .get(&change.playlist)
+            .is_some_and(|p| p.mode == SyncMode::Observe)
+    };
+    let mut occurrences = Occurrences::default();
+    for change in draft.input.changes.iter().filter(observed) {
+        let occurrence = occurrences.next(change);
+        let Some(playlist) = desired.playlists.get(&change.playlist) else {
+            continue;
+        };
+        let label = change
+            .track
+            .as_ref()
+            .and_then(|id| desired.tracks.get(id))
+            .map_or_else(|| playlist.name.clone(), |track| track.track.label());
+        draft.held.push(Held {
+            id: ActionId::new(change_id(change, occurrence).replacen('c', "a", 1)),
+            label,
+            playlist: Some(change.playlist.clone()),
+            would: would(change.kind).to_owned(),
+            gate: "mode".into(),
+            rule: "observe".into(),
+            at: playlist.at.to_string(),
+            text: "the policy only observes this playlist".into(),
+        });
+    }
+}
+
+const fn would(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::PlaylistAdded => "would add the playlist",
+        ChangeKind::PlaylistRemoved => "would remove the playlist",
+        ChangeKind::PlaylistRenamed => "would rename the playlist",
+        ChangeKind::TrackAddedToPlaylist => "would add",
+        ChangeKind::TrackRemovedFromPlaylist => "would take out of the playlist",
+        ChangeKind::TrackMoved => "would move",
+        ChangeKind::TrackMetadataChanged => "would update",
+    }
+}
+
+fn change_id(change: &Change, occurrence: usize) -> String {
+    canonical::change_id(
+        change.kind,
+        &change.playlist,
+        change.track.as_ref(),
+        change.from.as_ref(),
+        occurrence,
+    )
+}
+
+/// Tells equal changes apart: the same track added twice to a playlist.
+#[derive(Default)]
+struct Occurrences<'a>(BTreeMap<(ChangeKind, &'a PlaylistId, Option<&'a TrackId>), usize>);
+
+impl<'a> Occurrences<'a> {
+    fn next(&mut self, change: &'a Change) -> usize {
+        let key = (change.kind, &change.playlist, change.track.as_ref());
+        let seen = self.0.entry(key).or_default();
+        *seen += 1;
+        *seen - 1
+    }
+}
+
+/// The changes in scope, each with its actions: an action belongs to the change of its track and
+/// playlist, else to one of its track, else to one of its playlist.
+fn changes(draft: &Draft<'_>) -> Vec<PlannedChange> {
+    let relevant: Vec<&Change> = draft
+        .input
+        .changes
+        .iter()
+        .filter(|change| draft.in_scope(&change.playlist))
+        .filter(|change| {
+            let playlist = draft.input.desired.playlists.get(&change.playlist);
+            playlist.is_none_or(|playlist| playlist.mode != SyncMode::Observe)
+        })
+        .collect();
+    let mut by_both: BTreeMap<(&PlaylistId, &TrackId), usize> = BTreeMap::new();
+    let mut by_track: BTreeMap<&TrackId, usize> = BTreeMap::new();
+    let mut by_playlist: BTreeMap<&PlaylistId, usize> = BTreeMap::new();
+    for (at, change) in relevant.iter().enumerate() {
+        if let Some(track) = &change.track {
+            by_both.entry((&change.playlist, track)).or_insert(at);
+            by_track.entry(track).or_insert(at);
+        }
+        by_playlist.entry(&change.playlist).or_insert(at);
+    }
+    let mut actions: Vec<Vec<ActionId>> = vec![Vec::new(); relevant.len()];
+    for action in &draft.actions {
+        let (playlist, track) = (action.playlist.as_ref(), action.subject.track.as_ref());
+        let both = playlist.zip(track).and_then(|key| by_both.get(&key));
+        let at = both
+            .or_else(|| by_track.get(track?))
+            .or_else(|| by_playlist.get(playlist?));
+        if let Some(list) = at.and_then(|at| actions.get_mut(*at)) {
+            list.push(action.id.clone());
+        }
+    }
+    attach_lists(draft, &relevant, &mut actions);
+    let known = Known::of(draft);
+    let mut occurrences = Occurrences::default();
+    relevant
+        .into_iter()
+        .zip(actions)
+        .map(|(change, actions)| PlannedChange {
+            id: change_id(change, occurrences.next(change)),
+            kind: change.kind,
+            playlist: change.playlist.clone(),
+            track: change.track.clone(),
+            from: change.from.clone(),
+            note: note(draft, change, &known),
+            actions,
+        })
+        .collect()
+}
+
+/// A track that leaves or moves does so by its playlists' entries.
+fn attach_lists(draft: &Draft<'_>, changes: &[&Change], actions: &mut [Vec<ActionId>]) {
+    let sets = |action: &&Action| matches!(action.effect, Effect::EntriesSet { .. });
+    let records = |action: &&Action| matches!(action.effect, Effect::StateRecord { .. });
+    let mut lists: BTreeMap<&PlaylistId, &ActionId> = BTreeMap::new();
+    let ordered = draft
+        .actions
+        .iter()
+        .filter(records)
+        .chain(draft.actions.iter().filter(sets));
+    for action in ordered {
+        if let Some(playlist) = &action.playlist {
+            lists.insert(playlist, &action.id);
+        }
+    }
+    for (change, actions) in changes.iter().zip(actions) {
+        let leaves = matches!(
+            change.kind,
+            ChangeKind::TrackRemovedFromPlaylist | ChangeKind::TrackMoved
+        );
+        for playlist in [Some(&change.playlist), change.from.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let list = lists
+                .get(playlist)
+                .filter(|id| leaves && !actions.contains(id));
+            actions.extend(list.copied().cloned());
+        }
+    }
+}
+
+/// What a person reads behind the label.
+fn note(draft: &Draft<'_>, change: &Change, known: &Known<'_>) -> String {
+    match change.kind {
+        ChangeKind::PlaylistAdded => String::new(),
+        ChangeKind::PlaylistRemoved => String::new(),
+        ChangeKind::PlaylistRenamed => {
+            format!("was “{}”", change.was.as_deref().unwrap_or_default())
+        }
+        ChangeKind::TrackRemovedFromPlaylist => {
+            let trashed = change
+                .track
+                .as_ref()
+                .is_some_and(|id| known.trashed.contains(id));
+            if trashed {
+                "its file goes to the trash".into()
+            } else {
+                "file kept".into()
+            }
+        }
+        ChangeKind::TrackMetadataChanged => {
+            format!(
+                "{} changed in TIDAL",
+                change.was.as_deref().unwrap_or_default()
+            )
+        }
+        ChangeKind::TrackMoved => moved_note(draft, change),
+        ChangeKind::TrackAddedToPlaylist => added_note(draft, change, known),
+    }
+}
+
+fn moved_note(draft: &Draft<'_>, change: &Change) -> String {
+    let state = &draft.input.observation.state;
+    let from = change.from.as_ref().and_then(|id| state.playlists.get(id));
+    let mut note = from.map_or_else(
+        || "another position".to_owned(),
+        |row| format!("from “{}”", row.name),
+    );
+    let content = change
+        .track
+        .as_ref()
+        .and_then(|id| draft.index.content_of(id, None));
+    if let Some(risk) = content
+        .and_then(|id| draft.index.risk(id))
+        .filter(|r| r.hot_cues > 0)
+    {
+        let plural = if risk.hot_cues == 1 { "" } else { "s" };
+        note.push_str(&format!(", {} hot cue{plural} kept", risk.hot_cues));
+    }
+    note
+}
+
+fn added_note(draft: &Draft<'_>, change: &Change, known: &Known<'_>) -> String {
+    let Some(track) = &change.track else {
+        return String::new();
+    };
+    if let Some(bytes) = known.fetched.get(track) {
+        return format!("download, about {} MB", bytes.div_ceil(1_000_000));
+    }
+    if draft.input.identities.matches.contains_key(track) {
+        return "file already here".into();
+    }
+    match known.held.get(track) {
+        Some(text) => format!("no file: {text}"),
+        None => "needs a decision".into(),
+    }
+}
+
+/// What happens to tracks' files, for the notes.
+#[derive(Default)]
+struct Known<'a> {
+    /// Bytes to download.
+    fetched: BTreeMap<&'a TrackId, u64>,
+    /// To the trash.
+    trashed: BTreeSet<&'a TrackId>,
+    /// What holds a download back.
+    held: BTreeMap<&'a TrackId, &'a str>,
+}
+
+impl<'a> Known<'a> {
+    fn of(draft: &'a Draft<'_>) -> Self {
+        let mut known = Self::default();
+        for action in &draft.actions {
+            let Some(track) = &action.subject.track else {
+                continue;
+            };
+            match &action.effect {
+                Effect::FileFetch { .. } => {
+                    known.fetched.insert(track, action.estimate.bytes_down);
+                }
+                Effect::FileTrash { .. } => drop(known.trashed.insert(track)),
+                _ => {}
+            }
+        }
+        for (track, text) in &draft.unfetched {
+            known.held.insert(track, text);
+        }
+        known
+    }
+}
+
+fn playlists(draft: &Draft<'_>) -> BTreeMap<PlaylistId, PlannedPlaylist> {
+    let changed = draft.input.changes.iter().map(|change| &change.playlist);
+    let acted = draft
+        .actions
+        .iter()
+        .filter_map(|action| action.playlist.as_ref());
+    let held = draft.held.iter().filter_map(|held| held.playlist.as_ref());
+    let ids: BTreeSet<&PlaylistId> = changed
+        .chain(acted)
+        .chain(held)
+        .filter(|id| draft.in_scope(id))
+        .collect();
+    ids.into_iter()
+        .filter_map(|id| Some((id.clone(), planned_playlist(draft, id)?)))
+        .collect()
+}
+
+fn planned_playlist(draft: &Draft<'_>, id: &PlaylistId) -> Option<PlannedPlaylist> {
+    if let Some(playlist) = draft.input.desired.playlists.get(id) {
+        return Some(PlannedPlaylist {
+            name: playlist.name.clone(),
+            description: playlist.description.clone(),
+            folder: playlist.folder.clone(),
+            rekordbox_name: playlist.rekordbox_name.clone(),
+            rekordbox_folder: playlist.rekordbox_folder.clone(),
+            entries: playlist.entries.clone(),
+        });
+    }
+    let row = draft.input.observation.state.playlists.get(id)?;
+    Some(PlannedPlaylist {
+        name: row.name.clone(),
+        description: row.description.clone(),
+        folder: row.folder.clone().unwrap_or_else(|| "".into()),
+        rekordbox_name: row.name.clone(),
+        rekordbox_folder: Vec::new(),
+        entries: row
+            .entries
+            .iter()
+            .map(|entry| entry.track.clone())
+            .collect(),
+    })
+}
+
+/// Tracks that the plan speaks of, and those of its playlists that the state does not know so.
+fn tracks(
+    draft: &Draft<'_>,
+    playlists: &BTreeMap<PlaylistId, PlannedPlaylist>,
+) -> BTreeMap<TrackId, Track> {
+    let state = &draft.input.observation.state;
+    let desired = draft.input.desired;
+    let known = |id: &TrackId| {
+        let row = state.tracks.get(id).map(|row| &row.track);
+        row.is_some() && row == desired.tracks.get(id).map(|want| &want.track)
+    };
+    let acted = draft
+        .actions
+        .iter()
+        .filter_map(|action| action.subject.track.clone());
+    let changed = draft
+        .input
+        .changes
+        .iter()
+        .filter_map(|change| change.track.clone());
+    let decided = draft
+        .decisions
+        .iter()
+        .filter_map(|decision| decision.track.clone());
+    let new = playlists
+        .values()
+        .flat_map(|p| &p.entries)
+        .filter(|id| !known(id))
+        .cloned();
+    let ids: BTreeSet<TrackId> = acted.chain(changed).chain(decided).chain(new).collect();
+    let find = |id: &TrackId| {
+        let wanted = desired.tracks.get(id).map(|want| &want.track);
+        wanted
+            .or_else(|| state.tracks.get(id).map(|row| &row.track))
+            .cloned()
+    };
+    ids.into_iter()
+        .filter_map(|id| find(&id).map(|track| (id, track)))
+        .collect()
+}
+
+fn base(draft: &Draft<'_>) -> Base {
+    let observation = draft.input.observation;
+    let meta = &observation.state.meta;
+    Base {
+        library_id: observation.library.value.id.clone(),
+        lineage: meta.lineage.clone(),
+        serial: meta.serial,
+        schema_version: meta.schema_version,
+    }
+}
+
+fn inputs(draft: &Draft<'_>) -> Inputs {
+    let input = draft.input;
+    let observation = input.observation;
+    let tidal = &observation.tidal.value;
+    let mut incomplete: Vec<PlaylistId> = tidal
+        .playlists
+        .iter()
+        .filter(|p| !p.complete)
+        .map(|p| p.id.clone())
+        .collect();
+    incomplete.sort();
+    let unavailable = input
+        .desired
+        .tracks
+        .values()
+        .filter(|track| !track.available)
+        .count();
+    let name = input.policy.source.path.file_name();
+    Inputs {
+        as_of: input.as_of.to_string(),
+        policy: PolicyInput {
+            path: name
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            sha256: input.policy.source.sha256,
+        },
+        tidal: TidalInput {
+            snapshot: input.tidal_hash,
+            playlists: tidal.playlists.len(),
+            incomplete,
+            unavailable_tracks: unavailable,
+        },
+        files: files_input(draft),
+        rekordbox: observation
+            .rekordbox
+            .as_ref()
+            .map(|observed| RekordboxInput {
+                version: observed.value.app_version.clone(),
+                local_usn: observed.value.local_usn,
+                tracks: observed.value.contents.len(),
+            }),
+    }
+}
+
+fn files_input(draft: &Draft<'_>) -> FilesInput {
+    use sha2::Digest as _;
+    let files = &draft.input.observation.library.value.files;
+    let mut hasher = sha2::Sha256::new();
+    for file in files {
+        let (seconds, nanos) = file.stat.mtime;
+        hasher.update(file.path.as_str().as_bytes());
+        hasher.update([0]);
+        hasher.update(file.stat.size.to_le_bytes());
+        hasher.update(seconds.to_le_bytes());
+        hasher.update(nanos.to_le_bytes());
+    }
+    FilesInput {
+        scan: ContentHash::from_bytes(hasher.finalize().into()),
+        files: files.len(),
+        bytes: files.iter().map(|file| file.stat.size).sum(),
+    }
+}
+
+/// Counts rows as a person reads them: changes, and actions that belong to none.
+fn summary(draft: &Draft<'_>, changes: &[PlannedChange]) -> Summary {
+    let mut summary = Summary {
+        decide: draft.decisions.len(),
+        held: draft.held.len(),
+        ..Summary::default()
+    };
+    for change in changes {
+        match change.kind {
+            ChangeKind::PlaylistAdded | ChangeKind::TrackAddedToPlaylist => summary.add += 1,
+            ChangeKind::PlaylistRenamed | ChangeKind::TrackMetadataChanged => summary.change += 1,
+            ChangeKind::TrackMoved => summary.moves += 1,
+            ChangeKind::PlaylistRemoved | ChangeKind::TrackRemovedFromPlaylist => {
+                summary.remove += 1;
+            }
+        }
+    }
+    let covered: BTreeSet<&ActionId> = changes.iter().flat_map(|change| &change.actions).collect();
+    for action in &draft.actions {
+        match &action.effect {
+            Effect::FileTrash { .. } => summary.trash += 1,
+            Effect::StateAdopt { after } if after.provenance == Provenance::Adopted => {
+                summary.adopt += 1;
+            }
+            _ if covered.contains(&action.id) => {}
+            _ => match action.class {
+                Class::Additive => summary.add += 1,
+                Class::Move => summary.moves += 1,
+                Class::Change => summary.change += 1,
+                Class::Remove | Class::Destructive => summary.remove += 1,
+            },
+        }
+    }
+    summary
+}

@@ -1,0 +1,244 @@
+//! The plan while it is being made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    domain::{ActionId, ContentId, MediaPath, PlaylistId, TagName, TrackId},
+    plan::{
+        PlanInput, canonical,
+        document::{
+            Action, Class, DecisionRequest, Effect, Estimate, Held, Precondition, Risk, Subject,
+            Undo, Why,
+        },
+        index::Index,
+    },
+    policy::Verdict,
+};
+
+/// Actions, held actions and what is known of each track so far.
+pub(super) struct Draft<'a> {
+    pub(super) input: &'a PlanInput<'a>,
+    pub(super) index: Index<'a>,
+    pub(super) actions: Vec<Action>,
+    pub(super) held: Vec<Held>,
+    pub(super) decisions: Vec<DecisionRequest>,
+    pub(super) tracks: BTreeMap<TrackId, TrackPlan>,
+    /// Tracks without a file that are not fetched, and why.
+    pub(super) unfetched: BTreeMap<TrackId, String>,
+    /// Folders that this plan makes in Rekordbox, and the action that does.
+    pub(super) new_folders: BTreeMap<Vec<String>, ActionId>,
+    /// MyTags that this plan makes.
+    pub(super) new_tags: BTreeMap<TagName, ActionId>,
+    /// Files whose content hash the plan needs and nobody has computed yet.
+    pub(super) unhashed: BTreeSet<MediaPath>,
+}
+
+/// What the plan makes of one track.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TrackPlan {
+    pub(super) file: FilePlan,
+    pub(super) content: ContentPlan,
+    /// The action after which the file is where it shall be.
+    pub(super) file_action: Option<ActionId>,
+    /// The action after which the Rekordbox row is there.
+    pub(super) content_action: Option<ActionId>,
+}
+
+/// Where a track's file will be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum FilePlan {
+    /// Nowhere.
+    #[default]
+    None,
+    /// Here, now or after a move.
+    At(MediaPath),
+    /// Here but for the extension, which the downloader decides.
+    Fetched(MediaPath),
+}
+
+/// Which Rekordbox row a track will have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum ContentPlan {
+    #[default]
+    None,
+    Is(ContentId),
+    Added,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(input: &'a PlanInput<'a>) -> Self {
+        Self {
+            input,
+            index: Index::new(input.observation),
+            actions: Vec::new(),
+            held: Vec::new(),
+            decisions: Vec::new(),
+            tracks: BTreeMap::new(),
+            unfetched: BTreeMap::new(),
+            new_folders: BTreeMap::new(),
+            new_tags: BTreeMap::new(),
+            unhashed: BTreeSet::new(),
+        }
+    }
+
+    /// Adds an action and returns its id.
+    pub(super) fn push(&mut self, action: Action) -> ActionId {
+        let id = action.id.clone();
+        self.actions.push(action);
+        id
+    }
+
+    /// Shows an action as held instead of adding it.
+    pub(super) fn hold(&mut self, action: &Action, by: Hold) {
+        self.held.push(held(action, by));
+    }
+
+    /// Whether the plan is about this playlist.
+    pub(super) fn in_scope(&self, playlist: &PlaylistId) -> bool {
+        self.input
+            .scope
+            .as_ref()
+            .is_none_or(|scope| scope.contains(playlist))
+    }
+
+    /// Whether Rekordbox takes part and may be written.
+    pub(super) fn writes_rekordbox(&self) -> bool {
+        self.index.collection().is_some() && self.input.policy.rekordbox.write
+    }
+}
+
+/// What holds an action back.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hold {
+    pub(super) gate: &'static str,
+    pub(super) rule: String,
+    pub(super) at: String,
+    pub(super) text: String,
+}
+
+/// `action` as a held row.
+pub(super) fn held(action: &Action, by: Hold) -> Held {
+    let Hold {
+        gate,
+        rule,
+        at,
+        text,
+    } = by;
+    Held {
+        id: action.id.clone(),
+        label: action.subject.label.clone(),
+        playlist: action.playlist.clone(),
+        would: would(&action.effect).to_owned(),
+        gate: gate.to_owned(),
+        rule,
+        at,
+        text,
+    }
+}
+
+/// An action of that effect, with nothing around it yet.
+pub(super) fn act(class: Class, effect: Effect, subject: Subject) -> Action {
+    let id = canonical::action_id(&effect, &subject);
+    let undo = undo(&effect);
+    Action {
+        id,
+        class,
+        effect,
+        subject,
+        playlist: None,
+        pre: Vec::new(),
+        why: Why::default(),
+        risk: None,
+        undo,
+        depends_on: Vec::new(),
+        estimate: Estimate::default(),
+    }
+}
+
+impl Action {
+    pub(super) fn under(mut self, playlist: &PlaylistId) -> Self {
+        self.playlist = Some(playlist.clone());
+        self
+    }
+
+    pub(super) fn provided(mut self, pre: impl IntoIterator<Item = Precondition>) -> Self {
+        self.pre.extend(pre);
+        self
+    }
+
+    pub(super) fn because(mut self, rule: &str, text: impl Into<String>) -> Self {
+        self.why.rule = rule.to_owned();
+        self.why.text = text.into();
+        self
+    }
+
+    /// States where the policy says so, and the facts that spoke for it.
+    pub(super) fn stated(mut self, decided: &Verdict) -> Self {
+        self.why.at = decided.at.to_string();
+        self.why.evidence.extend(decided.evidence.iter().cloned());
+        self
+    }
+
+    pub(super) fn after(mut self, actions: impl IntoIterator<Item = ActionId>) -> Self {
+        self.depends_on.extend(actions);
+        self
+    }
+
+    pub(super) fn at_risk(mut self, risk: Option<Risk>) -> Self {
+        self.risk = risk;
+        self
+    }
+
+    pub(super) fn moving(mut self, estimate: Estimate) -> Self {
+        self.estimate = estimate;
+        self
+    }
+}
+
+const fn undo(effect: &Effect) -> Undo {
+    match effect {
+        Effect::FileFetch { .. } | Effect::FileConvert { .. } => Undo::Refetch,
+        Effect::FilePlace { .. }
+        | Effect::FileLink { .. }
+        | Effect::FileTrash { .. }
+        | Effect::FileRestore { .. } => Undo::ByteIdentical,
+        Effect::ContentAdd { .. }
+        | Effect::ContentRelocate { .. }
+        | Effect::ContentUpdate { .. }
+        | Effect::NodeCreate { .. }
+        | Effect::NodeUpdate { .. }
+        | Effect::NodeRemove { .. }
+        | Effect::EntriesSet { .. }
+        | Effect::MyTagCreate { .. }
+        | Effect::MyTagSet { .. }
+        | Effect::RowsRestore { .. }
+        | Effect::StateAdopt { .. }
+        | Effect::StateRecord { .. }
+        | Effect::StateForget { .. }
+        | Effect::StateRestore { .. } => Undo::RowIdentical,
+    }
+}
+
+const fn would(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::FileFetch { .. } => "would download",
+        Effect::FileConvert { .. } => "would convert",
+        Effect::FilePlace { .. } => "would move",
+        Effect::FileLink { .. } => "would write",
+        Effect::FileTrash { .. } => "would trash",
+        Effect::FileRestore { .. } => "would restore",
+        Effect::ContentAdd { .. } => "would add to Rekordbox",
+        Effect::ContentRelocate { .. } => "would relocate in Rekordbox",
+        Effect::ContentUpdate { .. } => "would update in Rekordbox",
+        Effect::NodeCreate { .. } => "would create in Rekordbox",
+        Effect::NodeUpdate { .. } => "would rename in Rekordbox",
+        Effect::NodeRemove { .. } => "would remove from Rekordbox",
+        Effect::EntriesSet { .. } => "would change its entries in Rekordbox",
+        Effect::MyTagCreate { .. } => "would make the MyTag",
+        Effect::MyTagSet { .. } => "would tag in Rekordbox",
+        Effect::RowsRestore { .. } | Effect::StateRestore { .. } => "would put back",
+        Effect::StateAdopt { .. } => "would link",
+        Effect::StateRecord { .. } => "would record",
+        Effect::StateForget { .. } => "would forget",
+    }
+}

@@ -1,0 +1,695 @@
+//! Gates over a whole plan: is the reading sound, is too much taken away, is this the moment?
+//!
+//! Every gate is listed with its numbers, also when it passes. `Hold` takes removals out of the plan
+//! and lets the rest go on; `Refuse` lets nothing through, unless an override names the number.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{Timestamp, Zoned, tz::TimeZone};
+
+use super::document::{Action, ChangeKind, Check, CheckStatus, Class, Effect, PlannedChange};
+use crate::{
+    domain::{ActionId, LibraryId, PlaylistId},
+    policy::{Freeze, Limit, Policy},
+};
+
+/// What the gates look at.
+#[derive(Clone, Copy, Debug)]
+pub struct GuardInput<'a> {
+    pub policy: &'a Policy,
+    /// What is planned; held actions are not in it.
+    pub actions: &'a [Action],
+    pub changes: &'a [PlannedChange],
+    pub readings: Readings<'a>,
+    pub managed: &'a Managed,
+    /// Removals of earlier runs: when, and how many as [`Removals::total`] counts them.
+    pub past: &'a [(Timestamp, u64)],
+    /// What the rolling window is counted back from.
+    pub as_of: Timestamp,
+    pub allow: &'a [Allow],
+    /// The state of the machine, which is no part of a plan; without it TC501, TC502 and TC601 are
+    /// left out.
+    pub moment: Option<Moment<'a>>,
+}
+
+/// What was read of the worlds.
+#[derive(Clone, Copy, Debug)]
+pub struct Readings<'a> {
+    /// The canary on the volume.
+    pub canary: Option<&'a LibraryId>,
+    /// The library that the state knows; `None` before `db init`.
+    pub library: Option<&'a LibraryId>,
+    /// Audio files seen now.
+    pub files_seen: usize,
+    /// Audio files of the last scan; `None` when there was none.
+    pub files_before: Option<usize>,
+    /// Whether TIDAL's list of playlists was read to the end.
+    pub tidal_complete: bool,
+    /// Names of the playlists that were not read to the end.
+    pub tidal_incomplete: &'a [String],
+    /// Playlists and their entries that the policy selects from TIDAL.
+    pub desired: (usize, usize),
+}
+
+/// What we manage before the plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Managed {
+    /// Files of ours.
+    pub files: usize,
+    /// Our playlists that are not deleted: name and number of entries.
+    pub playlists: BTreeMap<PlaylistId, (String, usize)>,
+}
+
+/// The machine at this moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// In the machine's time zone.
+    pub now: &'a Zoned,
+    /// Rekordbox's processes; `Err` when they cannot be listed.
+    pub rekordbox: Result<&'a [String], &'a str>,
+    /// Bytes free on the library's volume; `None` when that cannot be learnt.
+    pub free: Option<u64>,
+    /// Bytes that the plan needs there.
+    pub needed: u64,
+}
+
+/// `--allow remove=40 --because "…"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allow {
+    pub what: Allowable,
+    /// At most so many.
+    pub count: u64,
+    /// The reason; a blank one allows nothing.
+    pub because: String,
+}
+
+/// What can be allowed for once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowable {
+    /// Removals beyond TC201, TC202, TC203.
+    Remove,
+    /// TC104, with the number of playlists that go.
+    Empty,
+}
+
+/// What a plan takes away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removals {
+    /// Entries that leave a playlist which itself stays.
+    pub entries: BTreeMap<PlaylistId, usize>,
+    /// Entries of playlists of ours that go from Rekordbox as a whole; at least one for each.
+    pub with_playlists: usize,
+    /// Files that go to the trash.
+    pub files: usize,
+}
+
+impl Allowable {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Remove, Self::Empty];
+
+    /// As typed.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Remove => "remove",
+            Self::Empty => "empty",
+        }
+    }
+}
+
+impl Allow {
+    /// Reads `remove=40`, and the reason beside it.
+    #[must_use]
+    pub fn parse(text: &str, because: &str) -> Option<Self> {
+        let (what, count) = text.split_once('=')?;
+        let what = Allowable::ALL.into_iter().find(|it| it.as_str() == what)?;
+        Some(Self {
+            what,
+            count: count.parse().ok()?,
+            because: because.to_owned(),
+        })
+    }
+}
+
+impl Removals {
+    /// Counts what leaves lists by entry and what goes to the trash by file. A list that TIDAL no
+    /// longer has and that is only noted as gone loses nothing.
+    #[must_use]
+    pub fn of(actions: &[Action], changes: &[PlannedChange], managed: &Managed) -> Self {
+        let planned: BTreeSet<&ActionId> = actions.iter().map(|action| &action.id).collect();
+        let mut removals = Self::default();
+        for change in changes {
+            if change.kind == ChangeKind::TrackRemovedFromPlaylist
+                && change.actions.iter().any(|id| planned.contains(id))
+            {
+                *removals.entries.entry(change.playlist.clone()).or_default() += 1;
+            }
+        }
+        for action in actions {
+            removals.add(action, managed);
+        }
+        removals.entries.retain(|_, count| *count > 0);
+        removals
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.entries.values().sum::<usize>() + self.with_playlists + self.files
+    }
+
+    fn add(&mut self, action: &Action, managed: &Managed) {
+        let takes = matches!(action.class, Class::Remove | Class::Destructive);
+        match &action.effect {
+            Effect::FileTrash { .. } => self.files += 1,
+            Effect::EntriesSet { before, after } if takes => {
+                // Without changes (an undo) the numbers are all there is.
+                let fewer = before.count.saturating_sub(after.count);
+                let entries = self.entries.entry(after.playlist.clone()).or_default();
+                *entries = fewer.max(*entries);
+            }
+            Effect::NodeRemove { before } => {
+                let id = before.playlist.as_ref();
+                let held = id.and_then(|id| managed.playlists.get(id));
+                self.with_playlists += held.map_or(1, |(_, entries)| (*entries).max(1));
+            }
+            Effect::EntriesSet { .. }
+            | Effect::FileFetch { .. }
+            | Effect::FileConvert { .. }
+            | Effect::FilePlace { .. }
+            | Effect::FileLink { .. }
+            | Effect::FileRestore { .. }
+            | Effect::ContentAdd { .. }
+            | Effect::ContentRelocate { .. }
+            | Effect::ContentUpdate { .. }
+            | Effect::NodeCreate { .. }
+            | Effect::NodeUpdate { .. }
+            | Effect::MyTagCreate { .. }
+            | Effect::MyTagSet { .. }
+            | Effect::RowsRestore { .. }
+            | Effect::StateAdopt { .. }
+            | Effect::StateRecord { .. }
+            | Effect::StateForget { .. }
+            | Effect::StateRestore { .. } => {}
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let entries: usize = self.entries.values().sum();
+        let parts = [
+            (entries, "entry of a playlist", "entries of playlists"),
+            (
+                self.with_playlists,
+                "entry that goes with its playlist",
+                "entries that go with their playlist",
+            ),
+            (self.files, "file", "files"),
+        ];
+        let parts: Vec<String> = parts
+            .into_iter()
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
+            .collect();
+        parts.join(", ")
+    }
+}
+
+impl Managed {
+    /// Everything that could be removed: entries and files.
+    #[must_use]
+    pub fn base(&self) -> usize {
+        self.entries() + self.files
+    }
+
+    fn entries(&self) -> usize {
+        self.playlists.values().map(|(_, entries)| entries).sum()
+    }
+}
+
+/// All gates in the order of their codes.
+#[must_use]
+pub fn check(input: &GuardInput<'_>) -> Vec<Check> {
+    let removals = Removals::of(input.actions, input.changes, input.managed);
+    let mut checks = vec![
+        canary(&input.readings),
+        files_seen(input),
+        complete(&input.readings),
+        not_empty(input),
+        max_remove(input, &removals),
+    ];
+    checks.extend(per_playlist(input, &removals));
+    checks.push(rolling(input, &removals));
+    if let Some(moment) = &input.moment {
+        checks.extend(self::moment(input.policy, input.actions, moment));
+    }
+    checks
+}
+
+/// The gates of the moment: freeze, Rekordbox, room on the disk.
+#[must_use]
+pub fn moment(policy: &Policy, actions: &[Action], moment: &Moment<'_>) -> Vec<Check> {
+    vec![
+        freeze(policy, actions, moment),
+        rekordbox(actions, moment),
+        headroom(moment),
+    ]
+}
+
+/// The freeze that is on, if any. One whose time zone is unknown here is on: what cannot be told
+/// refuses.
+#[must_use]
+pub fn freeze_active<'p>(policy: &'p Policy, now: &Zoned) -> Option<&'p Freeze> {
+    policy.freezes.iter().find(|freeze| {
+        let local = match &freeze.timezone {
+            None => Some(now.clone()),
+            Some(name) => TimeZone::get(name)
+                .ok()
+                .map(|zone| now.with_time_zone(zone)),
+        };
+        local.is_none_or(|now| is_within(freeze, &now))
+    })
+}
+
+fn is_within(freeze: &Freeze, now: &Zoned) -> bool {
+    let minute = |(day, minute): (u8, u16)| u32::from(day) * 1_440 + u32::from(minute);
+    let day = now.weekday().to_monday_one_offset().unsigned_abs();
+    let hour = u16::from(now.hour().unsigned_abs());
+    let at = minute((day, hour * 60 + u16::from(now.minute().unsigned_abs())));
+    let (from, to) = (minute(freeze.from), minute(freeze.to));
+    match from < to {
+        true => (from..to).contains(&at),
+        false => at >= from || at < to,
+    }
+}
+
+fn canary(readings: &Readings<'_>) -> Check {
+    let text = match (readings.canary, readings.library) {
+        (Some(found), Some(known)) if found != known => format!(
+            "this is another library ({found}) than the one of the state database ({known}): \
+             is the right drive mounted?"
+        ),
+        (Some(_), _) => return passed("TC101", "library canary"),
+        (None, Some(_)) => "the library's mark (.tidal-cleanup/library.toml) cannot be read: \
+                            is the drive mounted?"
+            .to_owned(),
+        (None, None) => "the library has no mark yet: run `tidal-cleanup db init`".to_owned(),
+    };
+    Check {
+        status: CheckStatus::Refuse,
+        text,
+        ..passed("TC101", "library canary")
+    }
+}
+
+fn files_seen(input: &GuardInput<'_>) -> Check {
+    let (seen, least) = (
+        input.readings.files_seen,
+        input.policy.safety.min_files_seen,
+    );
+    let name = "min_files_seen";
+    let Some(before) = input.readings.files_before.filter(|before| *before > 0) else {
+        return passed("TC102", name);
+    };
+    let percent = seen as u128 * 100 / before as u128;
+    let enough = seen as u128 * 100 >= u128::from(least) * before as u128;
+    let text = format!(
+        "only {seen} of {before} files of the last scan are there ({percent} %, at least {least} % \
+         expected): nothing is removed. If that is right, `tidal-cleanup db reconcile` takes it over"
+    );
+    numbered(
+        "TC102",
+        name,
+        (wide(percent), i64::from(least)),
+        enough,
+        CheckStatus::Hold,
+        text,
+    )
+}
+
+fn complete(readings: &Readings<'_>) -> Check {
+    let name = "complete TIDAL reading";
+    let missing = readings.tidal_incomplete.len();
+    if readings.tidal_complete && missing == 0 {
+        return passed("TC103", name);
+    }
+    let text = match missing {
+        0 => "TIDAL's list of playlists was not read to the end".to_owned(),
+        missing => format!(
+            "{missing} playlist{} not read to the end ({})",
+            if missing == 1 { " was" } else { "s were" },
+            some(readings.tidal_incomplete)
+        ),
+    };
+    Check {
+        value: Some(wide(missing)),
+        limit: Some(0),
+        status: CheckStatus::Hold,
+        text: format!("{text}: nothing is removed"),
+        ..passed("TC103", name)
+    }
+}
+
+fn not_empty(input: &GuardInput<'_>) -> Check {
+    let name = "desired state";
+    let (playlists, entries) = input.readings.desired;
+    let (held, held_entries) = (input.managed.playlists.len(), input.managed.entries());
+    let lost = playlists == 0 && held > 0 || entries == 0 && held_entries > 0;
+    let text = format!(
+        "TIDAL has {playlists} selected playlists with {entries} tracks, and {held} with \
+         {held_entries} are managed: this looks like a failed reading or a wrong account"
+    );
+    let check = numbered(
+        "TC104",
+        name,
+        (wide(playlists), 1),
+        true,
+        CheckStatus::Refuse,
+        String::new(),
+    );
+    match lost {
+        true => allowed_or_refused(check, input.allow, Allowable::Empty, held, &text),
+        false => check,
+    }
+}
+
+fn max_remove(input: &GuardInput<'_>, removals: &Removals) -> Check {
+    let (total, base) = (removals.total(), input.managed.base());
+    let limit = most(&input.policy.safety.max_remove, base);
+    let check = numbered(
+        "TC201",
+        "max_remove",
+        (wide(total), wide(limit)),
+        true,
+        CheckStatus::Refuse,
+        String::new(),
+    );
+    if total <= limit {
+        return check;
+    }
+    let text = format!(
+        "{total} would be removed ({}), and [safety] max_remove lets {limit} go ({})",
+        removals.in_words(),
+        reckoning(
+            &input.policy.safety.max_remove,
+            base,
+            "managed entries and files"
+        ),
+    );
+    allowed_or_refused(check, input.allow, Allowable::Remove, total, &text)
+}
+
+/// One check for each playlist that loses too much; or one for the playlist that comes closest.
+fn per_playlist(input: &GuardInput<'_>, removals: &Removals) -> Vec<Check> {
+    let mut over = Vec::new();
+    let mut closest: Option<(usize, usize)> = None;
+    for (id, leaving) in &removals.entries {
+        let (name, base) = match input.managed.playlists.get(id) {
+            Some((name, base)) => (name.as_str(), *base),
+            None => (id.as_str(), 0),
+        };
+        let own = input.policy.playlist(id.as_str(), name);
+        let own = own.and_then(|own| own.max_remove.as_ref());
+        let rule = own.unwrap_or(&input.policy.safety.max_remove_per_playlist);
+        let limit = most(rule, base);
+        if *leaving <= limit {
+            let left = |(value, limit): (usize, usize)| limit - value;
+            if closest.is_none_or(|other| left((*leaving, limit)) < left(other)) {
+                closest = Some((*leaving, limit));
+            }
+            continue;
+        }
+        let text = format!(
+            "“{name}” would lose {leaving} of {base} tracks, and {} lets {limit} go ({})",
+            if own.is_some() {
+                "its own max_remove"
+            } else {
+                "[safety] max_remove_per_playlist"
+            },
+            reckoning(rule, base, "tracks"),
+        );
+        let check = per_playlist_check(*leaving, limit);
+        over.push(allowed_or_refused(
+            check,
+            input.allow,
+            Allowable::Remove,
+            removals.total(),
+            &text,
+        ));
+    }
+    if over.is_empty() {
+        let pass = passed("TC202", "max_remove_per_playlist");
+        over.push(closest.map_or(pass, |(value, limit)| per_playlist_check(value, limit)));
+    }
+    over
+}
+
+fn per_playlist_check(value: usize, limit: usize) -> Check {
+    let numbers = (wide(value), wide(limit));
+    numbered(
+        "TC202",
+        "max_remove_per_playlist",
+        numbers,
+        true,
+        CheckStatus::Refuse,
+        String::new(),
+    )
+}
+
+fn rolling(input: &GuardInput<'_>, removals: &Removals) -> Check {
+    let rolling = &input.policy.safety.rolling;
+    let seconds = i64::try_from(rolling.window.as_secs()).unwrap_or(i64::MAX);
+    let from = input.as_of.as_second().saturating_sub(seconds);
+    let before: u64 = input
+        .past
+        .iter()
+        .filter(|(when, _)| when.as_second() > from)
+        .fold(0, |sum, (_, count)| sum.saturating_add(*count));
+    let now = removals.total();
+    let total = before.saturating_add(now as u64);
+    let numbers = (wide(total), i64::from(rolling.count));
+    let check = numbered(
+        "TC203",
+        "rolling",
+        numbers,
+        true,
+        CheckStatus::Refuse,
+        String::new(),
+    );
+    if now == 0 || total <= u64::from(rolling.count) {
+        return check;
+    }
+    let text = format!(
+        "{now} would be removed after {before} in the last {} days, and [safety] rolling lets {} go",
+        rolling.window.as_secs().div_ceil(86_400),
+        rolling.count
+    );
+    allowed_or_refused(check, input.allow, Allowable::Remove, now, &text)
+}
+
+fn freeze(policy: &Policy, actions: &[Action], moment: &Moment<'_>) -> Check {
+    let name = "freeze";
+    let Some(freeze) = freeze_active(policy, moment.now) else {
+        return passed("TC501", name);
+    };
+    let frozen = actions
+        .iter()
+        .filter(|action| !freeze.allow.contains(&action.class))
+        .count();
+    let text = format!(
+        "freeze “{}” ({}) is on until {}, and {frozen} of {} actions must wait for its end",
+        freeze.name,
+        freeze.at,
+        week_minute(freeze.to),
+        actions.len()
+    );
+    numbered(
+        "TC501",
+        name,
+        (wide(frozen), 0),
+        frozen == 0,
+        CheckStatus::Refuse,
+        text,
+    )
+}
+
+fn rekordbox(actions: &[Action], moment: &Moment<'_>) -> Check {
+    let check = passed("TC502", "Rekordbox closed");
+    let touches = |action: &Action| action.effect.kind().starts_with("rb.");
+    if !actions.iter().any(touches) {
+        return check;
+    }
+    let text = match moment.rekordbox {
+        Ok([]) => return check,
+        Ok(running) => format!(
+            "Rekordbox is running ({}): quit it, then apply",
+            some(running)
+        ),
+        Err(reason) => format!("it cannot be told whether Rekordbox is running ({reason})"),
+    };
+    Check {
+        status: CheckStatus::Refuse,
+        text,
+        ..check
+    }
+}
+
+fn headroom(moment: &Moment<'_>) -> Check {
+    let name = "disk headroom";
+    let numbers = |free: u64| (wide(moment.needed), wide(free));
+    match moment.free {
+        Some(free) => {
+            let text = format!(
+                "{} are needed on the library's volume, and {} are free",
+                bytes(moment.needed),
+                bytes(free)
+            );
+            let enough = moment.needed <= free;
+            numbered(
+                "TC601",
+                name,
+                numbers(free),
+                enough,
+                CheckStatus::Refuse,
+                text,
+            )
+        }
+        None if moment.needed == 0 => passed("TC601", name),
+        None => Check {
+            value: Some(wide(moment.needed)),
+            status: CheckStatus::Refuse,
+            text: format!(
+                "{} are needed, and how much is free on the library's volume cannot be learnt",
+                bytes(moment.needed)
+            ),
+            ..passed("TC601", name)
+        },
+    }
+}
+
+/// What a limit comes to: the lower of count and percentage, the percentage rounded up and never below
+/// its floor.
+fn most(limit: &Limit, base: usize) -> usize {
+    let share = limit
+        .percent
+        .map(|percent| share(percent, base).max(limit.min as usize));
+    let count = limit.count.map(|count| count as usize);
+    match (count, share) {
+        (Some(count), Some(share)) => count.min(share),
+        (Some(limit), None) | (None, Some(limit)) => limit,
+        // A gate that cannot be evaluated refuses.
+        (None, None) => 0,
+    }
+}
+
+fn share(percent: u32, base: usize) -> usize {
+    let share = (base as u128 * u128::from(percent)).div_ceil(100);
+    usize::try_from(share).unwrap_or(usize::MAX)
+}
+
+/// `5 % of 412 managed entries and files; at most 25`.
+fn reckoning(limit: &Limit, base: usize, of_what: &str) -> String {
+    let share = limit.percent.map(|percent| match limit.min {
+        0 => format!("{percent} % of {base} {of_what}"),
+        min => format!("{percent} % of {base} {of_what}, or {min}"),
+    });
+    let count = limit.count.map(|count| format!("at most {count}"));
+    let parts: Vec<String> = share.into_iter().chain(count).collect();
+    match parts.is_empty() {
+        true => "no limit is set".to_owned(),
+        false => parts.join("; "),
+    }
+}
+
+/// The check as let through by an override that names enough, or refused with the one that would.
+fn allowed_or_refused(
+    check: Check,
+    allow: &[Allow],
+    what: Allowable,
+    count: usize,
+    text: &str,
+) -> Check {
+    let given = allow.iter().find(|allow| {
+        allow.what == what && allow.count >= count as u64 && !allow.because.trim().is_empty()
+    });
+    match given {
+        Some(given) => Check {
+            status: CheckStatus::Allowed,
+            text: format!(
+                "{text}. Allowed by --allow {}={}: {}",
+                what.as_str(),
+                given.count,
+                given.because.trim()
+            ),
+            ..check
+        },
+        None => Check {
+            status: CheckStatus::Refuse,
+            text: format!(
+                "{text}. If that is meant: --allow {}={count} --because \"…\"",
+                what.as_str()
+            ),
+            ..check
+        },
+    }
+}
+
+fn passed(code: &str, name: &str) -> Check {
+    Check {
+        code: code.to_owned(),
+        name: name.to_owned(),
+        value: None,
+        limit: None,
+        status: CheckStatus::Pass,
+        text: String::new(),
+    }
+}
+
+fn numbered(
+    code: &str,
+    name: &str,
+    (value, limit): (i64, i64),
+    passes: bool,
+    otherwise: CheckStatus,
+    text: String,
+) -> Check {
+    Check {
+        value: Some(value),
+        limit: Some(limit),
+        status: if passes { CheckStatus::Pass } else { otherwise },
+        text: if passes { String::new() } else { text },
+        ..passed(code, name)
+    }
+}
+
+/// The first few of a list.
+fn some(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(3).map(String::as_str).collect();
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{}, and {more} more", shown.join(", ")),
+    }
+}
+
+fn week_minute((day, minute): (u8, u16)) -> String {
+    let days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let day = days.get(usize::from(day).wrapping_sub(1)).unwrap_or(&"?");
+    format!("{day} {:02}:{:02}", minute / 60, minute % 60)
+}
+
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
+    }
+}
+
+/// A number as the plan's format has it: below 2^53.
+fn wide<T: TryInto<i64>>(number: T) -> i64 {
+    const MOST: i64 = (1 << 53) - 1;
+    number.try_into().map_or(MOST, |number| number.min(MOST))
+}
+
+#[cfg(test)]
+#[path = "guard_tests.rs"]
+mod tests;

@@ -1,0 +1,465 @@
+//! What may go: playlists that are gone from TIDAL, and files of ours that no playlist needs.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    desired::language,
+    domain::{
+        AudioFile, ChangeKind, Class, TagName, TrackId,
+        state::{FileRole, ObjectKey, PlaylistRow},
+    },
+    plan::{
+        document::{
+            Action, Effect, Estimate, Forgotten, NodeAt, Precondition, Risk, Subject, TagSet,
+            Trashed,
+        },
+        draft::{Draft, Hold, act},
+        facts,
+        tracks::write_hold,
+    },
+    policy::{
+        Decision, Facts, Verdict, WorkAtRisk,
+        condition::Fact,
+        verdict,
+        verdict::{By, unprotected},
+    },
+};
+
+/// Plans the removals. Nothing is concluded from a reading that is not complete.
+pub(super) fn plan_removals(draft: &mut Draft<'_>) {
+    let state = &draft.input.observation.state;
+    for change in &draft.input.changes {
+        if change.kind == ChangeKind::PlaylistRemoved
+            && draft.in_scope(&change.playlist)
+            && let Some(row) = state.playlists.get(&change.playlist)
+        {
+            remove_playlist(draft, row);
+        }
+    }
+    if draft.input.scope.is_none() {
+        untag(draft);
+        plan_orphans(draft);
+        plan_duplicates(draft);
+    }
+}
+
+fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) {
+    let about = || Subject {
+        track: None,
+        label: row.name.clone(),
+    };
+    let gone = || Precondition::PlaylistAbsent {
+        playlist: row.id.clone(),
+    };
+    let decided = verdict(draft.input.policy, &facts::of_removed_playlist(row));
+    let text = "the playlist is gone from TIDAL";
+    match &decided.decision {
+        Decision::Archive(folder) => archive(draft, row, folder, &decided),
+        Decision::Remove => {
+            if let Some(before) = node_of(draft, row) {
+                let pre = [
+                    gone(),
+                    Precondition::Node {
+                        node: before.clone(),
+                    },
+                ];
+                let action = act(Class::Destructive, Effect::NodeRemove { before }, about())
+                    .under(&row.id)
+                    .provided(pre)
+                    .because(&decided.name, text)
+                    .stated(&decided);
+                push_removal(draft, action, true);
+            }
+            trash_m3u8(draft, row, &decided);
+        }
+        Decision::Keep | Decision::Trash | Decision::Dedupe | Decision::Upgrade => {}
+    }
+    let before = Forgotten::Playlist(row.id.clone());
+    let action = act(Class::Remove, Effect::StateForget { before }, about())
+        .under(&row.id)
+        .provided([gone()])
+        .because(&decided.name, format!("{text}; its files stay"))
+        .stated(&decided);
+    push_removal(draft, action, false);
+}
+
+fn node_of(draft: &Draft<'_>, row: &PlaylistRow) -> Option<NodeAt> {
+    let id = draft.index.node(&ObjectKey::Playlist(row.id.clone()))?;
+    let node = draft.index.collection()?.nodes.get(id)?;
+    Some(NodeAt {
+        id: id.clone(),
+        name: node.name.clone(),
+        folder: draft.index.folder_path(id),
+        playlist: Some(row.id.clone()),
+    })
+}
+
+fn archive(draft: &mut Draft<'_>, row: &PlaylistRow, folder: &str, decided: &Verdict) {
+    let Some(before) = node_of(draft, row) else {
+        return;
+    };
+    let root = &draft.input.policy.rekordbox.folder;
+    let folder = language::archive_folder(&draft.input.policy.my_tags, folder, &row.name);
+    let folder: Vec<String> = root.iter().cloned().chain(folder).collect();
+    if before.folder == folder {
+        return;
+    }
+    let made = super::playlists::make_folders(draft, &folder);
+    let after = NodeAt {
+        folder,
+        ..before.clone()
+    };
+    let pre = Precondition::Node {
+        node: before.clone(),
+    };
+    let about = Subject {
+        track: None,
+        label: row.name.clone(),
+    };
+    let action = act(Class::Move, Effect::NodeUpdate { before, after }, about)
+        .under(&row.id)
+        .provided([
+            pre,
+            Precondition::PlaylistAbsent {
+                playlist: row.id.clone(),
+            },
+        ])
+        .because(
+            &decided.name,
+            "the playlist is gone from TIDAL and goes to the archive",
+        )
+        .stated(decided)
+        .after(made);
+    push_removal(draft, action, true);
+}
+
+fn trash_m3u8(draft: &mut Draft<'_>, row: &PlaylistRow, decided: &Verdict) {
+    let observation = draft.input.observation;
+    let file = observation.state.files.values().find(|file| {
+        file.role == FileRole::Playlist
+            && file.playlist.as_ref() == Some(&row.id)
+            && file.provenance.is_ours()
+    });
+    let Some(file) = file.and_then(|file| observation.library.value.sidecar(&file.path)) else {
+        return;
+    };
+    let before = Trashed {
+        path: file.path.clone(),
+        size: file.stat.size,
+        sha256: file.hash,
+    };
+    let pre = Precondition::File {
+        path: file.path.clone(),
+        size: file.stat.size,
+        mtime: file.stat.mtime,
+        sha256: Some(file.hash),
+    };
+    let about = Subject {
+        track: None,
+        label: file.path.to_string(),
+    };
+    let action = act(Class::Destructive, Effect::FileTrash { before }, about)
+        .under(&row.id)
+        .provided([
+            pre,
+            Precondition::PlaylistAbsent {
+                playlist: row.id.clone(),
+            },
+        ])
+        .because(
+            &decided.name,
+            "the playlist file of a playlist that is gone from TIDAL",
+        )
+        .stated(decided);
+    push_removal(draft, action, false);
+}
+
+fn push_removal(draft: &mut Draft<'_>, action: Action, rekordbox: bool) {
+    if rekordbox && !draft.writes_rekordbox() {
+        draft.hold(&action, write_hold());
+    } else if let Some(hold) = global_hold(draft) {
+        draft.hold(&action, hold);
+    } else {
+        draft.push(action);
+    }
+}
+
+/// What holds every removal back: a first apply, a half-read source.
+fn global_hold(draft: &Draft<'_>) -> Option<Hold> {
+    let observation = draft.input.observation;
+    if observation.state.meta.serial == 0 {
+        return Some(Hold {
+            gate: "probation",
+            text: "the first apply on a library only adds".into(),
+            ..Hold::default()
+        });
+    }
+    let tidal = &observation.tidal;
+    if !tidal.value.complete || tidal.value.playlists.iter().any(|p| !p.complete) {
+        let text = "TIDAL was not read completely".into();
+        return Some(Hold {
+            gate: "TC103",
+            text,
+            ..Hold::default()
+        });
+    }
+    None
+}
+
+/// Takes our tags off tracks that no managed playlist has any more.
+fn untag(draft: &mut Draft<'_>) {
+    let state = &draft.input.observation.state;
+    let kept = kept_by_memory(draft);
+    let mut gone: Vec<(TrackId, String, Vec<TagName>)> = Vec::new();
+    for (id, row) in &state.tracks {
+        let Some(content) = row
+            .content
+            .as_ref()
+            .filter(|id| draft.index.content(id).is_some())
+        else {
+            continue;
+        };
+        if draft.input.desired.tracks.contains_key(id) || kept.contains(id) {
+            continue;
+        }
+        let existing = draft.index.tags(content);
+        let ours: Vec<_> = draft
+            .index
+            .our_tags(content)
+            .intersection(&existing)
+            .cloned()
+            .collect();
+        if !ours.is_empty() {
+            gone.push((id.clone(), row.track.label(), ours));
+        }
+    }
+    for (id, label, tags) in gone {
+        let effect = Effect::MyTagSet {
+            before: TagSet {
+                track: id.clone(),
+                tags,
+            },
+            after: TagSet {
+                track: id.clone(),
+                tags: Vec::new(),
+            },
+        };
+        let about = Subject {
+            track: Some(id),
+            label,
+        };
+        let action = act(Class::Change, effect, about)
+            .because("mytag", "no managed playlist asks for these tags any more");
+        push_removal(draft, action, true);
+    }
+}
+
+/// Tracks of playlists that are not managed now and still stand for something: those that the policy
+/// merely leaves alone, and those that are gone from TIDAL and that the policy keeps.
+fn kept_by_memory(draft: &Draft<'_>) -> BTreeSet<TrackId> {
+    let desired = draft.input.desired;
+    let stays = |row: &&PlaylistRow| {
+        let decided = || verdict(draft.input.policy, &facts::of_removed_playlist(row)).decision;
+        desired.unmanaged.contains(&row.id) || decided() != Decision::Remove
+    };
+    let rows = draft.input.observation.state.playlists.values();
+    rows.filter(|row| !desired.playlists.contains_key(&row.id))
+        .filter(stays)
+        .flat_map(|row| row.entries.iter().map(|entry| entry.track.clone()))
+        .collect()
+}
+
+/// Files of ours whose track is in no playlist: the rules decide.
+fn plan_orphans(draft: &mut Draft<'_>) {
+    let state = &draft.input.observation.state;
+    let kept = kept_by_memory(draft);
+    let retained: BTreeSet<&TrackId> = draft
+        .input
+        .desired
+        .playlists
+        .values()
+        .flat_map(|p| &p.entries)
+        .collect();
+    for row in state.files.values() {
+        let (Some(track), FileRole::Track) = (&row.track, row.role) else {
+            continue;
+        };
+        let needed = draft.input.desired.in_tidal.contains(track)
+            || kept.contains(track)
+            || retained.contains(track);
+        if needed || !row.provenance.is_ours() {
+            continue;
+        }
+        if let Some(file) = draft.index.file(&row.path) {
+            let label = state
+                .tracks
+                .get(track)
+                .map_or_else(|| row.path.to_string(), |row| row.track.label());
+            judge(
+                draft,
+                file,
+                Some(track),
+                &label,
+                ("file.orphan", Fact::Flag(true)),
+            );
+        }
+    }
+}
+
+/// Further files of ours for a track that has a better one.
+fn plan_duplicates(draft: &mut Draft<'_>) {
+    let state = &draft.input.observation.state;
+    for (track, paths) in &draft.input.identities.duplicates {
+        for path in paths {
+            let Some(row) = state.files.get(path).filter(|row| row.provenance.is_ours()) else {
+                continue;
+            };
+            if let (FileRole::Track, Some(file)) = (row.role, draft.index.file(path)) {
+                let label = path.to_string();
+                judge(
+                    draft,
+                    file,
+                    Some(track),
+                    &label,
+                    ("file.duplicate", Fact::Flag(true)),
+                );
+            }
+        }
+    }
+}
+
+/// Asks the policy about one file of ours, and plans what it says.
+fn judge(
+    draft: &mut Draft<'_>,
+    file: &AudioFile,
+    track: Option<&TrackId>,
+    label: &str,
+    more: (&'static str, Fact),
+) {
+    let mut known = facts::of_file(draft, file, track);
+    known.insert(more.0, more.1);
+    let own_lists = draft
+        .index
+        .content_at(&file.path)
+        .map_or(0, |id| draft.index.own_lists(id));
+    let decided = verdict(draft.input.policy, &known);
+    let trashes = match decided.decision {
+        Decision::Trash | Decision::Dedupe => true,
+        // Only a denial is worth a row; files that simply stay are the normal case.
+        Decision::Keep => decided.by == By::Protect && would_trash(draft, &known),
+        Decision::Archive(_) | Decision::Upgrade | Decision::Remove => false,
+    };
+    if !trashes {
+        return;
+    }
+    let Some(action) = trash_action(draft, file, track, label, &decided) else {
+        return;
+    };
+    let work = action.risk.is_some_and(|risk| risk.is_work());
+    let hold = if decided.by == By::Protect {
+        Some(Hold {
+            gate: "protect",
+            rule: decided.name.clone(),
+            at: decided.at.to_string(),
+            text: work_text(action.risk),
+        })
+    } else if own_lists > 0 {
+        let text = format!("it is in {own_lists} playlist(s) of yours in Rekordbox");
+        Some(Hold {
+            gate: "rekordbox",
+            text,
+            ..Hold::default()
+        })
+    } else if work && draft.input.policy.safety.work_at_risk != WorkAtRisk::Allow {
+        let at = draft.input.policy.safety.at.to_string();
+        let text = work_text(action.risk);
+        Some(Hold {
+            gate: "TC303",
+            rule: "work_at_risk".into(),
+            at,
+            text,
+        })
+    } else {
+        None
+    };
+    match hold {
+        Some(hold) => draft.hold(&action, hold),
+        None => push_removal(draft, action, false),
+    }
+}
+
+/// Whether the file would go, were it not for the protections.
+fn would_trash(draft: &Draft<'_>, known: &Facts) -> bool {
+    let decision = unprotected(draft.input.policy, known).decision;
+    matches!(decision, Decision::Trash | Decision::Dedupe)
+}
+
+/// The trash action, once the file's hash is known.
+fn trash_action(
+    draft: &mut Draft<'_>,
+    file: &AudioFile,
+    track: Option<&TrackId>,
+    label: &str,
+    decided: &Verdict,
+) -> Option<Action> {
+    let Some(sha256) = file.hash else {
+        draft.unhashed.insert(file.path.clone());
+        return None;
+    };
+    let content = draft.index.content_at(&file.path);
+    let risk = content.and_then(|id| draft.index.risk(id));
+    let checked = draft.input.observation.tidal.value.playlists.len();
+    let absent = track.map(|track| Precondition::DesiredAbsent {
+        track: track.clone(),
+        playlists_checked: checked,
+    });
+    let seen = Precondition::File {
+        path: file.path.clone(),
+        size: file.stat.size,
+        mtime: file.stat.mtime,
+        sha256: Some(sha256),
+    };
+    let before = Trashed {
+        path: file.path.clone(),
+        size: file.stat.size,
+        sha256,
+    };
+    let about = Subject {
+        track: track.cloned(),
+        label: label.to_owned(),
+    };
+    let estimate = Estimate {
+        bytes_down: 0,
+        bytes_trashed: file.stat.size,
+    };
+    let mut action = act(Class::Destructive, Effect::FileTrash { before }, about)
+        .provided([seen])
+        .provided(absent)
+        .because(&decided.name, "no playlist needs it")
+        .stated(decided)
+        .at_risk(risk)
+        .moving(estimate);
+    action
+        .why
+        .evidence
+        .push(format!("{} is in none of {checked} playlists", file.path));
+    Some(action)
+}
+
+/// The DJ's work in words: `7 hot cues, 3 plays`.
+pub(super) fn work_text(risk: Option<Risk>) -> String {
+    let Some(risk) = risk else {
+        return String::new();
+    };
+    let counted = [
+        (risk.hot_cues, "hot cue"),
+        (risk.memory_cues, "memory cue"),
+        (u32::from(risk.rating), "star"),
+        (risk.plays, "play"),
+    ];
+    let texts = counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| {
+        let plural = if *n == 1 { "" } else { "s" };
+        format!("{n} {what}{plural}")
+    });
+    texts.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,681 @@
+//! What each track needs: a file, its place, a Rekordbox row, fields and MyTags.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    desired::DesiredTrack,
+    diff::{
+        Change,
+        identity::{Candidate, How, Match},
+    },
+    domain::{
+        ActionId, AudioFile, ChangeKind, Content, ContentId, MediaPath, Provenance, TagName, Track,
+        TrackId, state::ObjectKey,
+    },
+    plan::{
+        canonical,
+        document::{
+            Adoption, At, Class, ContentAt, ContentFields, Convert, DecisionKind, DecisionOption,
+            DecisionRequest, Effect, Estimate, Fetch, NewContent, Precondition, Subject, TagSet,
+        },
+        draft::{ContentPlan, Draft, FilePlan, Hold, TrackPlan, act},
+        facts,
+    },
+    policy::{Denied, Owner, SyncMode},
+};
+
+/// Plans every track of a managed playlist.
+pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
+    let desired = draft.input.desired;
+    let metadata: BTreeSet<&TrackId> = draft
+        .input
+        .changes
+        .iter()
+        .filter(|change| change.kind == ChangeKind::TrackMetadataChanged)
+        .filter_map(|change: &Change| change.track.as_ref())
+        .collect();
+    for (id, want) in &desired.tracks {
+        let observed_only = want.playlists.iter().all(|playlist| {
+            desired
+                .playlists
+                .get(playlist)
+                .is_none_or(|p| p.mode == SyncMode::Observe)
+        });
+        let in_scope = want
+            .playlists
+            .iter()
+            .any(|playlist| draft.in_scope(playlist));
+        let mut planned = TrackPlan::default();
+        if in_scope && !observed_only {
+            plan_file(draft, id, want, &mut planned);
+            plan_content(draft, id, want, &mut planned);
+            plan_fields(draft, id, want, &planned, metadata.contains(id));
+            plan_tags(draft, id, want, &planned);
+        } else if let Some(found) = draft.input.identities.matches.get(id) {
+            planned.file = FilePlan::At(found.path.clone());
+            let content = draft.index.content_of(id, Some(&found.path)).cloned();
+            planned.content = content.map_or(ContentPlan::None, ContentPlan::Is);
+        }
+        draft.tracks.insert(id.clone(), planned);
+    }
+}
+
+/// Whom an action about a track is about.
+pub(super) fn subject(track: &Track) -> Subject {
+    Subject {
+        track: Some(track.id.clone()),
+        label: track.label(),
+    }
+}
+
+fn plan_file(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut TrackPlan) {
+    let identities = draft.input.identities;
+    if let Some(found) = identities.matches.get(id) {
+        if let Some(file) = draft.index.file(&found.path) {
+            planned.file = FilePlan::At(file.path.clone());
+            link(draft, id, want, found, file, planned);
+            place(draft, want, file, planned);
+        }
+    } else if let Some(candidates) = identities.asks.get(id) {
+        ask(draft, want, candidates);
+    } else {
+        fetch(draft, id, want, planned);
+    }
+}
+
+/// Records which file is the track, where the state does not know it.
+fn link(
+    draft: &mut Draft<'_>,
+    id: &TrackId,
+    want: &DesiredTrack,
+    found: &Match,
+    file: &AudioFile,
+    planned: &mut TrackPlan,
+) {
+    let state = &draft.input.observation.state;
+    let row = state.tracks.get(id);
+    let known = row.and_then(|row| row.file.as_ref());
+    let content = draft.index.content_of(id, Some(&file.path)).cloned();
+    let content_known = row.and_then(|row| row.content.as_ref());
+    if known == Some(&file.path) && (content.is_none() || content.as_ref() == content_known) {
+        return;
+    }
+    // A file of ours that somebody moved is still ours; anything else that we find is the user's.
+    let provenance = match (found.how, known) {
+        (How::Moved, Some(old)) => state.provenance(old),
+        _ => state.provenance(&file.path),
+    };
+    let adoption = Adoption {
+        track: id.clone(),
+        path: file.path.clone(),
+        provenance,
+        content,
+        home: None,
+    };
+    let action = act(
+        Class::Additive,
+        Effect::StateAdopt { after: adoption },
+        subject(&want.track),
+    )
+    .under(&want.home)
+    .provided([precondition(file)])
+    .because(
+        "match",
+        format!("{} is this track: {}", file.path, found.reasons.join(", ")),
+    );
+    planned.file_action = Some(draft.push(action));
+}
+
+/// The file as it was seen.
+pub(super) fn precondition(file: &AudioFile) -> Precondition {
+    Precondition::File {
+        path: file.path.clone(),
+        size: file.stat.size,
+        mtime: file.stat.mtime,
+        sha256: None,
+    }
+}
+
+/// Moves a file of ours to the folder of the playlist that is its home now.
+fn place(draft: &mut Draft<'_>, want: &DesiredTrack, file: &AudioFile, planned: &mut TrackPlan) {
+    let state = &draft.input.observation.state;
+    let Some(home) = draft.input.desired.playlists.get(&want.home) else {
+        return;
+    };
+    let stays = file.path.parent().as_ref() == Some(&home.folder) || home.mode == SyncMode::Observe;
+    if stays || !state.provenance(&file.path).is_ours() || !file.path.is_in_library() {
+        return;
+    }
+    let to = want.stem.with_appended_extension(&file.path.extension());
+    let content = draft
+        .index
+        .content_of(&want.track.id, Some(&file.path))
+        .cloned();
+    let risk = content.as_ref().and_then(|id| draft.index.risk(id));
+    let effect = Effect::FilePlace {
+        before: At {
+            path: file.path.clone(),
+            home: None,
+        },
+        after: At {
+            path: to.clone(),
+            home: Some(want.home.clone()),
+        },
+    };
+    let action = act(Class::Move, effect, subject(&want.track))
+        .under(&want.home)
+        .provided([
+            precondition(file),
+            Precondition::Vacant { path: to.clone() },
+        ])
+        .because(
+            "library.playlists",
+            format!("its folder is {} now", home.folder),
+        )
+        .at_risk(risk);
+    let denied = facts::denial(
+        draft,
+        &want.track.id,
+        content.as_ref(),
+        Some(file),
+        Denied::Move,
+    );
+    match denied.or_else(|| relocation_hold(draft, content.as_ref()?)) {
+        Some(hold) => draft.hold(&action, hold),
+        None => {
+            planned.file = FilePlan::At(to);
+            planned.file_action = Some(draft.push(action));
+        }
+    }
+}
+
+/// Why a row must not be pointed elsewhere, if it must not.
+fn relocation_hold(draft: &Draft<'_>, id: &ContentId) -> Option<Hold> {
+    let rekordbox = &draft.input.policy.rekordbox;
+    if !rekordbox.write {
+        let text = "Rekordbox would lose the file, and the policy forbids writing to it";
+        return Some(Hold {
+            gate: "rekordbox.write",
+            text: text.into(),
+            ..Hold::default()
+        });
+    }
+    let ours = draft
+        .input
+        .observation
+        .state
+        .object(&ObjectKey::Content(id.clone()))
+        .is_some();
+    let work = draft.index.risk(id).is_some_and(|risk| risk.is_work());
+    (work && !ours && !rekordbox.relocate).then(|| Hold {
+        gate: "rekordbox.relocate",
+        rule: "relocate = false".into(),
+        text: "the row carries your work, and relocating is switched off".into(),
+        at: String::new(),
+    })
+}
+
+fn ask(draft: &mut Draft<'_>, want: &DesiredTrack, candidates: &[Candidate]) {
+    let track = &want.track;
+    let option = |(number, candidate): (usize, &Candidate)| {
+        let adoption = Adoption {
+            track: track.id.clone(),
+            path: candidate.path.clone(),
+            provenance: Provenance::Foreign,
+            content: draft.index.content_at(&candidate.path).cloned(),
+            home: None,
+        };
+        let file = draft.index.file(&candidate.path)?;
+        let action = act(
+            Class::Additive,
+            Effect::StateAdopt { after: adoption },
+            subject(track),
+        )
+        .under(&want.home)
+        .provided([precondition(file)])
+        .because("decision", candidate.reasons.join(", "));
+        Some(DecisionOption {
+            key: (number + 1).to_string(),
+            label: candidate.path.to_string(),
+            path: Some(candidate.path.clone()),
+            score: Some(candidate.score),
+            veto: candidate.vetoes.clone(),
+            actions: vec![action],
+        })
+    };
+    let options: Vec<_> = candidates.iter().enumerate().filter_map(option).collect();
+    draft.decisions.push(DecisionRequest {
+        id: canonical::decision_id(Some(&track.id), "match"),
+        kind: DecisionKind::Match,
+        question: format!("Which file is “{}”?", track.label()),
+        track: Some(track.id.clone()),
+        default: "defer".into(),
+        options,
+    });
+}
+
+fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut TrackPlan) {
+    let policy = draft.input.policy;
+    let format = policy.library.format;
+    let estimate = Estimate {
+        bytes_down: expected_bytes(&want.track),
+        bytes_trashed: 0,
+    };
+    let fetch = Fetch {
+        track: id.clone(),
+        stem: want.stem.clone(),
+        convert_to: format,
+        home: want.home.clone(),
+    };
+    let known = draft
+        .input
+        .observation
+        .state
+        .tracks
+        .get(id)
+        .and_then(|row| row.file.clone());
+    let text = match &known {
+        Some(path) => format!("{path} is gone"),
+        None => "no file in the library is this track".into(),
+    };
+    let action = act(
+        Class::Additive,
+        Effect::FileFetch { after: fetch },
+        subject(&want.track),
+    )
+    .under(&want.home)
+    .provided([Precondition::VacantStem {
+        stem: want.stem.clone(),
+    }])
+    .because("tidal.playlists", text)
+    .moving(estimate);
+    if let Some(hold) = fetch_hold(draft, want, known.as_ref()) {
+        draft.unfetched.insert(id.clone(), hold.text.clone());
+        draft.hold(&action, hold);
+        return;
+    }
+    let fetched = draft.push(action);
+    let Some(format) = format else {
+        planned.file = FilePlan::Fetched(want.stem.clone());
+        planned.file_action = Some(fetched);
+        return;
+    };
+    let path = want.stem.with_appended_extension(format.extension());
+    let convert = Convert {
+        track: id.clone(),
+        path: path.clone(),
+        format,
+        quality: policy.library.quality.clone(),
+        home: want.home.clone(),
+    };
+    let action = act(
+        Class::Additive,
+        Effect::FileConvert { after: convert },
+        subject(&want.track),
+    )
+    .under(&want.home)
+    .provided([Precondition::Vacant { path: path.clone() }])
+    .because(
+        "library.format",
+        format!("the policy keeps files as {}", format.extension()),
+    )
+    .after([fetched]);
+    planned.file = FilePlan::At(path);
+    planned.file_action = Some(draft.push(action));
+}
+
+fn fetch_hold(draft: &Draft<'_>, want: &DesiredTrack, known: Option<&MediaPath>) -> Option<Hold> {
+    let library = &draft.input.observation.library.value;
+    let unread = known.and_then(|path| {
+        library
+            .unreadable
+            .iter()
+            .find(|folder| is_below(path, folder))
+    });
+    let held = |gate, text: String| {
+        Some(Hold {
+            gate,
+            text,
+            ..Hold::default()
+        })
+    };
+    if let Some(folder) = unread {
+        return held(
+            "unreadable",
+            format!("{folder} could not be read; its file may well be there"),
+        );
+    }
+    if !want.available {
+        return held("unavailable", "TIDAL does not stream it at present".into());
+    }
+    if draft.input.policy.download.command.is_none() {
+        return held("download", "[download] command is not set".into());
+    }
+    None
+}
+
+pub(super) fn is_below(path: &MediaPath, folder: &MediaPath) -> bool {
+    path.as_str()
+        .strip_prefix(folder.as_str())
+        .is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// A guess from the length: lossless at about 900 kbit/s, else 320 kbit/s.
+fn expected_bytes(track: &Track) -> u64 {
+    let lossless = track.media_tags.iter().any(|tag| tag.contains("LOSSLESS"));
+    let bytes_a_second = if lossless { 112_500 } else { 40_000 };
+    u64::from(track.duration_s.unwrap_or(240)) * bytes_a_second
+}
+
+fn plan_content(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut TrackPlan) {
+    if draft.index.collection().is_none() {
+        return;
+    }
+    let path = match &planned.file {
+        FilePlan::None => return,
+        FilePlan::At(path) => Some(path.clone()),
+        FilePlan::Fetched(_) => None,
+    };
+    let now_at = draft
+        .input
+        .identities
+        .matches
+        .get(id)
+        .map(|found| found.path.clone());
+    match draft.index.content_of(id, now_at.as_ref()).cloned() {
+        Some(content) => keep_content(draft, want, &content, now_at, path.as_ref(), planned),
+        None => add_content(draft, id, want, path.as_ref(), planned),
+    }
+}
+
+/// The row is there: points it at the file's new place where that differs.
+fn keep_content(
+    draft: &mut Draft<'_>,
+    want: &DesiredTrack,
+    content: &ContentId,
+    now_at: Option<MediaPath>,
+    path: Option<&MediaPath>,
+    planned: &mut TrackPlan,
+) {
+    let location = draft.index.location(content);
+    let elsewhere = location
+        .as_ref()
+        .filter(|at| draft.index.file(at).is_some());
+    if let (Some(at), Some(now)) = (elsewhere, &now_at)
+        && at != now
+        && !draft.index.points_at(content, now)
+    {
+        // The remembered row stands for another file that is still there; leave it alone.
+        match draft.index.content_at(now).cloned() {
+            Some(other) => return keep_content(draft, want, &other, None, path, planned),
+            None => return add_content(draft, &want.track.id, want, path, planned),
+        }
+    }
+    planned.content = ContentPlan::Is(content.clone());
+    let Some(to) = path else { return };
+    if draft.index.points_at(content, to) {
+        return;
+    }
+    let before = location.or(now_at).unwrap_or_else(|| to.clone());
+    let effect = Effect::ContentRelocate {
+        before: ContentAt {
+            content: content.clone(),
+            path: before.clone(),
+            track: want.track.id.clone(),
+        },
+        after: At {
+            path: to.clone(),
+            home: None,
+        },
+    };
+    let action = act(Class::Move, effect, subject(&want.track))
+        .under(&want.home)
+        .provided([Precondition::Content {
+            id: content.clone(),
+            path: before,
+        }])
+        .because(
+            "library.playlists",
+            format!("its file is {to} now; cues and tags stay on the row"),
+        )
+        .at_risk(draft.index.risk(content))
+        .after(planned.file_action.clone());
+    match relocation_hold(draft, content) {
+        Some(hold) => draft.hold(&action, hold),
+        None => planned.content_action = Some(draft.push(action)),
+    }
+}
+
+fn add_content(
+    draft: &mut Draft<'_>,
+    id: &TrackId,
+    want: &DesiredTrack,
+    path: Option<&MediaPath>,
+    planned: &mut TrackPlan,
+) {
+    let vacant = path.map(|path| Precondition::NoContent { path: path.clone() });
+    let effect = Effect::ContentAdd {
+        after: NewContent {
+            track: id.clone(),
+            path: path.cloned(),
+        },
+    };
+    let action = act(Class::Additive, effect, subject(&want.track))
+        .under(&want.home)
+        .provided(vacant)
+        .because("rekordbox", "Rekordbox has no row for its file")
+        .after(planned.file_action.clone());
+    if draft.writes_rekordbox() {
+        planned.content = ContentPlan::Added;
+        planned.content_action = Some(draft.push(action));
+    } else {
+        draft.hold(&action, write_hold());
+    }
+}
+
+/// The policy only reads Rekordbox.
+pub(super) fn write_hold() -> Hold {
+    Hold {
+        gate: "rekordbox.write",
+        rule: "write = false".into(),
+        text: "the policy forbids writing to Rekordbox".into(),
+        at: String::new(),
+    }
+}
+
+/// Sets the fields that TIDAL owns on a row of ours, when TIDAL changed them.
+fn plan_fields(
+    draft: &mut Draft<'_>,
+    id: &TrackId,
+    want: &DesiredTrack,
+    planned: &TrackPlan,
+    metadata_changed: bool,
+) {
+    let ContentPlan::Is(content_id) = &planned.content else {
+        return;
+    };
+    let state = &draft.input.observation.state;
+    let ours = state
+        .object(&ObjectKey::Content(content_id.clone()))
+        .is_some();
+    let Some(content) = draft
+        .index
+        .content(content_id)
+        .filter(|_| ours && metadata_changed)
+    else {
+        return;
+    };
+    let Some((before, after)) = fields(draft, id, content_id, content, &want.track) else {
+        return;
+    };
+    let pre = Precondition::ContentFields {
+        fields: before.clone(),
+    };
+    let action = act(
+        Class::Change,
+        Effect::ContentUpdate { before, after },
+        subject(&want.track),
+    )
+    .under(&want.home)
+    .provided([pre])
+    .because("own", "TIDAL owns these fields and changed them")
+    .after(planned.content_action.clone());
+    let denied = facts::denial(draft, id, Some(content_id), None, Denied::Change);
+    if let Some(hold) = denied {
+        draft.hold(&action, hold);
+    } else if draft.writes_rekordbox() {
+        draft.push(action);
+    } else {
+        draft.hold(&action, write_hold());
+    }
+}
+
+fn fields(
+    draft: &Draft<'_>,
+    id: &TrackId,
+    content_id: &ContentId,
+    content: &Content,
+    track: &Track,
+) -> Option<(ContentFields, ContentFields)> {
+    let own = &draft.input.policy.own;
+    let blank = ContentFields {
+        content: content_id.clone(),
+        track: id.clone(),
+        title: None,
+        artist: None,
+        album: None,
+        year: None,
+    };
+    let (mut before, mut after) = (blank.clone(), blank.clone());
+    if own.title == Owner::Tidal && content.title != track.full_title() {
+        before.title = Some(content.title.clone());
+        after.title = Some(track.full_title());
+    }
+    let artist = Some(track.artist()).filter(|artist| !artist.is_empty());
+    if own.artist == Owner::Tidal && artist.is_some() && content.artist != artist {
+        before.artist = Some(content.artist.clone().unwrap_or_default());
+        after.artist = artist;
+    }
+    if own.album == Owner::Tidal && track.album.is_some() && content.album != track.album {
+        before.album = Some(content.album.clone().unwrap_or_default());
+        after.album.clone_from(&track.album);
+    }
+    if own.year == Owner::Tidal && track.year().is_some() && content.year != track.year() {
+        before.year = Some(content.year.unwrap_or(0));
+        after.year = track.year();
+    }
+    (after != blank).then_some((before, after))
+}
+
+fn plan_tags(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &TrackPlan) {
+    let (existing, ours) = match &planned.content {
+        ContentPlan::None => return,
+        ContentPlan::Added => (BTreeSet::new(), BTreeSet::new()),
+        ContentPlan::Is(content) => {
+            let existing = draft.index.tags(content);
+            let ours = draft
+                .index
+                .our_tags(content)
+                .intersection(&existing)
+                .cloned()
+                .collect();
+            (existing, ours)
+        }
+    };
+    let add: Vec<TagName> = want.tags.difference(&existing).cloned().collect();
+    let remove: Vec<TagName> = ours.difference(&want.tags).cloned().collect();
+    set_tags(draft, id, want, planned, add, &remove);
+}
+
+fn set_tags(
+    draft: &mut Draft<'_>,
+    id: &TrackId,
+    want: &DesiredTrack,
+    planned: &TrackPlan,
+    add: Vec<TagName>,
+    remove: &[TagName],
+) {
+    let (add, vacancy): (Vec<_>, Vec<_>) = add.into_iter().partition(|tag| has_room(draft, tag));
+    if add.is_empty() && remove.is_empty() && vacancy.is_empty() {
+        return;
+    }
+    let class = if remove.is_empty() {
+        Class::Additive
+    } else {
+        Class::Change
+    };
+    let effect = |before: &[TagName], after: &[TagName]| Effect::MyTagSet {
+        before: TagSet {
+            track: id.clone(),
+            tags: before.to_vec(),
+        },
+        after: TagSet {
+            track: id.clone(),
+            tags: after.to_vec(),
+        },
+    };
+    if !vacancy.is_empty() {
+        let action = act(class, effect(&[], &vacancy), subject(&want.track)).under(&want.home);
+        let text = "Rekordbox has four MyTag groups, and none of them has this name".to_owned();
+        draft.hold(
+            &action,
+            Hold {
+                gate: "mytag.groups",
+                text,
+                ..Hold::default()
+            },
+        );
+    }
+    if add.is_empty() && remove.is_empty() {
+        return;
+    }
+    let action = act(class, effect(remove, &add), subject(&want.track))
+        .under(&want.home)
+        .because("mytag", "the names of its playlists ask for these tags");
+    if !draft.writes_rekordbox() {
+        draft.hold(&action, write_hold());
+        return;
+    }
+    let made: Vec<ActionId> = add.iter().filter_map(|tag| make_tag(draft, tag)).collect();
+    draft.push(action.after(planned.content_action.clone()).after(made));
+}
+
+/// Whether the tag's group exists in Rekordbox, or one can still be made.
+fn has_room(draft: &Draft<'_>, tag: &TagName) -> bool {
+    let Some(collection) = draft.index.collection() else {
+        return false;
+    };
+    let mut groups = collection
+        .my_tags
+        .values()
+        .filter(|tag| tag.group.is_none());
+    groups.clone().any(|group| group.name == tag.group) || groups.by_ref().count() < 4
+}
+
+/// The action that makes the tag; `None` when Rekordbox has it.
+pub(super) fn make_tag(draft: &mut Draft<'_>, tag: &TagName) -> Option<ActionId> {
+    if draft
+        .index
+        .collection()?
+        .tag(&tag.group, &tag.tag)
+        .is_some()
+    {
+        return None;
+    }
+    if let Some(made) = draft.new_tags.get(tag) {
+        return Some(made.clone());
+    }
+    let about = Subject {
+        track: None,
+        label: format!("{}: {}", tag.group, tag.tag),
+    };
+    let action = act(
+        Class::Additive,
+        Effect::MyTagCreate { after: tag.clone() },
+        about,
+    )
+    .because("mytag", "Rekordbox has no such MyTag");
+    let id = draft.push(action);
+    draft.new_tags.insert(tag.clone(), id.clone());
+    Some(id)
+}

@@ -1,0 +1,10 @@
+//! TIDAL over HTTP: a faithful server on this machine, and what the client makes of it.
+
+mod edits;
+mod faults;
+mod login;
+mod pace;
+mod reading;
+mod server;
+mod tokens;
+mod world;
