@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -99,13 +99,13 @@ where
             .open_incoming(&self.incoming(seq))
             .map_err(|e| failed(&e))?;
         let workspace = self.absolute(&folder)?;
-        let (downloader, attempts) = (self.downloader, self.settings.attempts);
+        let downloader = self.downloader;
         let action = self.actions[seq];
         match &action.effect {
             Effect::FileFetch { after } => {
                 let track = self.planned(&after.track)?;
                 Ok(Box::pin(async move {
-                    let delivered = fetch(downloader, track, workspace, attempts).await;
+                    let delivered = fetch(downloader, track, &workspace).await;
                     (seq, delivered)
                 }))
             }
@@ -121,7 +121,7 @@ where
                     let converted = async {
                         let source = match source {
                             Some(source) => source,
-                            None => fetch(downloader, track, workspace, attempts).await?.0,
+                            None => fetch(downloader, track, &workspace).await?.0,
                         };
                         let (format, quality) = (after.format, after.quality.as_str());
                         downloader
@@ -204,7 +204,7 @@ where
     fn ready(
         &self,
         seq: usize,
-        path: &std::path::Path,
+        path: &Path,
         format: AudioFormat,
     ) -> Attempt<std::result::Result<Ready, Outcome>> {
         let root = self.local.roots().first().cloned().unwrap_or_default();
@@ -308,18 +308,7 @@ where
     }
 }
 
-async fn fetch<D: Downloader>(
-    downloader: &D,
-    track: &Track,
-    workspace: PathBuf,
-    attempts: u32,
-) -> Delivered {
-    let mut attempt = 1;
-    loop {
-        match downloader.fetch(track, &workspace).await {
-            Ok(fetched) => return Ok((fetched.path, fetched.format)),
-            Err(error) if error.is_transient() && attempt < attempts => attempt += 1,
-            Err(error) => return Err(error),
-        }
-    }
+async fn fetch<D: Downloader>(downloader: &D, track: &Track, workspace: &Path) -> Delivered {
+    let fetched = downloader.fetch(track, workspace).await?;
+    Ok((fetched.path, fetched.format))
 }

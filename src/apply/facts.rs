@@ -7,16 +7,16 @@ use super::{
     verify::{by_execution, staged_rows},
 };
 use crate::{
-    domain::{ApplyId, ContentHash, MediaPath},
+    domain::{ApplyId, MediaPath},
     edge::{
         local::LocalReader,
         rekordbox::{Probe, RekordboxReader, RowEdits},
         store::{OperationStatus, StateReader},
     },
     record::{
-        FileImage, Intent, Outcome, PostImage, PreImage, image,
+        Intent, Outcome, PostImage, PreImage, image,
         rows::{RowKey, compose, key},
-        undo::UndoFacts,
+        undo::{FileNow, UndoFacts},
     },
 };
 
@@ -61,7 +61,7 @@ pub async fn undo_facts<L: LocalReader, R: RekordboxReader, S: StateReader>(
 fn look(
     local: &impl LocalReader,
     outcome: &Outcome,
-    files: &mut BTreeMap<MediaPath, FileImage>,
+    files: &mut BTreeMap<MediaPath, FileNow>,
 ) -> Result<(), ApplyError> {
     let paths: Vec<&MediaPath> = match outcome {
         Outcome::File(made) => {
@@ -77,13 +77,12 @@ fn look(
     };
     for path in paths {
         if let Some(stat) = local.stat(path)? {
-            let image = FileImage {
-                path: path.clone(),
+            let now = FileNow {
                 size: stat.size,
                 mtime: stat.mtime,
-                sha256: local.hash(path)?,
+                sha256: Some(local.hash(path)?),
             };
-            files.insert(path.clone(), image);
+            files.insert(path.clone(), now);
         }
     }
     Ok(())
@@ -93,17 +92,16 @@ fn look(
 fn names(
     local: &impl LocalReader,
     paths: [&MediaPath; 2],
-    files: &mut BTreeMap<MediaPath, FileImage>,
+    files: &mut BTreeMap<MediaPath, FileNow>,
 ) -> Result<(), ApplyError> {
     for path in paths {
         if let Some(stat) = local.stat(path)? {
-            let image = FileImage {
-                path: path.clone(),
+            let now = FileNow {
                 size: stat.size,
                 mtime: stat.mtime,
-                sha256: ContentHash::of(b""),
+                sha256: None,
             };
-            files.entry(path.clone()).or_insert(image);
+            files.entry(path.clone()).or_insert(now);
         }
     }
     Ok(())

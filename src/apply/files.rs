@@ -42,41 +42,63 @@ where
     D: Downloader,
     S: StateStore,
 {
-    /// Gives files their new names beside the old ones, and brings files back from the trash.
-    pub(super) async fn place(&mut self) -> Result<()> {
-        let running = self.running_places();
-        let pending = self.pending(Phase::Place);
+    /// Gives files their new names, beside the old ones where rows of Rekordbox must follow; brings
+    /// files back from the trash, and takes away what is in their place.
+    pub(super) async fn arrange(&mut self) -> Result<()> {
+        self.go_on_placing().await?;
+        let pending = self.pending(Phase::Arrange);
         for batch in self.apart(&pending) {
             self.check_stop()?;
             let (mut intents, mut ended) = (Vec::new(), Vec::new());
-            let mut together = BTreeSet::new();
             for seq in batch {
-                match self.place_intent(seq, &together) {
-                    Ok(image) => {
-                        together.insert(seq);
-                        intents.push((seq, image));
-                    }
+                match self.arrange_intent(seq) {
+                    Ok(image) => intents.push((seq, image)),
                     Err(failure) => ended.push((seq, Err(failure))),
                 }
             }
             let begun: Vec<usize> = intents.iter().map(|(seq, _)| *seq).collect();
             self.intend(intents).await?;
+            let mut placed = Vec::new();
+            self.local.defer_sync();
             for seq in begun {
-                match self.place_one(seq) {
+                match self.arrange_one(seq) {
                     Ok(Some(effected)) => ended.push((seq, Ok(effected))),
-                    Ok(None) => {}
+                    Ok(None) => placed.push(seq),
                     Err(failure) => ended.push((seq, Err(failure))),
                 }
             }
+            ended.extend(self.keep_names(placed));
             self.settle(ended).await?;
         }
-        // Those that an interrupted run had begun.
+        Ok(())
+    }
+
+    /// Makes new names durable. The old ones that no row hangs on go at once.
+    fn keep_names(&mut self, placed: Vec<usize>) -> Vec<(usize, Attempt<Effected>)> {
+        if let Err(error) = self.local.sync() {
+            // A second name that may not last is none to rely on.
+            let fail = |seq| (seq, Err(failed(&error)));
+            return placed.into_iter().map(fail).collect();
+        }
+        let free = placed
+            .into_iter()
+            .filter(|seq| self.followers[*seq].is_empty());
+        let free: Vec<usize> = free.collect();
+        self.end_places(&free)
+    }
+
+    /// What an interrupted run had begun to place comes first.
+    async fn go_on_placing(&mut self) -> Result<()> {
+        let mut placed = Vec::new();
         let mut ended = Vec::new();
-        for seq in running {
-            if let Err(failure) = self.place_one(seq) {
-                ended.push((seq, Err(failure)));
+        self.local.defer_sync();
+        for seq in self.running_places() {
+            match self.arrange_one(seq) {
+                Ok(_) => placed.push(seq),
+                Err(failure) => ended.push((seq, Err(failure))),
             }
         }
+        ended.extend(self.keep_names(placed));
         self.settle(ended).await
     }
 
@@ -84,20 +106,45 @@ where
     /// there, so what it waits for must have happened.
     fn apart(&self, pending: &[usize]) -> Vec<Vec<usize>> {
         let mut batches: Vec<Vec<usize>> = Vec::new();
+        let mut removals = 0;
         for seq in pending.iter().copied() {
+            let removal = usize::from(matches!(self.actions[seq].effect, Effect::FileTrash { .. }));
             let fits = |batch: &&mut Vec<usize>| {
-                batch.len() < BATCH && !self.depends_on[seq].iter().any(|need| batch.contains(need))
+                batch.len() < BATCH
+                    && removals + removal <= DESTRUCTIVE_BATCH
+                    && !self.depends_on[seq].iter().any(|need| batch.contains(need))
             };
             match batches.last_mut().filter(fits) {
-                Some(batch) => batch.push(seq),
-                None => batches.push(vec![seq]),
+                Some(batch) => {
+                    batch.push(seq);
+                    removals += removal;
+                }
+                None => {
+                    batches.push(vec![seq]);
+                    removals = removal;
+                }
             }
         }
         batches
     }
 
-    fn place_intent(&self, seq: usize, together: &BTreeSet<usize>) -> Attempt<PreImage> {
-        self.blocked(seq, together)?;
+    fn arrange_intent(&self, seq: usize) -> Attempt<PreImage> {
+        match &self.actions[seq].effect {
+            Effect::FileTrash { .. } => self.trash_intent(seq, &BTreeSet::new()),
+            _ => self.place_intent(seq),
+        }
+    }
+
+    /// `None`: the file has its new name, and the old one as well.
+    fn arrange_one(&mut self, seq: usize) -> Attempt<Option<Effected>> {
+        match &self.actions[seq].effect {
+            Effect::FileTrash { .. } => self.trash_one(seq).map(Some),
+            _ => self.place_one(seq),
+        }
+    }
+
+    fn place_intent(&self, seq: usize) -> Attempt<PreImage> {
+        self.blocked(seq, &BTreeSet::new())?;
         self.unchanged(seq)?;
         match &self.actions[seq].effect {
             Effect::FilePlace { before, after } => {
@@ -155,7 +202,6 @@ where
         Err(Failure::Failed(format!("{path} already exists")))
     }
 
-    /// `None`: the file has its new name, and the old one as well.
     fn place_one(&mut self, seq: usize) -> Attempt<Option<Effected>> {
         match self.pre.get(&seq).map(|image| image.intent.clone()) {
             Some(Intent::Place { from, to, stat }) => {
@@ -188,11 +234,13 @@ where
     }
 
     pub(super) fn running_places(&self) -> Vec<usize> {
-        let is_place = |seq: &usize| {
-            self.status[*seq] == OperationStatus::Running
-                && matches!(self.actions[*seq].effect, Effect::FilePlace { .. })
-        };
-        (0..self.actions.len()).filter(is_place).collect()
+        let running = |seq: &usize| self.status[*seq] == OperationStatus::Running;
+        let seqs = (0..self.actions.len()).filter(running);
+        seqs.filter(|seq| self.is_place(*seq)).collect()
+    }
+
+    fn is_place(&self, seq: usize) -> bool {
+        matches!(self.actions[seq].effect, Effect::FilePlace { .. })
     }
 
     /// Takes the old names away where Rekordbox knows the new ones, and the new ones where it does
@@ -200,14 +248,24 @@ where
     pub(super) async fn drop_old_names(&mut self) -> Result<()> {
         for batch in self.running_places().chunks(BATCH) {
             self.check_stop()?;
-            let mut ended = Vec::new();
-            for seq in batch.iter().copied() {
-                let verdict = self.verdict(seq);
-                ended.push((seq, self.end_place(seq, verdict)));
-            }
+            let ended = self.end_places(batch);
             self.settle(ended).await?;
         }
         Ok(())
+    }
+
+    fn end_places(&mut self, seqs: &[usize]) -> Vec<(usize, Attempt<Effected>)> {
+        let mut ended = Vec::new();
+        self.local.defer_sync();
+        for seq in seqs.iter().copied() {
+            let verdict = self.verdict(seq);
+            ended.push((seq, self.end_place(seq, verdict)));
+        }
+        if let Err(error) = self.local.sync() {
+            // An old name that comes back after a loss of power is one name too many, no harm.
+            tracing::warn!(%error, "could not sync the folders of old names");
+        }
+        ended
     }
 
     pub(super) fn verdict(&self, seq: usize) -> Verdict {
@@ -479,9 +537,9 @@ where
         Ok(Effected::of(Outcome::File(Made { file, replaced })))
     }
 
-    /// Moves files to the trash; not after a failure, unless to make room.
-    pub(super) async fn trash(&mut self, phase: Phase) -> Result<()> {
-        let pending = self.pending(phase);
+    /// Moves files to the trash; not after a failure.
+    pub(super) async fn trash(&mut self) -> Result<()> {
+        let pending = self.pending(Phase::Trash);
         for batch in pending.chunks(DESTRUCTIVE_BATCH) {
             self.check_stop()?;
             let (mut intents, mut ended) = (Vec::new(), Vec::new());

@@ -34,7 +34,7 @@ use crate::{
         canonical::{self, PlanError, canonical},
         document::{Action, Mode, Plan, Review},
     },
-    record,
+    record::{self, Outcome, PostImage},
 };
 use recover::Recovery;
 use run::Run;
@@ -61,8 +61,6 @@ pub struct Worlds<L, R, D, S> {
 pub struct Settings {
     /// How many downloads and conversions at once.
     pub parallel: usize,
-    /// How often a download is tried that fails in a way that may pass.
-    pub attempts: u32,
     /// Who runs it, for the history.
     pub who: String,
     /// Set from outside to stop after the running step; the journal can be resumed.
@@ -73,7 +71,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             parallel: 2,
-            attempts: 2,
             who: String::new(),
             stop: None,
         }
@@ -234,11 +231,39 @@ where
     };
     let operations = record::operations(&plan, &actions);
     let apply = worlds.store.begin_apply(new, &operations, now).await?;
+    clear_left_downloads(worlds).await?;
     let mut run = Run::open(apply, &plan, actions, worlds, settings, clock, report).await?;
     run.begun();
     let mut report = run.carry_out().await?;
     report.backup = backup;
     Ok(report)
+}
+
+/// How many runs back downloads are looked for that nobody converted.
+const REMEMBERED: usize = 20;
+
+/// Removes downloads that still wait for a conversion in a run that ended. Should that run be resumed
+/// after all, they are fetched again.
+async fn clear_left_downloads<L: LocalLibrary, R, D, S: StateStore>(
+    worlds: &mut Worlds<L, R, D, S>,
+) -> Result<(), ApplyError> {
+    for row in worlds.store.applies().await?.iter().take(REMEMBERED) {
+        if !matches!(row.status, ApplyStatus::Partial | ApplyStatus::Undone) {
+            continue;
+        }
+        for operation in worlds.store.operations(row.id).await? {
+            let image = record::image::from_value(operation.post_image.as_ref());
+            if let Some(PostImage {
+                outcome: Outcome::Waiting { incoming, .. },
+                ..
+            }) = image
+                && let Err(error) = worlds.local.clear_incoming(&incoming)
+            {
+                tracing::warn!(folder = incoming, %error, "could not clear a download folder");
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Goes on with a run that was interrupted or ended in part: settles every running intent by looking

@@ -49,9 +49,8 @@ where
         for phase in [
             Phase::Fetch,
             Phase::Convert,
-            Phase::MakeRoom,
             Phase::Adopt,
-            Phase::Place,
+            Phase::Arrange,
             Phase::Link,
             Phase::Trash,
             Phase::State,

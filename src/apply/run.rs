@@ -39,11 +39,10 @@ pub(super) const DESTRUCTIVE_BATCH: usize = 8;
 pub(super) enum Phase {
     Fetch,
     Convert,
-    /// Something of ours goes to the trash because another action needs its place.
-    MakeRoom,
     /// Which file is which track: what follows names files by their tracks.
     Adopt,
-    Place,
+    /// Files get new names, come back from the trash, or make room for those that do.
+    Arrange,
     Rekordbox,
     Link,
     Trash,
@@ -261,13 +260,12 @@ where
     pub(super) async fn carry_out(&mut self) -> Result<ApplyReport> {
         self.deliver(Phase::Fetch).await?;
         self.deliver(Phase::Convert).await?;
-        self.trash(Phase::MakeRoom).await?;
         self.record(Phase::Adopt).await?;
-        self.place().await?;
+        self.arrange().await?;
         self.write_rekordbox().await?;
         self.drop_old_names().await?;
         self.link().await?;
-        self.trash(Phase::Trash).await?;
+        self.trash().await?;
         self.record(Phase::State).await?;
         self.remove_left_folders();
         if self.plan.body.mode == Mode::Undo {
@@ -662,14 +660,14 @@ fn phases(plan: &Plan, actions: &[&Action]) -> Vec<Phase> {
     let phase = |action: &&Action| match &action.effect {
         Effect::FileFetch { .. } => Phase::Fetch,
         Effect::FileConvert { .. } => Phase::Convert,
-        Effect::FilePlace { .. } | Effect::FileRestore { .. } => Phase::Place,
+        Effect::FilePlace { .. } | Effect::FileRestore { .. } => Phase::Arrange,
         Effect::FileLink { .. } => Phase::Link,
         Effect::FileTrash { before } => {
             // A row of Rekordbox may point at audio until it is told otherwise.
             let is_audio = AudioFormat::from_extension(&before.path.extension()).is_some();
             let early = waited_for.contains(&action.id);
             match early && !(is_audio && plan.body.mode != Mode::Undo) {
-                true => Phase::MakeRoom,
+                true => Phase::Arrange,
                 false => Phase::Trash,
             }
         }

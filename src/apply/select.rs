@@ -61,9 +61,15 @@ pub fn undone_by(plan: &Plan) -> Option<ApplyId> {
 /// Whether `action` cannot be done without `needed`, on which it depends. Lists are made of what is
 /// there: a playlist goes on without the track that could not be fetched.
 pub(super) fn needs(action: &Effect, needed: &Effect) -> bool {
-    let is_list = match action {
-        Effect::EntriesSet { .. } | Effect::StateRecord { .. } => true,
-        Effect::FileLink { after, .. } => after.form == LinkForm::M3u8,
+    let is_list = match (action, needed) {
+        // The playlist file's own move.
+        (Effect::FileLink { after: link, .. }, Effect::FilePlace { after: place, .. })
+            if link.path == place.path =>
+        {
+            false
+        }
+        (Effect::EntriesSet { .. } | Effect::StateRecord { .. }, _) => true,
+        (Effect::FileLink { after, .. }, _) => after.form == LinkForm::M3u8,
         _ => false,
     };
     let is_item = matches!(

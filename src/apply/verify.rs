@@ -169,11 +169,30 @@ async fn preconditions<L: LocalReader, R: RekordboxReader, S: StateReader>(
     let shelf = collection
         .as_ref()
         .map(|found| Shelf::new(found, local.roots()));
+    // What an earlier action of the plan brings there is looked at once it has.
+    let mut brought: BTreeSet<&MediaPath> = BTreeSet::new();
+    let mut comes: BTreeSet<(&ActionId, &MediaPath)> = BTreeSet::new();
+    for action in actions {
+        for pre in &action.pre {
+            if let Precondition::File { path, .. } = pre
+                && brought.contains(path)
+            {
+                comes.insert((&action.id, path));
+            }
+        }
+        match &action.effect {
+            Effect::FileRestore { after, .. } | Effect::FilePlace { after, .. } => {
+                brought.insert(&after.path);
+            }
+            _ => {}
+        }
+    }
     let mut violations = Vec::new();
     let mut reversals = Vec::new();
     let mut hashes = BTreeMap::new();
     for (action, pre) in all() {
         let text = match pre {
+            Precondition::File { path, .. } if comes.contains(&(&action.id, path)) => None,
             Precondition::File {
                 path,
                 size,

@@ -121,25 +121,6 @@ pub enum Outcome {
     Nothing,
 }
 
-impl Replaced {
-    /// As a file that is there again.
-    #[must_use]
-    pub fn image(&self) -> FileImage {
-        let Self {
-            path,
-            size,
-            mtime,
-            sha256,
-        } = self.clone();
-        FileImage {
-            path,
-            size,
-            mtime,
-            sha256,
-        }
-    }
-}
-
 /// A file that an action made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {

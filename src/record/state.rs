@@ -682,3 +682,6 @@ fn path_of(node: &NodeAt) -> Vec<String> {
     path.push(node.name.clone());
     path
 }
+
+#[cfg(test)]
+mod tests;

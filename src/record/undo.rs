@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ActionId, Collection, ContentId, MediaPath, MyTagId, NodeId, PlaylistId, State, TrackId,
+        ActionId, Collection, ContentHash, ContentId, MediaPath, MyTagId, NodeId, PlaylistId,
+        State, TrackId,
         state::{ObjectKey, RowChange, StateRow},
     },
     edge::{
@@ -34,15 +35,32 @@ use crate::{
 /// What the world and the state say now of what a run touched.
 #[derive(Clone, Debug, Default)]
 pub struct UndoFacts {
-    /// The files that are there, of those that the run left or took away. The content of a file
-    /// that was only moved is not looked at.
-    pub files: BTreeMap<MediaPath, FileImage>,
+    /// The files that are there, of those that the run left or took away.
+    pub files: BTreeMap<MediaPath, FileNow>,
     /// Rows of Rekordbox that are not as the run left them.
     pub changed_rows: BTreeSet<RowKey>,
     /// Rekordbox now, to see whether the DJ built on what the run made.
     pub collection: Option<Collection>,
     /// The state now.
     pub state: State,
+}
+
+/// A file as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileNow {
+    /// Bytes.
+    pub size: u64,
+    /// Its modification time.
+    pub mtime: (i64, u32),
+    /// Its content; `None` for a file that was only moved, and is not looked into.
+    pub sha256: Option<ContentHash>,
+}
+
+impl FileNow {
+    fn is(&self, file: &FileImage) -> bool {
+        let same = self.sha256.is_none_or(|hash| hash == file.sha256);
+        same && self.size == file.size && self.mtime == file.mtime
+    }
 }
 
 /// The plan that takes the completed operations of a run back, the last one first. `applied` is the
@@ -66,7 +84,7 @@ pub fn undo_plan(
         held: Vec::new(),
     };
     for (at, step) in steps.iter().enumerate() {
-        writer.inverse.insert(at, effects(apply, step, facts));
+        writer.inverse.insert(at, effects(apply, step));
     }
     for at in 0..steps.len() {
         writer.write(at);
@@ -106,7 +124,19 @@ struct Step<'a> {
     followers: Vec<usize>,
     /// Of such a row: the moved file.
     follows: Vec<usize>,
+    found: Found,
     obstacle: Option<String>,
+}
+
+/// What is there when it is the step's turn.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    /// The file that the step made.
+    made: bool,
+    /// What it replaced, in the trash.
+    replaced: bool,
+    /// The moved file under its old name as well.
+    old_name: bool,
 }
 
 impl Step<'_> {
@@ -165,6 +195,7 @@ fn steps<'a>(
                 dependents: Vec::new(),
                 followers: Vec::new(),
                 follows: Vec::new(),
+                found: Found::default(),
                 obstacle: None,
             })
         })
@@ -191,12 +222,9 @@ fn half_placed(pre: &PreImage, facts: &UndoFacts) -> Option<PostImage> {
     })
 }
 
-fn is_file(
-    files: &BTreeMap<MediaPath, FileImage>,
-    path: &MediaPath,
-    size: u64,
-    mtime: (i64, u32),
-) -> bool {
+type Files = BTreeMap<MediaPath, FileNow>;
+
+fn is_file(files: &Files, path: &MediaPath, size: u64, mtime: (i64, u32)) -> bool {
     let found = files.get(path);
     found.is_some_and(|file| file.size == size && file.mtime == mtime)
 }
@@ -246,52 +274,39 @@ fn playlist_file(effect: &Effect) -> Option<&MediaPath> {
 }
 
 /// Marks the steps that cannot be taken back, until nothing more follows from them.
+///
+/// The steps are taken back one after the other, so each is held to the files and rows as those before
+/// it will have left them: a playlist file that was moved and then rewritten is moved back after its
+/// old text is there again.
 fn find_obstacles(steps: &mut [Step<'_>], facts: &UndoFacts) {
     let built_on = BuiltOn::new(steps, facts);
-    // The steps are taken back one after the other, so each is held to the files that those before
-    // it will have put back: a playlist file that was moved and then rewritten is moved back after
-    // its old text is.
-    let mut files = facts.files.clone();
     for step in &mut *steps {
-        step.obstacle =
-            own_obstacle(step, &files, &facts.changed_rows).or_else(|| built_on.obstacle(step));
-        if step.obstacle.is_none()
-            && let Outcome::File(Made { file, replaced }) = &step.post.outcome
-        {
-            match replaced {
-                Some((was, _)) => drop(files.insert(was.path.clone(), was.image())),
-                None => drop(files.remove(&file.path)),
-            }
-        }
+        step.obstacle = built_on.obstacle(step);
     }
     loop {
         let mut found = Vec::new();
         let mut held_rows = BTreeSet::new();
         let mut state = facts.state.clone();
-        for (at, step) in steps.iter().enumerate() {
+        let mut files = facts.files.clone();
+        for at in 0..steps.len() {
+            let step = &steps[at];
             if step.obstacle.is_some() {
                 held_rows.extend(step.row_keys());
                 continue;
             }
-            let bound = step
-                .dependents
-                .iter()
-                .chain(&step.followers)
-                .chain(&step.follows);
-            let held = bound
-                .copied()
-                .find(|other| steps[*other].obstacle.is_some());
-            if let Some(other) = held {
-                let label = &steps[other].operation.label;
-                found.push((at, format!("it belongs to what stays: {label}")));
-            } else if step.row_keys().any(|key| held_rows.contains(&key)) {
-                found.push((at, "its rows were changed again by what stays".to_owned()));
-            } else {
-                match reversal(&step.post.rows, &state, &BTreeMap::new()) {
-                    Ok(changes) => state.apply(&changes),
-                    Err(conflict) => found.push((at, conflict.to_string())),
-                }
+            let changes = reversal(&step.post.rows, &state, &BTreeMap::new());
+            let obstacle = own_obstacle(step, &files, &facts.changed_rows)
+                .or_else(|| bound(steps, step))
+                .or_else(|| rewritten(step, &held_rows))
+                .or_else(|| changes.as_ref().err().map(ToString::to_string));
+            if let Some(obstacle) = obstacle {
+                found.push((at, obstacle));
+                continue;
             }
+            if let Ok(changes) = changes {
+                state.apply(&changes);
+            }
+            steps[at].found = take_back(&steps[at].post.outcome, &mut files);
         }
         if found.is_empty() {
             return;
@@ -302,15 +317,64 @@ fn find_obstacles(steps: &mut [Step<'_>], facts: &UndoFacts) {
     }
 }
 
-fn own_obstacle(
-    step: &Step<'_>,
-    files: &BTreeMap<MediaPath, FileImage>,
-    changed_rows: &BTreeSet<RowKey>,
-) -> Option<String> {
+/// What stays and holds the step with it.
+fn bound(steps: &[Step<'_>], step: &Step<'_>) -> Option<String> {
+    let mut bound = step
+        .dependents
+        .iter()
+        .chain(&step.followers)
+        .chain(&step.follows);
+    let held = bound.find(|other| steps[**other].obstacle.is_some())?;
+    let label = &steps[*held].operation.label;
+    Some(format!("it belongs to what stays: {label}"))
+}
+
+fn rewritten(step: &Step<'_>, held_rows: &BTreeSet<RowKey>) -> Option<String> {
+    let mut keys = step.row_keys();
+    let text = "its rows were changed again by what stays";
+    keys.any(|key| held_rows.contains(&key))
+        .then(|| text.to_owned())
+}
+
+/// Takes a step back in the picture of the files, and tells what was there for it.
+fn take_back(outcome: &Outcome, files: &mut Files) -> Found {
+    let back = |was: &Replaced| FileNow {
+        size: was.size,
+        mtime: was.mtime,
+        sha256: Some(was.sha256),
+    };
+    let mut found = Found::default();
+    match outcome {
+        Outcome::File(made) => {
+            found.made = files.remove(&made.file.path).is_some();
+            if let Some((was, trash_path)) = &made.replaced {
+                found.replaced = files.remove(trash_path).is_some();
+                if found.replaced {
+                    files.insert(was.path.clone(), back(was));
+                }
+            }
+        }
+        Outcome::Placed { from, to, .. } => {
+            found.old_name = files.contains_key(from);
+            if let Some(file) = files.remove(to) {
+                files.insert(from.clone(), file);
+            }
+        }
+        Outcome::Trashed { was, trash_path } => {
+            files.remove(trash_path);
+            // Where something else is by now, it will be restored beside.
+            files.entry(was.path.clone()).or_insert_with(|| back(was));
+        }
+        Outcome::Waiting { .. } | Outcome::Rows | Outcome::Nothing => {}
+    }
+    found
+}
+
+fn own_obstacle(step: &Step<'_>, files: &Files, changed_rows: &BTreeSet<RowKey>) -> Option<String> {
     let changed = |path: &MediaPath| Some(format!("{path} changed since"));
     match &step.post.outcome {
         Outcome::File(Made { file, .. }) => match files.get(&file.path) {
-            Some(now) if now != file => changed(&file.path),
+            Some(now) if !now.is(file) => changed(&file.path),
             _ => None,
         },
         Outcome::Placed {
@@ -328,7 +392,7 @@ fn own_obstacle(
             None => Some(format!("{to} is gone")),
         },
         Outcome::Trashed { was, trash_path } => match files.get(trash_path) {
-            Some(now) if now.sha256 == was.sha256 => None,
+            Some(now) if now.sha256 == Some(was.sha256) => None,
             Some(_) => changed(trash_path),
             None => Some(format!("{} is no longer in the trash", was.path)),
         },
@@ -447,7 +511,7 @@ struct Inverse {
     state: Option<(Effect, Vec<Precondition>)>,
 }
 
-fn effects(apply: &ApplyRow, step: &Step<'_>, facts: &UndoFacts) -> Inverse {
+fn effects(apply: &ApplyRow, step: &Step<'_>) -> Inverse {
     let reversal = || Reversal {
         apply: apply.id,
         action: step.operation.action_id.clone(),
@@ -461,11 +525,11 @@ fn effects(apply: &ApplyRow, step: &Step<'_>, facts: &UndoFacts) -> Inverse {
     let mut effects = Vec::new();
     match &step.post.outcome {
         Outcome::File(made) => {
-            if facts.files.contains_key(&made.file.path) {
+            if step.found.made {
                 effects.push(trash(&made.file));
             }
             if let Some((was, trash_path)) = &made.replaced
-                && facts.files.contains_key(trash_path)
+                && step.found.replaced
             {
                 effects.push(restore(was, trash_path));
             }
@@ -477,7 +541,7 @@ fn effects(apply: &ApplyRow, step: &Step<'_>, facts: &UndoFacts) -> Inverse {
             mtime,
         } => {
             let (effect, mut pre) = place_back(step, from, to, (*size, *mtime));
-            if facts.files.contains_key(from) {
+            if step.found.old_name {
                 // It is the same file, which never lost that name.
                 pre.truncate(1);
             }

@@ -105,9 +105,9 @@ where
                 desk.entries("p1", Class::Remove, &[]),
                 desk.entries("p2", Class::Remove, &[]),
             ];
-            desk.m3u8("p1", &[&places[0], &places[1]]);
+            let old = "Playlists/House/House.m3u8".into();
+            desk.move_m3u8("p1", &old, &[&places[0], &places[1]]);
             desk.m3u8("p2", &[&places[1]]);
-            desk.trash(&"Playlists/House/House.m3u8".into(), &[]);
             let file = desk.file_of("3");
             desk.trash(&file, &[&sets[1]]);
             desk.record("p1", &[&sets[0], &node]);

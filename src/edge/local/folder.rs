@@ -1,6 +1,7 @@
 //! A library on disk: the reading and the writing trait for a folder and its extra sources.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
@@ -28,6 +29,8 @@ pub struct LibraryFolder {
     cache: Mutex<FileCache>,
     wish: Wish,
     cost: Cost,
+    /// Folders to be synced later; `None`: each is synced at once.
+    unsynced: Mutex<Option<BTreeSet<PathBuf>>>,
 }
 
 impl LibraryFolder {
@@ -44,6 +47,7 @@ impl LibraryFolder {
             cache: Mutex::new(cache),
             wish: Wish::default(),
             cost: Cost::default(),
+            unsynced: Mutex::new(None),
         }
     }
 
@@ -87,6 +91,18 @@ impl LibraryFolder {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, FileCache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the names in the folder of `path` durable, now or with the rest of the batch.
+    fn sync_above(&self, path: &Path) -> Result<(), LocalError> {
+        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        match unsynced.as_mut() {
+            Some(folders) => {
+                folders.insert(path.parent().unwrap_or(path).to_owned());
+                Ok(())
+            }
+            None => sync_above(path),
+        }
     }
 
     fn root(&self) -> &Path {
@@ -349,8 +365,8 @@ impl LocalLibrary for LibraryFolder {
                 }
                 Err(source) => return Err(failed("place a file at", &new, source)),
             }
-            sync_above(&new)?;
-            sync_above(&old)
+            self.sync_above(&new)?;
+            self.sync_above(&old)
         })
     }
 
@@ -367,7 +383,7 @@ impl LocalLibrary for LibraryFolder {
             if gone != stays {
                 fs::rename(&gone, &stays).map_err(io)?;
             }
-            return sync_above(&stays);
+            return self.sync_above(&stays);
         }
         if (old_stat.device, old_stat.inode) == (kept_stat.device, kept_stat.inode) {
             if link_count(&gone).map_err(io)? < 2 {
@@ -377,7 +393,7 @@ impl LocalLibrary for LibraryFolder {
                 });
             }
             fs::remove_file(&gone).map_err(io)?;
-            return sync_above(&gone);
+            return self.sync_above(&gone);
         }
         let hash = hash_of(&gone)?;
         if old_stat.size != kept_stat.size || hash != hash_of(&stays)? {
@@ -399,8 +415,8 @@ impl LocalLibrary for LibraryFolder {
         self.regular(from, &old)?;
         let made = self.in_new_folders(to, &new, || {
             place::move_to_vacant(&old, &new).map_err(occupied_or("move a file to", to, &new))?;
-            sync_above(&new)?;
-            sync_above(&old)
+            self.sync_above(&new)?;
+            self.sync_above(&old)
         })?;
         trash::note_restored(self.root(), from, to)
             .map_err(|source| failed("note in the manifest of", &old, source))?;
@@ -437,7 +453,7 @@ impl LocalLibrary for LibraryFolder {
             let real = self.own(folder)?;
             match fs::remove_dir(&real) {
                 Ok(()) => {
-                    sync_above(&real)?;
+                    self.sync_above(&real)?;
                     removed.push(folder.clone());
                 }
                 Err(error)
@@ -464,6 +480,28 @@ impl LocalLibrary for LibraryFolder {
             reason: reason.to_owned(),
         };
         self.move_to_trash(&apply.to_string(), &real, &facts)
+    }
+
+    fn defer_sync(&mut self) {
+        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        unsynced.get_or_insert_default();
+    }
+
+    fn sync(&mut self) -> Result<(), LocalError> {
+        let folders = {
+            let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+            unsynced.take().unwrap_or_default()
+        };
+        let mut result = Ok(());
+        for folder in folders {
+            // A folder that is gone again has nothing to lose.
+            if let Err(source) = volume::sync_folder(&folder)
+                && !is_absent(&source)
+            {
+                result = Err(failed("sync the folder", &folder, source));
+            }
+        }
+        result
     }
 
     fn open_incoming(&mut self, name: &str) -> Result<MediaPath, LocalError> {

@@ -124,6 +124,18 @@ pub trait LocalLibrary: LocalReader {
         reason: &str,
     ) -> Result<MediaPath, LocalError>;
 
+    /// From here on until [`LocalLibrary::sync`], names that are given and taken away need not be
+    /// durable at once: many files of one folder then cost one sync.
+    fn defer_sync(&mut self) {}
+
+    /// Makes every name durable that was given or taken away since [`LocalLibrary::defer_sync`].
+    ///
+    /// # Errors
+    /// When a folder cannot be synced: what was done stands, but a loss of power may take it back.
+    fn sync(&mut self) -> Result<(), LocalError> {
+        Ok(())
+    }
+
     /// Makes `.tidal-cleanup/incoming/<name>`, where a download or conversion is worked on, and
     /// returns it. What an interrupted run left there is removed first: it never was the user's.
     ///

@@ -63,7 +63,6 @@ pub(crate) type MemoryBench = Bench<MemoryLibrary, MemoryRekordbox, MemoryDownlo
 pub(crate) fn settings() -> Settings {
     Settings {
         who: "test".to_owned(),
-        attempts: 1,
         ..Settings::default()
     }
 }

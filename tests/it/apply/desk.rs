@@ -3,7 +3,7 @@
 use tidal_cleanup::{
     domain::{
         ActionId, AudioFormat, Collection, ContentHash, ContentId, MediaPath, NodeId, NodeKind,
-        PlaylistId, State, Track, TrackId,
+        PlaylistId, Provenance, State, Track, TrackId,
         state::{FileRole, FileRow, ObjectKey},
     },
     edge::local::LocalReader,
@@ -342,6 +342,33 @@ impl<'a, L: LocalReader> Desk<'a, L> {
         (placed, relocated)
     }
 
+    /// Moves the playlist's own file to where its new name says, and writes it anew there.
+    pub(crate) fn move_m3u8(&mut self, id: &str, old: &MediaPath, needs: &[&ActionId]) -> ActionId {
+        let planned = &self.body.playlists[&PlaylistId::from(id)];
+        let path = planned.folder.join(&format!("{}.m3u8", planned.name));
+        let at = |path: &MediaPath| At {
+            path: path.clone(),
+            home: None,
+        };
+        let effect = Effect::FilePlace {
+            before: at(old),
+            after: at(&path),
+        };
+        let pre = vec![self.file(old), Precondition::Vacant { path: path.clone() }];
+        let moved = self.push(effect, Class::Move, path.as_str(), pre, &[]);
+        let effect = Effect::FileLink {
+            before: self.state.files[old].hash.map(|sha256| Hashed { sha256 }),
+            after: Link {
+                form: LinkForm::M3u8,
+                path: path.clone(),
+                playlist: id.into(),
+                of: None,
+            },
+        };
+        let needs: Vec<&ActionId> = needs.iter().copied().chain([&moved]).collect();
+        self.push(effect, Class::Change, path.as_str(), Vec::new(), &needs)
+    }
+
     fn node_at(&self, id: &str) -> NodeAt {
         let node = self.node(id).unwrap();
         NodeAt {
@@ -432,6 +459,18 @@ impl<'a, L: LocalReader> Desk<'a, L> {
         };
         let effect = Effect::StateRecord { after };
         self.push(effect, Class::Additive, id, Vec::new(), needs)
+    }
+
+    pub(crate) fn adopt(&mut self, id: &str, path: &MediaPath, content: &ContentId) -> ActionId {
+        let after = Adoption {
+            track: id.into(),
+            path: path.clone(),
+            provenance: Provenance::Adopted,
+            content: Some(content.clone()),
+            home: None,
+        };
+        let effect = Effect::StateAdopt { after };
+        self.push(effect, Class::Additive, id, Vec::new(), &[])
     }
 
     pub(crate) fn forget(&mut self, id: &str) -> ActionId {

@@ -234,6 +234,12 @@ impl<W: LocalLibrary> LocalLibrary for Mortal<W> {
         self.faults
             .run(local(), || self.world.trash(path, apply, reason))
     }
+    fn defer_sync(&mut self) {
+        self.world.defer_sync();
+    }
+    fn sync(&mut self) -> Result<(), LocalError> {
+        self.faults.run(local(), || self.world.sync())
+    }
     fn open_incoming(&mut self, name: &str) -> Result<MediaPath, LocalError> {
         self.faults.run(local(), || self.world.open_incoming(name))
     }

@@ -24,6 +24,7 @@ use tidal_cleanup::{
 
 use super::{
     bench::{Bench, Disk, Dumped, deaths},
+    desk::{playlist, track},
     first,
     mortal::Death,
     second, third,
@@ -108,6 +109,11 @@ fn wave(name: &str) -> Vec<u8> {
 type RealBench = Bench<LibraryFolder, MasterDb, Waves, SqliteStore>;
 
 async fn real(folder: &Path) -> RealBench {
+    real_with(folder, Vec::new()).await
+}
+
+/// A world with further tracks in Rekordbox, whose files are there.
+async fn real_with(folder: &Path, mut tracks: Vec<NewTrack>) -> RealBench {
     let root = folder.join("music");
     for (path, bytes) in [
         ("Own/song.flac", "own"),
@@ -143,8 +149,9 @@ async fn real(folder: &Path) -> RealBench {
     };
     let database = folder.join("rekordbox");
     fs::create_dir_all(&database).unwrap();
+    tracks.insert(0, own);
     let new = NewLibrary {
-        tracks: vec![own],
+        tracks,
         nodes: vec![mine],
         ..NewLibrary::default()
     };
@@ -268,4 +275,72 @@ async fn killed_on_real_worlds_it_resumes_or_goes_back() {
         }
     }
     assert!(n > 4);
+}
+
+/// What a thousand moved files cost; the limits are wide, for a debug build on a busy machine.
+#[tokio::test]
+async fn a_thousand_moves_and_their_undo_are_quick() {
+    const MOVES: usize = 1000;
+    let folder = TempDir::new().unwrap();
+    let root = folder.path().join("music");
+    fs::create_dir_all(root.join("Playlists/Old")).unwrap();
+    let name = |n: usize| format!("Playlists/Old/{n}.wav");
+    let mut rows = Vec::new();
+    for n in 0..MOVES {
+        let path = root.join(name(n));
+        fs::write(&path, wave(&n.to_string())).unwrap();
+        let file = ContentFile {
+            path,
+            size: 2044,
+            file_id: 1,
+        };
+        let row = NewContentRow {
+            file,
+            title: n.to_string(),
+            created: "2020-01-01".to_owned(),
+            ..NewContentRow::default()
+        };
+        rows.push(NewTrack {
+            row,
+            ..NewTrack::default()
+        });
+    }
+    let mut bench = real_with(folder.path(), rows).await;
+    let tracks: Vec<Track> = (0..MOVES)
+        .map(|n| track(&n.to_string(), &format!("Title {n}")))
+        .collect();
+    let playlists = [("p1", playlist("New", &[]))];
+    let plan = bench
+        .plan(&tracks, &playlists, |desk| {
+            let contents = desk.collection.contents.values();
+            let ids: BTreeMap<String, _> = contents
+                .map(|row| (row.title.clone(), row.id.clone().unwrap()))
+                .collect();
+            for n in 0..MOVES {
+                let path = MediaPath::new(name(n));
+                desk.adopt(&n.to_string(), &path, &ids[&n.to_string()]);
+            }
+        })
+        .await;
+    bench.done(&plan).await;
+    let before = bench.exactly().await;
+    let plan = bench
+        .plan(&tracks, &playlists, |desk| {
+            for n in 0..MOVES {
+                desk.place(&n.to_string(), &format!("Playlists/New/{n}.wav"), "p1");
+            }
+        })
+        .await;
+    let clock = std::time::Instant::now();
+    let id = bench.done(&plan).await;
+    let moved = clock.elapsed();
+    let clock = std::time::Instant::now();
+    let undo = bench.undo_of(id).await;
+    bench.done(&undo).await;
+    let undone = clock.elapsed();
+    let now = bench.exactly().await;
+    assert_eq!(now.files, before.files);
+    assert_eq!(now.state, before.state);
+    assert!(moved.as_secs() < 60, "{MOVES} moves took {moved:?}");
+    assert!(undone.as_secs() < 60, "their undo took {undone:?}");
 }
