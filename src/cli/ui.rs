@@ -19,6 +19,9 @@ use super::{
     view::Look,
 };
 
+/// Is told how far something is.
+pub type Reporter<T> = Box<dyn Fn(&T) + Send + Sync>;
+
 /// The terminal, or what stands in for it.
 pub struct Ui {
     out: Mutex<Sink>,
@@ -301,14 +304,11 @@ impl Ui {
     }
 
     /// Draws a long reading on a terminal, for whoever reports how far it is.
-    pub fn reporter<T: Display>(
-        &self,
-        what: &'static str,
-    ) -> Option<Box<dyn Fn(&T) + Send + Sync>> {
+    pub fn reporter<T: Display>(&self, what: &'static str) -> Option<Reporter<T>> {
         self.begin_spinner(what);
         let bar = lock(&self.bar).clone()?;
-        Some(Box::new(move |progress| {
-            bar.set_message(format!("{what}: {progress}"))
+        Some(Box::new(move |progress: &T| {
+            bar.set_message(format!("{what}: {progress}"));
         }))
     }
 

@@ -238,7 +238,6 @@ fn settings_of(engine: &Engine, interrupt: &Interrupt) -> apply::Settings {
         parallel: engine.policy.download.parallel,
         who: engine.who(),
         stop: Some(interrupt.flag()),
-        ..apply::Settings::default()
     }
 }
 
@@ -312,7 +311,12 @@ async fn conclude(
     outcome: Result<apply::ApplyReport, apply::ApplyError>,
 ) -> Result<Exit, CliError> {
     let (id, interrupted) = match outcome {
-        Ok(report) => (report.apply, false),
+        Ok(report) => {
+            if !report.outdated.is_empty() {
+                ui.hint("some playlists were written before their last tracks were there; `tidal-cleanup plan` completes them");
+            }
+            (report.apply, false)
+        }
         Err(apply::ApplyError::Interrupted(id)) => (id, true),
         Err(error) => return Err(error.into()),
     };
