@@ -54,7 +54,7 @@ fn a_torn_playlist_loses_nothing() {
             .list('b', "Party", "2")
             .torn(),
     );
-    let plan = world.plan(3);
+    let plan = world.plan(0);
     assert!(!takes_away(&plan), "{plan:#?}");
     assert!(
         plan.body

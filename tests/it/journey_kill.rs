@@ -36,7 +36,7 @@ fn killed(track: &str) -> World {
 fn assert_unfinished(world: &World) {
     let said = world.run(&["plan", "--detailed-exitcode"]);
     let text = format!("{}{}", said.out, said.err);
-    assert!(text.contains("unfinished"), "{text}");
+    assert!(text.contains("interrupted"), "{text}");
     assert!(text.contains("apply --resume"), "{text}");
     world.expect(8, &["apply", "plan.json", "--yes"]);
     world.expect(8, &["apply", "--yes"]);

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
 use crate::{
-    harness::{Snapshot, World, collection, files},
+    harness::{Snapshot, World, collection, files, titled},
     rekordbox_oracle,
 };
 
@@ -106,8 +106,8 @@ fn swapped_names_swap() {
             .list('b', "One", "2 3"),
     );
     world.assert_settled();
-    assert_eq!(world.titles("One"), crate::harness::titled("2 3"));
-    assert_eq!(world.titles("Two"), crate::harness::titled("0 1"));
+    assert_eq!(world.titles("One"), titled("2 3"));
+    assert_eq!(world.titles("Two"), titled("0 1"));
     world.expect(0, &["undo", "--yes"]);
     files::assert_same(&world.tree(), &tree);
 }
@@ -124,4 +124,39 @@ fn pyrekordbox_sees_what_we_made() {
         rekordbox_oracle::ask(&folder),
         rekordbox_oracle::told(&world.collection())
     );
+}
+
+/// A name passes on: `a` gives its own to a new playlist and takes that of `b`.
+#[test]
+fn names_are_passed_on() {
+    let world = World::usual();
+    world.sync_with(
+        &Snapshot::new()
+            .list('a', "One", "0 1")
+            .list('b', "Two", "2 3 0"),
+    );
+    let tree = world.tree();
+    world.sync_with(
+        &Snapshot::new()
+            .list('n', "One", "4")
+            .list('a', "Two", "0 1")
+            .list('b', "Three", "2 3 0"),
+    );
+    world.assert_settled();
+    assert_eq!(world.titles("One"), titled("4"));
+    assert_eq!(world.titles("Two"), titled("0 1"));
+    assert_eq!(world.titles("Three"), titled("2 3 0"));
+    world.expect(0, &["undo", "--yes"]);
+    files::assert_same(&world.tree(), &tree);
+    world.sync_with(
+        &Snapshot::new()
+            .list('a', "Two", "0 1")
+            .list('b', "Three", "2 3 0"),
+    );
+    world.assert_settled();
+    let files = world.files();
+    let lists = files.iter().filter(|file| file.ends_with(".m3u8"));
+    assert_eq!(lists.count(), 2, "{files:?}");
+    world.expect(0, &["undo", "--yes"]);
+    files::assert_same(&world.tree(), &tree);
 }
