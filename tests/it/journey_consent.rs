@@ -5,7 +5,7 @@
 use std::fs;
 
 use crate::{
-    harness::{Snapshot, World, digits},
+    harness::{Snapshot, World, collection, digits, files},
     journey::first,
 };
 
@@ -30,7 +30,8 @@ fn yes_covers_no_more_than_additions() {
     world.expect(9, &["apply", "plan.json", "--yes"]);
     world.expect(9, &["apply", "--yes"]);
     world.expect(9, &["apply", "plan.json"]);
-    assert!(world.tree() == tree && world.rows() == rows);
+    files::assert_same(&world.tree(), &tree);
+    collection::assert_same(&world.rows(), &rows);
     world.expect(0, &["apply", "plan.json", "--approve", digits(&plan)]);
     world.assert_settled();
 }
@@ -54,7 +55,8 @@ fn an_applied_plan_is_refused() {
     let (tree, rows) = (world.tree(), world.rows());
     world.expect(4, &["apply", "plan.json", "--yes"]);
     world.expect(4, &["apply", "plan.json", "--approve", digits(&plan)]);
-    assert!(world.tree() == tree && world.rows() == rows);
+    files::assert_same(&world.tree(), &tree);
+    collection::assert_same(&world.rows(), &rows);
 }
 
 #[test]
@@ -90,7 +92,8 @@ fn a_plan_that_the_files_left_behind_is_refused() {
     fs::write(world.path("library").join(gone), "the DJ's own work").unwrap();
     let (tree, rows) = (world.tree(), world.rows());
     world.expect(4, &["apply", "plan.json", "--approve", digits(&plan)]);
-    assert!(world.tree() == tree && world.rows() == rows);
+    files::assert_same(&world.tree(), &tree);
+    collection::assert_same(&world.rows(), &rows);
 }
 
 #[test]

@@ -44,15 +44,19 @@ pub(crate) fn create(folder: &Path, schema: RekordboxSchema, own: &Path) {
     block_on(create_library(folder, &library)).unwrap();
 }
 
-/// What the program reads there.
-pub(crate) fn read(folder: &Path) -> Collection {
+/// The library as the program reads it. It is opened once, for its key takes long to derive.
+pub(crate) fn open(folder: &Path) -> MasterDb {
     let options = MasterDbOptions {
         backups: folder.join("backups"),
         processes: Processes::fixed::<String>([]),
         ids: IdSource::seeded(1),
         zone: jiff::tz::TimeZone::UTC,
     };
-    let db = MasterDb::open(folder, options).unwrap();
+    MasterDb::open(folder, options).unwrap()
+}
+
+/// What it holds now.
+pub(crate) fn read(db: &MasterDb) -> Collection {
     block_on(db.read()).unwrap().value
 }
 

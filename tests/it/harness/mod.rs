@@ -11,6 +11,7 @@ pub(crate) mod files;
 mod tidal;
 
 use std::{
+    cell::OnceCell,
     fs,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
@@ -21,6 +22,7 @@ use std::{
 use tempfile::TempDir;
 use tidal_cleanup::{
     domain::{ChangeKind, Collection, NodeKind, RekordboxSchema},
+    edge::rekordbox::MasterDb,
     plan::{Plan, canonical},
 };
 
@@ -30,6 +32,7 @@ pub(crate) use tidal::{Snapshot, uuid};
 pub(crate) struct World {
     dir: TempDir,
     setup: Setup,
+    rekordbox: OnceCell<MasterDb>,
 }
 
 /// How a world differs from the usual one.
@@ -72,7 +75,11 @@ impl World {
     /// Two files of the DJ's, a policy, and a library that is marked as the program's to work in.
     pub(crate) fn new(setup: Setup) -> Self {
         let dir = TempDir::new_in(scratch()).unwrap();
-        let world = Self { dir, setup };
+        let world = Self {
+            dir,
+            setup,
+            rekordbox: OnceCell::new(),
+        };
         for folder in ["home", "cloud", "library/Playlists/House", "rekordbox"] {
             fs::create_dir_all(world.path(folder)).unwrap();
         }
@@ -163,6 +170,11 @@ impl World {
     #[track_caller]
     pub(crate) fn plan(&self, code: i32) -> Plan {
         self.expect(code, &["plan", "--out", "plan.json", "--detailed-exitcode"]);
+        self.saved()
+    }
+
+    /// The plan that was saved.
+    pub(crate) fn saved(&self) -> Plan {
         canonical::parse(&fs::read(self.path("plan.json")).unwrap()).unwrap()
     }
 
@@ -237,7 +249,8 @@ impl World {
     }
 
     pub(crate) fn collection(&self) -> Collection {
-        collection::read(&self.path("rekordbox"))
+        let open = || collection::open(&self.path("rekordbox"));
+        collection::read(self.rekordbox.get_or_init(open))
     }
 
     /// The titles in a Rekordbox playlist, in order; `None` when there is none of that name.
