@@ -379,12 +379,9 @@ fn plan_m3u8(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
     let Some(path) = &playlist.m3u8 else { return };
     let observation = draft.input.observation;
     let library = &observation.library.value;
-    let old = observation
-        .state
-        .files
-        .values()
-        .find(|file| is_m3u8_of(file, &playlist.id));
-    let old = old.and_then(|row| library.sidecar(&row.path));
+    let from = m3u8_source(draft, playlist, path);
+    let is_own = from.is_none_or(|row| is_m3u8_of(row, &playlist.id));
+    let old = from.and_then(|row| library.sidecar(&row.path));
     let mut placed = None;
     if let Some(old) = old.filter(|old| &old.path != path) {
         let pre = Precondition::File {
@@ -428,9 +425,11 @@ fn plan_m3u8(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
     }
     let row = observation.state.playlists.get(&playlist.id);
     let class = match class_of(&old_entries(row), &playlist.entries) {
-        Class::Additive => Class::Additive,
+        Class::Additive if is_own => Class::Additive,
         _ if before.is_none() => Class::Additive,
-        Class::Move | Class::Change | Class::Remove | Class::Destructive => Class::Change,
+        Class::Additive | Class::Move | Class::Change | Class::Remove | Class::Destructive => {
+            Class::Change
+        }
     };
     let pre = match (&before, &placed, old) {
         (None, _, _) => Some(Precondition::Vacant { path: path.clone() }),
@@ -454,6 +453,37 @@ fn plan_m3u8(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
         .because("library.sharing", "the playlist file follows the playlist")
         .after(placed);
     draft.push(action);
+}
+
+/// The playlist file that becomes this playlist's, at `path`: as a rule its own. Where playlists take
+/// over names from each other, the one that lies there already, whosesoever it was; and who finds
+/// nothing at the new name gets the one that nobody else takes over.
+fn m3u8_source<'d>(
+    draft: &Draft<'d>,
+    playlist: &DesiredPlaylist,
+    path: &MediaPath,
+) -> Option<&'d FileRow> {
+    let files = &draft.input.observation.state.files;
+    let own = |id: &PlaylistId| files.values().find(|file| is_m3u8_of(file, id));
+    let movers = || {
+        let playlists = draft.input.desired.playlists.values();
+        playlists.filter(|list| draft.in_scope(&list.id) && list.mode != SyncMode::Observe)
+    };
+    let left = |file: &FileRow| {
+        let mut movers = movers();
+        movers.any(|list| is_m3u8_of(file, &list.id) && list.m3u8.as_ref() != Some(&file.path))
+    };
+    if let Some(there) = files.get(path).filter(|file| left(file)) {
+        return Some(there);
+    }
+    let mut from = own(&playlist.id)?;
+    if from.path == *path {
+        return Some(from);
+    }
+    while let Some(heir) = movers().find(|list| list.m3u8.as_ref() == Some(&from.path)) {
+        from = own(&heir.id)?;
+    }
+    Some(from)
 }
 
 fn is_m3u8_of(file: &FileRow, playlist: &PlaylistId) -> bool {

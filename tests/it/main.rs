@@ -2,6 +2,13 @@
 
 mod apply;
 mod cmd;
+mod harness;
+mod journey;
+mod journey_consent;
+mod journey_delivery;
+mod journey_gates;
+mod journey_kill;
+mod journey_names;
 mod rekordbox;
 mod rekordbox_oracle;
 mod rekordbox_read;

@@ -37,7 +37,7 @@ db.close()
 "#;
 
 /// Whether there is an oracle; without one the test passes, unless it is demanded.
-fn is_there() -> bool {
+pub(crate) fn is_there() -> bool {
     let probe = Command::new("python3")
         .args(["-c", "import pyrekordbox, sqlcipher3"])
         .output();
@@ -55,7 +55,7 @@ fn say_that_it_is_missing() {
     eprintln!("not checked: python3 has no pyrekordbox and sqlcipher3");
 }
 
-fn ask(folder: &Path) -> String {
+pub(crate) fn ask(folder: &Path) -> String {
     let output = Command::new("python3")
         .args(["-c", SCRIPT])
         .arg(folder)
@@ -67,7 +67,7 @@ fn ask(folder: &Path) -> String {
 }
 
 /// The same of what we read.
-fn told(collection: &Collection) -> String {
+pub(crate) fn told(collection: &Collection) -> String {
     let mut text = String::new();
     walk(collection, None, 0, &mut text);
     let mut contents: Vec<_> = collection.contents.values().collect();

@@ -1,119 +1,289 @@
-//! A small real world for tests: a home, a library folder, a Rekordbox database, a stand-in for TIDAL's
-//! service and a stand-in download command, driven through the real program.
-#![expect(clippy::unwrap_used, reason = "a test that cannot build its world has failed")]
+//! A small real world for tests: a home, a library folder, a Rekordbox database, a reading of TIDAL
+//! and a download command, driven through the real program.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot build its world has failed"
+)]
 
-pub mod audio;
-pub mod tidal;
+mod audio;
+pub(crate) mod collection;
+pub(crate) mod files;
+mod tidal;
 
 use std::{
-    collections::BTreeMap,
+    cell::OnceCell,
     fs,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
-    path::{Path, PathBuf},
-    process::{Command, Output},
-    time::SystemTime,
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
-use sha2::Digest as _;
 use tempfile::TempDir;
+use tidal_cleanup::{
+    domain::{ChangeKind, Collection, NodeKind, RekordboxSchema},
+    edge::rekordbox::MasterDb,
+    plan::{Plan, canonical},
+};
+
+pub(crate) use tidal::{Snapshot, uuid};
 
 /// The whole world in a temporary folder.
-pub struct World {
+pub(crate) struct World {
     dir: TempDir,
+    setup: Setup,
+    rekordbox: OnceCell<MasterDb>,
+}
+
+/// How a world differs from the usual one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Setup {
+    /// The DJ's Rekordbox; `None`: none.
+    pub(crate) rekordbox: Option<RekordboxSchema>,
+    /// More lines of `[library]`.
+    pub(crate) library: &'static str,
+    /// More lines of `[download]`.
+    pub(crate) download: &'static str,
+    /// More tables.
+    pub(crate) more: &'static str,
 }
 
 /// What a run of the program said.
-pub struct Said {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
-/// A file as undo must give it back: content, mode and modification time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileState {
-    pub sha256: String,
-    pub mode: u32,
-    pub modified: SystemTime,
-}
+/// Enough removals for tests that are about something else, and files that leave the library.
+pub(crate) const BOLD: &str = "[defaults]\ntrack_removed = \"trash\"\nplaylist_removed = \"remove\"\n\
+     [safety]\nmax_remove = { count = 50, percent = 100 }\n\
+     max_remove_per_playlist = { percent = 100, min = 10 }\n\
+     [mytag.Genre]\n\"🇮🇹\" = \"House Italo\"\n\"🏃\" = \"House Progressive\"\n";
 
 impl World {
-    /// A world without Rekordbox: a library, a cloud of downloads and a policy with `more` behind it.
-    pub fn new(more: &str) -> Self {
-        let world = Self { dir: TempDir::new().unwrap() };
-        for folder in ["home", "library", "cloud", "rekordbox"] {
-            fs::create_dir(world.path(folder)).unwrap();
+    /// The usual world: Rekordbox 7 with the DJ's own work, and [`BOLD`].
+    pub(crate) fn usual() -> Self {
+        Self::new(Setup {
+            rekordbox: Some(RekordboxSchema::V7),
+            more: BOLD,
+            ..Setup::default()
+        })
+    }
+
+    /// Two files of the DJ's, a policy, and a library that is marked as the program's to work in.
+    pub(crate) fn new(setup: Setup) -> Self {
+        let dir = TempDir::new_in(scratch()).unwrap();
+        let world = Self {
+            dir,
+            setup,
+            rekordbox: OnceCell::new(),
+        };
+        for folder in ["home", "cloud", "library/Playlists/House", "rekordbox"] {
+            fs::create_dir_all(world.path(folder)).unwrap();
         }
-        world.write_downloader("cp \"$1\"/\"$2\".* \"$3\"/");
-        world.write_policy(more);
+        let own = world.path("library/own.wav");
+        fs::write(&own, audio::tone("own", 1_500)).unwrap();
+        let edit = world.path("library/Playlists/House/my own edit.wav");
+        fs::write(edit, audio::tone("edit", 2_500)).unwrap();
+        if let Some(schema) = setup.rekordbox {
+            collection::create(&world.path("rekordbox"), schema, &own);
+        }
+        world.write_downloader("cp \"$1/$2.wav\" \"$3/\"");
+        world.write_policy("");
+        world.expect(0, &["db", "init"]);
         world
     }
 
-    pub fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.dir.path().join(below)
     }
 
-    pub fn library(&self) -> PathBuf {
-        self.path("library")
+    /// The download command: `sh fetch.sh CLOUD ID DIR`, which notes that it was called and then does
+    /// this. It runs in the world's folder.
+    pub(crate) fn write_downloader(&self, body: &str) {
+        let home = self.dir.path().display();
+        let script = format!("#!/bin/sh\ncd '{home}'\necho \"$2\" >> calls\n{body}\n");
+        fs::write(self.path("fetch.sh"), script).unwrap();
     }
 
-    /// The download command: `sh fetch.sh CLOUD ID DIR` with this body.
-    pub fn write_downloader(&self, body: &str) {
-        fs::write(self.path("fetch.sh"), format!("#!/bin/sh\n{body}\n")).unwrap();
-    }
-
-    pub fn write_policy(&self, more: &str) {
-        let cloud = self.path("cloud");
-        let script = self.path("fetch.sh");
+    /// The world's policy with `more` behind it.
+    pub(crate) fn write_policy(&self, more: &str) {
+        let Setup {
+            rekordbox,
+            library,
+            download,
+            more: usual,
+        } = self.setup;
+        let root = self.path("library");
+        let (script, cloud) = (self.path("fetch.sh"), self.path("cloud"));
+        let database = match rekordbox {
+            Some(_) => self.path("rekordbox/master.db").display().to_string(),
+            None => "none".to_owned(),
+        };
         let text = format!(
-            "version = 1\n[library]\nroot = {:?}\n[tidal]\nsnapshot = \"tidal.json\"\n\
-             [download]\ncommand = [\"sh\", {script:?}, {cloud:?}, \"{{id}}\", \"{{dir}}\"]\n{more}\n",
-            self.library()
+            "version = 1\n[library]\nroot = {root:?}\n{library}\n[tidal]\nsnapshot = \"tidal.json\"\n\
+             [download]\ncommand = [\"sh\", {script:?}, {cloud:?}, \"{{id}}\", \"{{dir}}\"]\n{download}\n\
+             [rekordbox]\ndatabase = {database:?}\n{usual}\n{more}\n"
         );
         fs::write(self.path("tidal-cleanup.toml"), text).unwrap();
     }
 
-    /// Puts a track where the download command finds it.
-    pub fn offer(&self, id: &str, seconds: f32) {
-        fs::write(self.path("cloud").join(format!("{id}.wav")), audio::tone(id, seconds)).unwrap();
-    }
-
-    /// Writes what TIDAL says.
-    pub fn tidal(&self, snapshot: &tidal::Snapshot) {
+    /// Writes what TIDAL says, and puts its tracks where the download command finds them.
+    pub(crate) fn tidal(&self, snapshot: &Snapshot) {
         fs::write(self.path("tidal.json"), snapshot.json()).unwrap();
+        for track in snapshot.tracks() {
+            let path = self.path("cloud").join(format!("{track}.wav"));
+            if !path.exists() {
+                fs::write(path, audio::tone(&track, 1_000)).unwrap();
+            }
+        }
     }
 
-    /// Runs the program in the world's folder.
-    pub fn run(&self, args: &[&str]) -> Said {
+    /// The tracks that the download command was called for, in order.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path("calls")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+/// What the program does.
+impl World {
+    pub(crate) fn run(&self, args: &[&str]) -> Said {
         Said::from(self.command(args).output().unwrap())
     }
 
     /// Runs the program and expects this exit code.
     #[track_caller]
-    pub fn expect(&self, code: i32, args: &[&str]) -> Said {
+    pub(crate) fn expect(&self, code: i32, args: &[&str]) -> Said {
         let said = self.run(args);
-        assert_eq!(said.code, code, "{args:?}\n--- stdout\n{}\n--- stderr\n{}", said.out, said.err);
+        let Said { out, err, .. } = &said;
+        assert_eq!(
+            said.code, code,
+            "{args:?}\n--- stdout\n{out}\n--- stderr\n{err}"
+        );
         said
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
+    /// `plan`, which must end with this code, and the plan.
+    #[track_caller]
+    pub(crate) fn plan(&self, code: i32) -> Plan {
+        self.expect(code, &["plan", "--out", "plan.json", "--detailed-exitcode"]);
+        self.saved()
+    }
+
+    /// The plan that was saved.
+    pub(crate) fn saved(&self) -> Plan {
+        canonical::parse(&fs::read(self.path("plan.json")).unwrap()).unwrap()
+    }
+
+    /// Plans, and applies by the plan's digest.
+    #[track_caller]
+    pub(crate) fn sync(&self) -> Plan {
+        let plan = self.plan(2);
+        self.expect(0, &["apply", "plan.json", "--approve", digits(&plan)]);
+        plan
+    }
+
+    /// What TIDAL says is done.
+    #[track_caller]
+    pub(crate) fn sync_with(&self, snapshot: &Snapshot) -> Plan {
+        self.tidal(snapshot);
+        self.sync()
+    }
+
+    /// There is nothing left to do.
+    #[track_caller]
+    pub(crate) fn assert_settled(&self) {
+        let said = self.expect(0, &["plan", "--detailed-exitcode"]);
+        assert!(said.out.contains("No changes"), "{}", said.out);
+    }
+
+    /// Starts the program and kills it as soon as `when` holds; whether it was killed before its end.
+    pub(crate) fn kill(&self, args: &[&str], when: impl Fn() -> bool) -> bool {
+        let mut command = self.command(args);
+        let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child: Child = quiet.spawn().unwrap();
+        let late = Instant::now() + Duration::from_secs(60);
+        while !when() && Instant::now() < late {
+            if child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        true
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidal-cleanup"));
         command.args(args).current_dir(self.dir.path()).env_clear();
-        command.env("HOME", self.path("home")).env("PATH", std::env::var_os("PATH").unwrap());
-        command.env("LANG", "C.UTF-8").env("TZ", "UTC");
+        command
+            .env("HOME", self.path("home"))
+            .env("PATH", std::env::var_os("PATH").unwrap());
+        command
+            .env("LANG", "C.UTF-8")
+            .env("TZ", "UTC")
+            .env("USER", "dj");
+        command.stdin(Stdio::null());
         command
     }
+}
 
-    /// Every file below the library but for our own folder, and every folder with `/` behind it.
-    pub fn tree(&self) -> BTreeMap<String, Option<FileState>> {
-        let mut tree = BTreeMap::new();
-        visit(&self.library(), &self.library(), &mut tree);
-        tree
+/// What there is.
+impl World {
+    pub(crate) fn tree(&self) -> files::Tree {
+        files::tree(&self.path("library"))
     }
 
-    /// The files of [`World::tree`] by name.
-    pub fn files(&self) -> Vec<String> {
-        self.tree().into_iter().filter_map(|(path, state)| state.map(|_| path)).collect()
+    /// The files in the library.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let files = self.tree().into_iter().filter(|(_, state)| state.is_some());
+        files.map(|(path, _)| path).collect()
+    }
+
+    pub(crate) fn rows(&self) -> collection::Rows {
+        collection::rows(&self.path("rekordbox"))
+    }
+
+    pub(crate) fn collection(&self) -> Collection {
+        let open = || collection::open(&self.path("rekordbox"));
+        collection::read(self.rekordbox.get_or_init(open))
+    }
+
+    /// The titles in a Rekordbox playlist, in order; `None` when there is none of that name.
+    pub(crate) fn titles(&self, list: &str) -> Option<Vec<String>> {
+        let collection = self.collection();
+        let mut nodes = collection.nodes.values();
+        let node = nodes.find(|node| node.name == list && node.kind == NodeKind::List)?;
+        let title = |id| collection.contents[id].title.clone();
+        Some(
+            node.entries
+                .iter()
+                .map(|entry| title(&entry.content))
+                .collect(),
+        )
+    }
+
+    /// Every playlist is in the XML, and nothing else.
+    #[track_caller]
+    pub(crate) fn assert_xml_names_every_list(&self) {
+        let xml = fs::read_to_string(self.path("rekordbox/masterPlaylists6.xml")).unwrap();
+        let collection = self.collection();
+        for node in collection.nodes.keys() {
+            let id: u64 = node.as_str().parse().unwrap();
+            assert!(
+                xml.contains(&format!("Id=\"{id:X}\"")),
+                "{id:X} is not in {xml}"
+            );
+        }
+        assert_eq!(
+            xml.matches("<NODE ").count(),
+            collection.nodes.len(),
+            "{xml}"
+        );
     }
 }
 
@@ -127,30 +297,36 @@ impl From<Output> for Said {
     }
 }
 
-fn visit(root: &Path, folder: &Path, tree: &mut BTreeMap<String, Option<FileState>>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-        if name == ".tidal-cleanup" {
-            continue;
-        }
-        if path.is_dir() {
-            tree.insert(format!("{name}/"), None);
-            visit(root, &path, tree);
-        } else {
-            tree.insert(name, Some(file_state(&path)));
-        }
+/// Where worlds are made: in memory where that can be, for it is the disk that takes the time.
+fn scratch() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    match memory.is_dir() {
+        true => memory,
+        false => std::env::temp_dir(),
     }
 }
 
-/// The file as undo must give it back.
-pub fn file_state(path: &Path) -> FileState {
-    let meta = fs::metadata(path).unwrap();
-    let hash = sha2::Sha256::digest(fs::read(path).unwrap());
-    FileState {
-        sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
-        mode: meta.permissions().mode() & 0o7777,
-        modified: SystemTime::UNIX_EPOCH
-            + std::time::Duration::new(meta.mtime().unsigned_abs(), meta.mtime_nsec() as u32),
-    }
+/// The digits that approve a plan.
+pub(crate) fn digits(plan: &Plan) -> &str {
+    &plan.digest["sha256:".len()..][..8]
+}
+
+/// The kinds of change in a plan, without repetition.
+pub(crate) fn kinds(plan: &Plan) -> Vec<ChangeKind> {
+    let mut kinds: Vec<_> = plan.body.changes.iter().map(|change| change.kind).collect();
+    kinds.sort();
+    kinds.dedup();
+    kinds
+}
+
+/// How a gate decided.
+pub(crate) fn gate<'p>(plan: &'p Plan, code: &str) -> &'p tidal_cleanup::plan::document::Check {
+    let mut checks = plan.body.checks.iter();
+    checks.find(|check| check.code == code).unwrap()
+}
+
+/// Titles as tests write them: track numbers separated by blanks.
+pub(crate) fn titled(numbers: &str) -> Option<Vec<String>> {
+    let title = |number| format!("Title {number}");
+    Some(numbers.split_whitespace().map(title).collect())
 }

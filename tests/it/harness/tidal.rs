@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 /// A reading in the making.
 #[derive(Clone, Debug, Default)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     playlists: Vec<List>,
     incomplete: bool,
 }
 
 /// A playlist in the making.
 #[derive(Clone, Debug)]
-pub struct List {
+struct List {
     id: String,
     name: String,
     entries: Vec<String>,
@@ -19,14 +19,15 @@ pub struct List {
 }
 
 impl Snapshot {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a playlist; `entries` are track ids separated by blanks.
-    pub fn list(mut self, id: &str, name: &str, entries: &str) -> Self {
+    /// Adds a playlist; `entries` are track numbers separated by blanks. Track `7` is
+    /// “Artist 7 – Title 7”, one second long; `7!` says that TIDAL gave it another title.
+    pub(crate) fn list(mut self, id: char, name: &str, entries: &str) -> Self {
         self.playlists.push(List {
-            id: id.into(),
+            id: uuid(id),
             name: name.into(),
             entries: entries.split_whitespace().map(Into::into).collect(),
             complete: true,
@@ -35,18 +36,24 @@ impl Snapshot {
     }
 
     /// The playlist added last was not read to its end.
-    pub fn torn(mut self) -> Self {
+    pub(crate) fn torn(mut self) -> Self {
         self.playlists.last_mut().unwrap().complete = false;
         self
     }
 
     /// The reading was not finished.
-    pub fn incomplete(mut self) -> Self {
+    pub(crate) fn incomplete(mut self) -> Self {
         self.incomplete = true;
         self
     }
 
-    pub fn json(&self) -> String {
+    /// The tracks in it, as TIDAL numbers them.
+    pub(crate) fn tracks(&self) -> impl Iterator<Item = String> {
+        let entries = self.playlists.iter().flat_map(|list| &list.entries);
+        entries.map(|entry| number(entry))
+    }
+
+    pub(crate) fn json(&self) -> String {
         let playlists: Vec<Value> = self.playlists.iter().map(List::json).collect();
         json!({
             "format": "tidal-cleanup/tidal-snapshot",
@@ -60,9 +67,21 @@ impl Snapshot {
     }
 }
 
+/// The id of the playlist that tests call by a letter.
+pub(crate) fn uuid(letter: char) -> String {
+    format!("aaaaaaaa-0000-4000-8000-{:012x}", u32::from(letter))
+}
+
+/// TIDAL's number of the track that tests call by a small number.
+pub(crate) fn number(entry: &str) -> String {
+    let small: u32 = entry.trim_end_matches('!').parse().unwrap();
+    (1_000 + small).to_string()
+}
+
 impl List {
     fn json(&self) -> Value {
-        let items: Vec<Value> = self.entries.iter().enumerate().map(|(at, id)| self.item(at, id)).collect();
+        let items = self.entries.iter().enumerate();
+        let items: Vec<Value> = items.map(|(at, entry)| self.item(at, entry)).collect();
         json!({
             "id": self.id, "name": self.name, "description": "",
             "last_modified_at": "2026-11-20T14:30:00Z",
@@ -71,16 +90,15 @@ impl List {
         })
     }
 
-    /// Track `7` is “Artist 7 – Title 7”, one second long; `7!` has another title.
-    fn item(&self, at: usize, id: &str) -> Value {
-        let plain = id.trim_end_matches('!');
-        let title = if plain == id { format!("Title {id}") } else { format!("New Title {plain}") };
+    fn item(&self, at: usize, entry: &str) -> Value {
+        let plain = entry.trim_end_matches('!');
+        let new = if plain == entry { "" } else { " (Remaster)" };
         json!({
-            "type": "tracks", "id": plain, "item_id": format!("{}-{at}-{plain}", self.id),
+            "type": "tracks", "id": number(entry), "item_id": format!("{}-{at}-{plain}", self.id),
             "added_at": "2026-01-02T03:04:05Z", "resolved": true,
-            "title": title, "artists": [format!("Artist {plain}")],
-            "album": "Album", "duration_s": 1, "release_date": "2020-05-06",
-            "media_tags": ["LOSSLESS"], "streamable": true,
+            "title": format!("Title {plain}{new}"), "artists": [format!("Artist {plain}")],
+            "album": "Album", "isrc": format!("USABC26{plain:0>5}"), "duration_s": 1,
+            "release_date": "2020-05-06", "media_tags": ["LOSSLESS"], "streamable": true,
         })
     }
 }
