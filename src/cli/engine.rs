@@ -262,7 +262,9 @@ impl Engine {
     pub async fn plan(&mut self, request: &Request, ui: &Ui) -> Result<Made, CliError> {
         self.require_canary()?;
         let tidal = self.tidal(&request.inputs, ui).await?;
-        let observation = self.observe(&tidal).await?;
+        let observation = self.observe(&tidal).await;
+        ui.end_progress();
+        let observation = observation?;
         self.plan_from(request, observation, ui).await
     }
 
@@ -575,7 +577,9 @@ impl Engine {
             ..PlanInputs::default()
         };
         let source = self.tidal(&inputs, ui).await?;
-        let observed = source.read().await?;
+        let observed = source.read().await;
+        ui.end_progress();
+        let observed = observed?;
         Ok(observed.is_complete().then_some(observed.value))
     }
 

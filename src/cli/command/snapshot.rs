@@ -76,6 +76,7 @@ async fn tidal(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Result<Exit
                 .await?
         }
     };
+    ui.end_progress();
     for problem in &observed.problems {
         ui.warning(format!("{}: {}", problem.subject, problem.message));
     }
