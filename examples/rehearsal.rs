@@ -34,7 +34,7 @@ version = 1
 [library]
 root = "/music"
 [download]
-command = ["the downloader in memory"]
+command = ["in memory", "{id}"]
 "#;
 
 #[tokio::main(flavor = "current_thread")]
