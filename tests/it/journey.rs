@@ -1,7 +1,5 @@
 //! A DJ's weeks with the program: first plan, everyday changes, and back again.
 
-#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
 use tidal_cleanup::domain::{ChangeKind, RekordboxSchema};
 
 use crate::harness::{BOLD, Setup, Snapshot, World, collection, files, kinds, titled};

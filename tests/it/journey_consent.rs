@@ -1,7 +1,5 @@
 //! Who may say yes to what, and which plans are refused.
 
-#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
 use std::fs;
 
 use crate::{

@@ -1,7 +1,5 @@
 //! Download commands that fail, hang and lie; and conversion.
 
-#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
 use std::{fs, process::Command};
 
 use tidal_cleanup::plan::{Plan, document::Effect};

@@ -1,7 +1,5 @@
 //! Absence is no removal: what stops a plan that would take too much.
 
-#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
 use std::fs;
 
 use tidal_cleanup::{

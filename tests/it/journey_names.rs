@@ -1,7 +1,5 @@
 //! Names that mean harm, or could.
 
-#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
 use crate::{
     harness::{Snapshot, World, collection, files, titled},
     rekordbox_oracle,
