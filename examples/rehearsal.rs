@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, error::Error, io::Write as _, path::Path};
 
 use jiff::{Timestamp, civil::date};
+use serde_json::json;
 use tidal_cleanup::{
     apply::{self, Settings, Worlds},
     desired::desire,
@@ -21,7 +22,7 @@ use tidal_cleanup::{
     observe::observe,
     plan::{
         Plan, PlanInput, canonical,
-        document::{Mode, PlanMeta},
+        document::{Action, Mode, PlanMeta},
         plan, protected,
     },
     policy::Policy,
@@ -34,7 +35,7 @@ version = 1
 [library]
 root = "/music"
 [download]
-command = ["the downloader in memory"]
+command = ["in memory", "{id}"]
 "#;
 
 #[tokio::main(flavor = "current_thread")]
@@ -48,11 +49,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     .map_err(|findings| format!("{findings:?}"))?;
     let mut worlds = worlds();
     let mut tidal = TidalMemory::new(reading(&[
-        ("a", "Warm up", "1 2 3"),
-        ("b", "Peak", "3 4 3"),
+        ("a", "Warm up", &[1, 2, 3]),
+        ("b", "Peak", &[3, 4, 3]),
     ])?);
     rehearse("The first evening", &policy, &tidal, &mut worlds).await?;
-    tidal.reading = reading(&[("a", "Warm up", "3 1"), ("b", "Peak time", "3 4 5")])?;
+    tidal.reading = reading(&[("a", "Warm up", &[3, 1]), ("b", "Peak time", &[3, 4, 5])])?;
     rehearse("The second evening", &policy, &tidal, &mut worlds).await
 }
 
@@ -67,13 +68,7 @@ async fn rehearse(
     let plan = make_plan(policy, tidal, worlds).await?;
     let settings = Settings::default();
     let report = apply::apply(&plan, None, worlds, &settings, &Timestamp::now, &mut |_| {}).await?;
-    say(&format!(
-        "apply    {:?}: {} actions done",
-        report.status, report.completed
-    ))?;
-    for path in worlds.local.files().keys() {
-        say(&format!("         {path}"))?;
-    }
+    step("apply", report.completed, "actions done")?;
     say("-- and again")?;
     make_plan(policy, tidal, worlds).await?;
     Ok(())
@@ -87,11 +82,16 @@ async fn make_plan(
 ) -> Result<Plan, Box<dyn Error>> {
     let (rekordbox, store) = (worlds.rekordbox.as_ref(), &worlds.store);
     let mut observation = observe(tidal, &mut worlds.local, rekordbox, store).await?;
-    let files = observation.library.value.files.len();
-    say(&format!(
-        "observe  {} playlists, {files} files",
-        observation.tidal.value.playlists.len()
-    ))?;
+    step(
+        "observe",
+        observation.tidal.value.playlists.len(),
+        "playlists in TIDAL",
+    )?;
+    step(
+        "",
+        observation.library.value.files.len(),
+        "files in the library",
+    )?;
     loop {
         let shield = protected(policy, &observation);
         let (reading, state) = (&observation.tidal.value, &observation.state);
@@ -121,24 +121,15 @@ async fn make_plan(
             allows: Vec::new(),
         });
         if planned.unhashed.is_empty() {
-            say(&format!(
-                "desire   {} tracks in {} playlists",
-                tracks.len(),
-                desired.playlists.len()
-            ))?;
-            say(&format!("diff     {} changes", changes.len()))?;
+            step("desire", desired.tracks.len(), "tracks in playlists")?;
+            step("diff", changes.len(), "changes")?;
             let plan = canonical::seal(planned.body, PlanMeta::default());
-            say(&format!(
-                "plan     {} actions, {}",
-                plan.body.actions.len(),
-                plan.digest
-            ))?;
-            for action in &plan.body.actions {
-                say(&format!(
-                    "         {:18} {}",
-                    action.effect.kind(),
-                    action.subject.label
-                ))?;
+            step("plan", plan.body.actions.len(), "actions")?;
+            for Action {
+                effect, subject, ..
+            } in &plan.body.actions
+            {
+                say(&format!("           {}: {}", effect.kind(), subject.label))?;
             }
             return Ok(plan);
         }
@@ -169,20 +160,24 @@ fn worlds() -> Rehearsal {
     }
 }
 
-/// What TIDAL says, in the form in which readings are saved.
-fn reading(lists: &[(&str, &str, &str)]) -> Result<TidalReading, Box<dyn Error>> {
-    let lists = lists.iter().map(|(id, name, tracks)| {
-        let items = tracks.split(' ').map(|id| serde_json::json!({
-            "type": "tracks", "id": id, "resolved": true, "title": format!("Title {id}"),
-            "artists": [format!("Artist {id}")], "duration_s": 300, "streamable": true,
-        }));
-        serde_json::json!({"id": id, "name": name, "complete": true, "items": items.collect::<Vec<_>>()})
-    });
-    let text = serde_json::json!({
-        "format": "tidal-cleanup/tidal-snapshot", "format_version": "1.0", "complete": true,
-        "playlists": lists.collect::<Vec<_>>(),
-    });
+/// What TIDAL says: playlists and the numbers of their tracks.
+fn reading(lists: &[(&str, &str, &[u8])]) -> Result<TidalReading, Box<dyn Error>> {
+    let item = |n: &u8| {
+        json!({"type": "tracks", "id": n.to_string(), "resolved": true,
+        "title": format!("Title {n}"), "artists": [format!("Artist {n}")], "duration_s": 300})
+    };
+    let list = |(id, name, tracks): &(&str, &str, &[u8])| {
+        json!({"id": id, "name": name,
+        "complete": true, "items": tracks.iter().map(item).collect::<Vec<_>>()})
+    };
+    let lists: Vec<_> = lists.iter().map(list).collect();
+    let text = json!({"format": "tidal-cleanup/tidal-snapshot", "format_version": "1.0",
+        "complete": true, "playlists": lists});
     Ok(snapshot::parse(text.to_string().as_bytes())?)
+}
+
+fn step(stage: &str, count: usize, of: &str) -> std::io::Result<()> {
+    say(&format!("{stage:8} {count:3} {of}"))
 }
 
 fn say(text: &str) -> std::io::Result<()> {

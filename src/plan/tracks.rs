@@ -10,7 +10,8 @@ use crate::{
     },
     domain::{
         ActionId, AudioFile, ChangeKind, Content, ContentId, MediaPath, Provenance, TagName, Track,
-        TrackId, state::ObjectKey,
+        TrackId,
+        state::{ObjectKey, PlaylistRow},
     },
     plan::{
         canonical,
@@ -154,6 +155,31 @@ pub(super) fn precondition(file: &AudioFile) -> Precondition {
     }
 }
 
+/// Whether a remembered playlist is only missing from a reading that was not finished.
+fn is_unread(draft: &Draft<'_>, playlist: &PlaylistRow) -> bool {
+    let desired = draft.input.desired;
+    !draft.input.observation.tidal.value.complete
+        && playlist.deleted_at.is_none()
+        && !desired.playlists.contains_key(&playlist.id)
+        && !desired.unmanaged.contains(&playlist.id)
+}
+
+/// Whether the track's home was not read.
+fn home_is_unread(draft: &Draft<'_>, track: &TrackId) -> bool {
+    let state = &draft.input.observation.state;
+    let row = state.tracks.get(track).and_then(|row| row.home.as_ref());
+    let home = row.and_then(|home| state.playlists.get(home));
+    home.is_some_and(|home| is_unread(draft, home))
+}
+
+/// Whether the track was in a playlist that was not read.
+fn may_be_elsewhere(draft: &Draft<'_>, track: &TrackId) -> bool {
+    let mut playlists = draft.input.observation.state.playlists.values();
+    playlists.any(|list| {
+        is_unread(draft, list) && list.entries.iter().any(|entry| entry.track == *track)
+    })
+}
+
 /// Moves a file of ours to the folder of the playlist that is its home now.
 fn place(draft: &mut Draft<'_>, want: &DesiredTrack, file: &AudioFile, planned: &mut TrackPlan) {
     let state = &draft.input.observation.state;
@@ -161,7 +187,11 @@ fn place(draft: &mut Draft<'_>, want: &DesiredTrack, file: &AudioFile, planned: 
         return;
     };
     let stays = file.path.parent().as_ref() == Some(&home.folder) || home.mode == SyncMode::Observe;
-    if stays || !state.provenance(&file.path).is_ours() || !file.path.is_in_library() {
+    if stays
+        || home_is_unread(draft, &want.track.id)
+        || !state.provenance(&file.path).is_ours()
+        || !file.path.is_in_library()
+    {
         return;
     }
     let to = want.stem.with_appended_extension(&file.path.extension());
@@ -601,7 +631,10 @@ fn plan_tags(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: 
         }
     };
     let add: Vec<TagName> = want.tags.difference(&existing).cloned().collect();
-    let remove: Vec<TagName> = ours.difference(&want.tags).cloned().collect();
+    let mut remove: Vec<TagName> = ours.difference(&want.tags).cloned().collect();
+    if may_be_elsewhere(draft, id) {
+        remove.clear();
+    }
     set_tags(draft, id, want, planned, add, &remove);
 }
 

@@ -8,7 +8,7 @@ use tidal_cleanup::{
 };
 
 use crate::{
-    harness::{Setup, Snapshot, World, collection, digits, files, gate, kinds},
+    harness::{Setup, Snapshot, World, collection, digits, files, gate, kinds, titled},
     journey::first,
 };
 
@@ -17,28 +17,27 @@ fn takes_away(plan: &Plan) -> bool {
     actions.any(|action| matches!(action.class, Class::Remove | Class::Destructive))
 }
 
+/// Neither lists nor files nor places nor MyTags: what was not read may still be so.
 #[test]
-fn an_unfinished_reading_removes_nothing() {
+fn an_unfinished_reading_takes_nothing_away() {
     let world = World::usual();
     world.sync_with(&first());
     let (tree, rows) = (world.tree(), world.rows());
-    world.tidal(
-        &Snapshot::new()
-            .list('a', "House 🇮🇹", "0 1 2 3 4")
-            .incomplete(),
-    );
-    let plan = world.plan(3);
-    assert!(!takes_away(&plan), "{plan:#?}");
+    let partly = |entries| Snapshot::new().list('a', "House 🇮🇹", entries).incomplete();
+    world.tidal(&partly("0 1 2 3 4"));
+    let plan = world.plan(0);
+    assert!(plan.body.actions.is_empty(), "{:#?}", plan.body.actions);
     assert!(!kinds(&plan).contains(&ChangeKind::PlaylistRemoved));
-    assert!(
-        plan.body
-            .held
-            .iter()
-            .all(|held| held.gate.contains("TC103"))
-    );
+    assert!(!plan.body.held.is_empty());
+    assert!(plan.body.held.iter().all(|held| held.gate == "TC103"));
     world.expect(0, &["apply", "plan.json", "--approve", digits(&plan)]);
     files::assert_same(&world.tree(), &tree);
     collection::assert_same(&world.rows(), &rows);
+    world.tidal(&partly("0 1 2 3 4 11"));
+    assert!(!takes_away(&world.plan(3)));
+    world.expect(0, &["apply", "plan.json", "--yes"]);
+    assert_eq!(world.titles("House 🇮🇹"), titled("0 1 2 3 4 11"));
+    assert_eq!(world.titles("Deep 🏃"), titled("8 9 2 10"));
 }
 
 #[test]
