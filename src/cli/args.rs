@@ -76,7 +76,7 @@ pub enum Command {
     /// Show what would change, and why; writes to no world
     #[command(after_help = "Examples:\n  tidal-cleanup plan --out plan.json\n  \
                       tidal-cleanup plan --desired tidal.json --playlist \"House Italo R 🇮🇹\"\n  \
-                      tidal-cleanup plan --detailed-exitcode    exit 0: nothing, 2: changes, 3: decide or held")]
+                      tidal-cleanup plan --detailed-exitcode    exit 0: nothing, 2: changes, 3: some wait for you")]
     Plan(PlanArgs),
     /// Show a saved plan
     #[command(after_help = "Examples:\n  tidal-cleanup show plan.json --verify\n  \
@@ -179,7 +179,7 @@ pub struct PlanArgs {
     /// Save the plan
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Exit 2 when changes are pending, 3 when something is held or needs a decision
+    /// Exit 2 when changes are pending, 3 when some of it waits for you
     #[arg(long)]
     pub detailed_exitcode: bool,
     #[command(flatten)]
