@@ -133,7 +133,13 @@ impl Engine {
         }
         let db = settings.db_path(policy.state_path.as_deref())?;
         let options = StoreOptions::new(settings.backups(&db), Timestamp::now());
-        let store = SqliteStore::open(&db, &options).await?;
+        let store = match SqliteStore::open(&db, &options).await {
+            // A folder that may only be read is good enough for what only reads.
+            Err(error) if error.is_read_only() => SqliteStore::open_to_read(&db, &options)
+                .await
+                .map_err(|_| error)?,
+            opened => opened?,
+        };
         let sources: Vec<PathBuf> = policy
             .library
             .sources
@@ -216,6 +222,21 @@ impl Engine {
         Ok(text.and_then(|text| snapshot::parse(text.as_bytes()).ok()))
     }
 
+    /// What TIDAL holds as far as that is known without asking it: the policy's file, else the last
+    /// reading.
+    ///
+    /// # Errors
+    /// When the state database cannot be read.
+    pub async fn known_reading(&self) -> Result<Option<TidalReading>, CliError> {
+        match &self.policy.tidal.snapshot {
+            Some(path) => {
+                let file = SnapshotFile { path: path.clone() };
+                Ok(file.read().await.ok().map(|read| read.value))
+            }
+            None => self.last_reading().await,
+        }
+    }
+
     /// Reads every world once. What the scan learnt is kept for the next one.
     ///
     /// # Errors
@@ -260,7 +281,7 @@ impl Engine {
     /// # Errors
     /// When a source cannot be read at all, or the library's marker is missing (TC101).
     pub async fn plan(&mut self, request: &Request, ui: &Ui) -> Result<Made, CliError> {
-        self.require_canary()?;
+        self.require_canary().await?;
         let tidal = self.tidal(&request.inputs, ui).await?;
         let observation = self.observe(&tidal).await;
         ui.end_progress();
@@ -348,17 +369,32 @@ impl Engine {
     ///
     /// # Errors
     /// TC101.
-    pub fn require_canary(&self) -> Result<(), CliError> {
+    pub async fn require_canary(&self) -> Result<(), CliError> {
         if self.library.canary()?.is_some() {
             return Ok(());
         }
-        let root = self.policy.library.root.display();
-        Err(CliError::refused(
-            "TC101",
-            format!("the library {root} has no marker (.tidal-cleanup/library.toml)"),
-        )
-        .hint("is its drive mounted? then look at `[library] root`")
-        .hint("a library that is new to this program gets its marker from `tidal-cleanup db init`"))
+        let known = self.store.meta().await?.library_id.is_some();
+        Err(self.lost_library(known))
+    }
+
+    /// TC101; `known`: the library had its marker once.
+    #[must_use]
+    pub fn lost_library(&self, known: bool) -> CliError {
+        let root = self.policy.library.root.as_path();
+        let shown = root.display();
+        let text = match root.is_dir() {
+            true => format!("the library {shown} has no marker (.tidal-cleanup/library.toml)"),
+            false => format!("the library {shown} is not there"),
+        };
+        let error = CliError::refused("TC101", text);
+        match known {
+            true => error
+                .hint("connect its drive and try again; nothing was changed")
+                .hint("if it lies elsewhere now, correct `[library] root` in the policy"),
+            false => error
+                .hint("a library that is new to this program gets its marker from `tidal-cleanup init`")
+                .hint("if it is not new: is its drive mounted, is `[library] root` right?"),
+        }
     }
 
     /// What earlier runs removed, for the rolling window.

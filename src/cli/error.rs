@@ -204,6 +204,7 @@ impl CliError {
     pub fn file(doing: &str, path: &std::path::Path, source: std::io::Error) -> Self {
         let hint = match source.kind() {
             std::io::ErrorKind::NotFound => Some("check the path"),
+            std::io::ErrorKind::IsADirectory => Some("that is a folder; name a file"),
             std::io::ErrorKind::PermissionDenied => {
                 Some("check the permissions of file and folder")
             }
@@ -415,7 +416,7 @@ impl From<RekordboxError> for CliError {
             ),
             RekordboxError::Database { .. } => (
                 Kind::World,
-                "every apply makes a backup first: `tidal-cleanup status` names the folder".to_owned(),
+                "every apply makes a backup first: `tidal-cleanup db status` names the folder".to_owned(),
             ),
             RekordboxError::Io { source, path, .. } => (Kind::World, io_hint(source, path)),
         };
@@ -483,10 +484,9 @@ impl From<StoreError> for CliError {
                 Kind::World,
                 vec!["restore the newest file of its `backups` folder; your music and Rekordbox are not concerned".to_owned()],
             ),
-            StoreError::Database { .. } => (
-                Kind::World,
-                vec!["`tidal-cleanup db check` looks closer".to_owned()],
-            ),
+            StoreError::Database { source, .. } => {
+                (Kind::World, vec![database_hint(source).to_owned()])
+            }
             StoreError::Io { source, path, .. } => {
                 (Kind::World, vec![io_hint(source, std::path::Path::new(path))])
             }
@@ -633,6 +633,24 @@ pub fn unfinished_hints() -> Vec<String> {
         "`tidal-cleanup apply --resume` finishes it".to_owned(),
         "`tidal-cleanup undo` takes it back".to_owned(),
     ]
+}
+
+/// By SQLite's primary result code: `SQLITE_BUSY`, `SQLITE_READONLY`, `SQLITE_FULL`.
+fn database_hint(source: &sqlx::Error) -> &'static str {
+    let code = source.as_database_error().and_then(|error| error.code());
+    let code = code.and_then(|code| code.parse::<i32>().ok());
+    match code.map(|code| code & 0xff) {
+        Some(5) => "another program is using it; try again when it has ended",
+        Some(8) => {
+            "check the permissions of the state database and its folder; `tidal-cleanup status` \
+             names it"
+        }
+        Some(13) => {
+            "make room on its volume and try again; `tidal-cleanup apply --resume` goes on with \
+             what was begun"
+        }
+        _ => "`tidal-cleanup db check` looks closer",
+    }
 }
 
 fn io_hint(source: &std::io::Error, path: &std::path::Path) -> String {

@@ -86,7 +86,10 @@ impl Interrupt {
 )]
 fn leave() {
     // dialoguer hides the cursor while it asks.
-    let _ = console::Term::stderr().show_cursor();
+    let term = console::Term::stderr();
+    if term.is_term() {
+        let _ = term.show_cursor();
+    }
     std::process::exit(i32::from(Exit::Interrupted.code()));
 }
 

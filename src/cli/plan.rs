@@ -22,6 +22,8 @@ use super::{
 pub struct Beside {
     /// Where it was saved.
     pub saved: Option<PathBuf>,
+    /// Whether the command has an `--out`.
+    pub may_be_saved: bool,
     /// Until when trashed files can be brought back, where the policy is at hand.
     pub undo_until: Option<jiff::civil::Date>,
 }
@@ -54,7 +56,7 @@ pub fn present(
         undo_until: beside.undo_until,
     };
     ui.answer(view)?;
-    if beside.saved.is_none() && !is_empty(&plan.body) {
+    if beside.saved.is_none() && beside.may_be_saved && !is_empty(&plan.body) {
         ui.hint("`--out plan.json` saves the plan, `tidal-cleanup apply plan.json` carries it out");
     }
     Ok(())
@@ -172,9 +174,16 @@ mod tests {
     fn a_plan_that_was_not_saved_says_how() {
         let plan = sample::everyday();
         let (ui, seen) = recorded::ui(Verbosity::Normal, false, &[]);
-        present(&ui, &plan, "{}", Markdown::default(), &Beside::default()).unwrap();
+        let beside = Beside {
+            may_be_saved: true,
+            ..Beside::default()
+        };
+        present(&ui, &plan, "{}", Markdown::default(), &beside).unwrap();
         assert!(seen.out().starts_with("House Italo") && !seen.out().contains("Saved"));
         assert!(seen.err().contains("--out plan.json"));
+        let (ui, seen) = recorded::ui(Verbosity::Normal, false, &[]);
+        present(&ui, &plan, "{}", Markdown::default(), &Beside::default()).unwrap();
+        assert_eq!(seen.err(), "", "apply and undo have no --out");
         let (ui, seen) = recorded::ui(Verbosity::Normal, true, &[]);
         present(&ui, &plan, "{}", Markdown::default(), &Beside::default()).unwrap();
         assert_eq!((seen.out().as_str(), seen.err().as_str()), ("{}\n", ""));

@@ -314,7 +314,8 @@ fn files_seen(input: &GuardInput<'_>) -> Check {
     let enough = seen as u128 * 100 >= u128::from(least) * before as u128;
     let text = format!(
         "only {seen} of {before} files of the last scan are there ({percent} %, at least {least} % \
-         expected): nothing is removed. If that is right, `tidal-cleanup db reconcile` takes it over"
+         expected): nothing is removed. `tidal-cleanup db reconcile` shows which are missing; the next \
+         complete apply counts anew"
     );
     numbered(
         "TC102",

@@ -17,6 +17,7 @@ use crate::{
             Envelope,
             apply::{ApplyReport, StepLine},
             plan::is_empty,
+            text::count,
         },
     },
     domain::{ActionId, ApplyId},
@@ -26,7 +27,7 @@ use crate::{
         rekordbox::masterdb::MasterDb,
         store::{
             ApplyStatus, OperationStatus, StateReader as _,
-            lock::RunLock,
+            lock::{RunLock, holder_of},
             sqlite::{BackupKind, SqliteStore},
         },
     },
@@ -52,7 +53,7 @@ pub async fn apply(
     args: &ApplyArgs,
 ) -> Result<Exit, CliError> {
     let mut engine = Engine::open(settings, ui).await?;
-    engine.require_canary()?;
+    engine.require_canary().await?;
     if args.resume {
         return resume(engine, ui, interrupt, &args.consent).await;
     }
@@ -130,8 +131,8 @@ pub fn show(ui: &Ui, engine: &Engine, plan: &Plan) -> Result<(), CliError> {
         return Ok(());
     }
     let beside = Beside {
-        saved: None,
         undo_until: undo_until(&engine.policy, plan),
+        ..Beside::default()
     };
     present(
         ui,
@@ -200,8 +201,9 @@ async fn resume(
     };
     let left = unfinished.pending + unfinished.running + unfinished.failed + unfinished.skipped;
     ui.status(format!(
-        "Apply {} is unfinished: {left} actions are left.",
-        unfinished.id
+        "Apply {} is unfinished: {} left.",
+        unfinished.id,
+        count(usize::try_from(left).unwrap_or(0), "action", "actions")
     ));
     agree(
         ui,
@@ -310,14 +312,9 @@ async fn conclude(
     worlds: &mut (RealWorlds, std::path::PathBuf),
     outcome: Result<apply::ApplyReport, apply::ApplyError>,
 ) -> Result<Exit, CliError> {
-    let (id, interrupted) = match outcome {
-        Ok(report) => {
-            if !report.outdated.is_empty() {
-                ui.hint("some playlists were written before their last tracks were there; `tidal-cleanup plan` completes them");
-            }
-            (report.apply, false)
-        }
-        Err(apply::ApplyError::Interrupted(id)) => (id, true),
+    let (id, interrupted, outdated) = match outcome {
+        Ok(report) => (report.apply, false, report.outdated.len()),
+        Err(apply::ApplyError::Interrupted(id)) => (id, true, 0),
         Err(error) => return Err(error.into()),
     };
     let store = &worlds.0.store;
@@ -334,6 +331,12 @@ async fn conclude(
     if !interrupted && row.status == ApplyStatus::Completed {
         crate::cli::engine::keep_file_count(&mut worlds.0.local, &mut worlds.0.store, &worlds.1)
             .await?;
+    }
+    if outdated > 0 {
+        ui.hint(format!(
+            "{} made before all of its tracks were there: `tidal-cleanup plan` completes that",
+            count(outdated, "list was", "lists were")
+        ));
     }
     if report.exit() == Exit::Partial {
         ui.hint("`tidal-cleanup apply --resume` tries the rest again, `tidal-cleanup undo` takes back what was done");
@@ -461,9 +464,15 @@ impl Engine {
     /// # Errors
     /// When the state database cannot be read.
     pub async fn tell_unfinished(&self, ui: &Ui) -> Result<(), CliError> {
-        if let Some(row) = self.store.unfinished().await? {
-            ui.warning(format!("apply {} was interrupted", row.id));
-            unfinished_hints().iter().for_each(|hint| ui.hint(hint));
+        let Some(row) = self.store.unfinished().await? else {
+            return Ok(());
+        };
+        match holder_of(&self.db) {
+            Some(holder) => ui.status(format!("Apply {} is running ({holder}).", row.id)),
+            None => {
+                ui.warning(format!("apply {} was interrupted", row.id));
+                unfinished_hints().iter().for_each(|hint| ui.hint(hint));
+            }
         }
         Ok(())
     }

@@ -18,16 +18,15 @@ use crate::{
             Envelope,
             db::{
                 database::{DbCheck, DbStatus},
-                inspect::Inspect,
+                inspect::{Inspect, RECENT},
                 reconcile::{Choice, Reconcile},
                 sync::SyncStatus,
             },
         },
     },
-    domain::PlaylistId,
     edge::{
         local::LocalReader as _,
-        store::{HistoryFilter, OperationRow, StateReader as _, sqlite::BackupKind},
+        store::{StateReader as _, sqlite::BackupKind},
     },
     plan::document::Mode,
 };
@@ -70,7 +69,8 @@ async fn status(engine: &Engine, ui: &Ui) -> Result<Exit, CliError> {
     let bytes = std::fs::metadata(&engine.db).map_or(0, |facts| facts.len());
     let backups = backups(engine);
     let path = engine.db.display().to_string();
-    let status = DbStatus::of(path, bytes, &state, &applies, &backups);
+    let folder = engine.settings.backups(&engine.db).display().to_string();
+    let status = DbStatus::of(path, bytes, &state, &applies, (folder, &backups));
     ui.answer_either(status.view(ui.look()), &Envelope::new("db-status", &status))?;
     Ok(Exit::Done)
 }
@@ -180,7 +180,7 @@ async fn sync(
 
 /// The second workflow.
 async fn reconcile(mut engine: Engine, ui: &Ui, interrupt: &Interrupt) -> Result<Exit, CliError> {
-    engine.require_canary()?;
+    engine.require_canary().await?;
     engine.tell_unfinished(ui).await?;
     let begun = Instant::now();
     let state = engine.store.state().await?;
@@ -241,9 +241,9 @@ async fn inspect(engine: &Engine, ui: &Ui, playlist: &PlaylistSelector) -> Resul
         .values()
         .map(|row| (&row.id, row.name.as_str()));
     let id = playlist.find(known)?.clone();
-    let reading = engine.last_reading().await?;
-    let operations = operations_of(engine, &id).await?;
-    let Some(found) = Inspect::of(&id, &state, reading.as_ref(), &operations) else {
+    let reading = engine.known_reading().await?;
+    let changes = engine.store.recent_changes(&id, RECENT).await?;
+    let Some(found) = Inspect::of(&id, &state, reading.as_ref(), &changes) else {
         return Err(CliError::user(format!(
             "there is no playlist {}",
             playlist.as_str()
@@ -251,29 +251,4 @@ async fn inspect(engine: &Engine, ui: &Ui, playlist: &PlaylistSelector) -> Resul
     };
     ui.answer_either(found.view(ui.look()), &Envelope::new("inspect", &found))?;
     Ok(Exit::Done)
-}
-
-/// The journal rows about a playlist, of runs that were not taken back.
-pub async fn operations_of(
-    engine: &Engine,
-    id: &PlaylistId,
-) -> Result<Vec<OperationRow>, CliError> {
-    let filter = HistoryFilter {
-        playlist: Some(id.clone()),
-        limit: 1_000,
-        ..HistoryFilter::default()
-    };
-    let rows = engine.store.history(&filter).await?;
-    let mut applies: Vec<_> = rows.iter().map(|row| row.apply).collect();
-    applies.sort();
-    applies.dedup();
-    let mut operations = Vec::new();
-    for apply in applies {
-        let rows = engine.store.operations(apply).await?;
-        operations.extend(
-            rows.into_iter()
-                .filter(|row| row.playlist.as_deref() == Some(id.as_str())),
-        );
-    }
-    Ok(operations)
 }

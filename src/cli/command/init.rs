@@ -28,6 +28,10 @@ pub async fn init(settings: &Settings, ui: &Ui, args: &InitArgs) -> Result<Exit,
         Ok(_) => Some(load_policy(settings, ui)?.library.root),
         Err(_) => None,
     };
+    if root.is_some() {
+        // Before a folder is made where a drive belongs.
+        refuse_lost(&Engine::open(settings, ui).await?).await?;
+    }
     let proposal = propose(ui, settings, args, root.as_deref())?;
     write(&proposal, settings)?;
     let mut settings = settings.clone();
@@ -44,6 +48,7 @@ pub async fn init(settings: &Settings, ui: &Ui, args: &InitArgs) -> Result<Exit,
 /// # Errors
 /// When marker and database belong to different libraries, or cannot be written.
 pub async fn plant(engine: &mut Engine, ui: &Ui) -> Result<Exit, CliError> {
+    refuse_lost(engine).await?;
     let root = engine.policy.library.root.clone();
     if !root.is_dir() {
         return Err(CliError::from(crate::edge::local::LocalError::Missing(
@@ -69,4 +74,24 @@ pub async fn plant(engine: &mut Engine, ui: &Ui) -> Result<Exit, CliError> {
     )?;
     ui.hint("`tidal-cleanup plan` shows what would change; nothing is changed before `apply`");
     Ok(Exit::Done)
+}
+
+/// A library that is known and has files, none of which is there, is not new but somewhere else: a
+/// marker in its empty mount point would make its absence look like the removal of everything.
+async fn refuse_lost(engine: &Engine) -> Result<(), CliError> {
+    let state = engine.store.state().await?;
+    let root = &engine.policy.library.root;
+    let mut paths = state
+        .files
+        .keys()
+        .filter(|path| path.is_in_library())
+        .peekable();
+    let known = state.meta.library_id.is_some() && paths.peek().is_some();
+    if !known || engine.library.canary()?.is_some() {
+        return Ok(());
+    }
+    match paths.any(|path| root.join(path.relative()).exists()) {
+        true => Ok(()),
+        false => Err(engine.lost_library(true)),
+    }
 }

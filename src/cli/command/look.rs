@@ -19,8 +19,9 @@ use crate::{
     domain::ApplyId,
     edge::{
         local::{LocalReader as _, trash},
-        store::{OperationRow, StateReader as _, StoreError},
+        store::{OperationRow, StateReader as _, StoreError, lock::holder_of},
     },
+    plan::document::Summary,
 };
 
 /// `status`
@@ -38,28 +39,43 @@ pub async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
         .last_snapshot("tidal")
         .await?
         .map(|snapshot| snapshot.at);
+    let library_id = engine.library.canary()?.map(|id| id.to_string());
+    let library_lost = library_id.is_none() && state.meta.library_id.is_some();
+    let (pending, problem) = match library_id {
+        Some(_) => pending(&mut engine, ui).await,
+        None if library_lost => (None, Some(engine.lost_library(true).to_string())),
+        None => (None, None),
+    };
+    let tidal_file = engine.policy.tidal.snapshot.as_ref();
     let status = Status {
         policy: engine.policy.source.path.display().to_string(),
         library: engine.policy.library.root.display().to_string(),
-        library_id: engine.library.canary()?.map(|id| id.to_string()),
+        library_id,
+        library_lost,
         database: engine.db.display().to_string(),
         tracked: Tracked::of(&state),
         last_apply: applies.into_iter().next(),
+        running: holder_of(&engine.db),
+        tidal_file: tidal_file.map(|path| path.display().to_string()),
         tidal_read_at: read_at,
         trash: Trash {
             files: trashed.len(),
             bytes: trashed.iter().map(|file| file.bytes).sum(),
         },
-        pending: pending(&mut engine, ui).await,
+        pending,
+        problem,
     };
     ui.answer_either(status.view(ui.look()), &Envelope::new("status", &status))?;
     Ok(Exit::Done)
 }
 
-/// What a plan from what is at hand would do; `None` when there is nothing to plan from. TIDAL is not
-/// asked: `status` is quick and works without a network.
-async fn pending(engine: &mut Engine, ui: &Ui) -> Option<crate::plan::document::Summary> {
+/// What a plan from what is at hand would do, or why that cannot be told; neither when there is
+/// nothing to plan from. TIDAL is not asked: `status` is quick and works without a network.
+async fn pending(engine: &mut Engine, ui: &Ui) -> (Option<Summary>, Option<String>) {
     let offline = engine.policy.tidal.snapshot.is_none();
+    if offline && matches!(engine.last_reading().await, Ok(None)) {
+        return (None, None);
+    }
     let inputs = PlanInputs {
         offline,
         ..PlanInputs::default()
@@ -68,8 +84,10 @@ async fn pending(engine: &mut Engine, ui: &Ui) -> Option<crate::plan::document::
         inputs,
         ..Request::default()
     };
-    let made = engine.plan(&request, ui).await;
-    made.ok().map(|made| made.plan.body.summary)
+    match engine.plan(&request, ui).await {
+        Ok(made) => (Some(made.plan.body.summary), None),
+        Err(error) => (None, Some(error.to_string())),
+    }
 }
 
 /// `history`
@@ -163,6 +181,11 @@ pub fn trash_command(
 ) -> Result<Exit, CliError> {
     let TrashCommand::List = command;
     let policy = crate::cli::engine::load_policy(settings, ui)?;
+    // A trash that is away is not empty.
+    let folder = policy.library.root.join(trash::folder());
+    if let Err(error) = std::fs::read_dir(policy.library.root.join(".tidal-cleanup")) {
+        return Err(CliError::file("read", &folder, error).hint("is the library's drive mounted?"));
+    }
     let files = trashed(&policy.library.root);
     let line = |file: &Trashed| {
         format!(

@@ -40,6 +40,7 @@ pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit,
     let saved = save(settings, ui, args, &made, &json)?;
     let beside = Beside {
         saved,
+        may_be_saved: true,
         undo_until: undo_until(&engine.policy, &made.plan),
     };
     present(ui, &made.plan, &json, args.markdown, &beside)?;
@@ -113,14 +114,14 @@ pub async fn show(settings: &Settings, ui: &Ui, args: &ShowArgs) -> Result<Exit,
     if !args.verify {
         let beside = Beside {
             saved: Some(args.plan.clone()),
-            undo_until: None,
+            ..Beside::default()
         };
         let json = canonical::to_json(&plan);
         present(ui, &plan, &json, args.markdown, &beside)?;
         return Ok(Exit::Done);
     }
     let engine = Engine::open(settings, ui).await?;
-    engine.require_canary()?;
+    engine.require_canary().await?;
     verify_plan(&engine, ui, &plan).await?;
     let answer = serde_json::json!({ "digest": plan.digest, "holds": true });
     ui.answer_either(

@@ -35,7 +35,7 @@ pub async fn undo(
     args: &UndoArgs,
 ) -> Result<Exit, CliError> {
     let engine = Engine::open(settings, ui).await?;
-    engine.require_canary()?;
+    engine.require_canary().await?;
     let locks = lock(&engine, &args.consent).await?;
     let (engine, row) = match engine.store.unfinished().await? {
         Some(row) => {

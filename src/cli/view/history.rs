@@ -84,7 +84,7 @@ fn outcome(apply: &ApplyRow) -> String {
             number(apply.skipped.unsigned_abs())
         ),
         ApplyStatus::Running => format!(
-            "interrupted: {done}, {} to go",
+            "unfinished: {done}, {} to go",
             number((apply.pending + apply.running).unsigned_abs())
         ),
     }
@@ -231,11 +231,14 @@ impl fmt::Display for ChaptersView<'_> {
         };
         for Chapter { apply, operations } in &self.chapters.applies {
             let head = format!("Apply {}  {}", apply.id, look.time(apply.started_at));
+            let by = match apply.who.as_str() {
+                "" => String::new(),
+                who => format!(", by {who}"),
+            };
             let aside = format!(
-                "{}, {}, by {}, digest {}",
+                "{}, {}{by}, digest {}",
                 what(apply),
                 outcome(apply),
-                apply.who,
                 short_digest(&apply.digest)
             );
             writeln!(f, "{}", look.bold(&head))?;

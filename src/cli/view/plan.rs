@@ -83,7 +83,9 @@ pub fn closing(plan: &Plan, saved: Option<&str>) -> String {
         counts => counts.join(", "),
     };
     if body.actions.is_empty() && body.decisions.is_empty() {
-        return format!("No changes: {counts}.{saved}");
+        // What is wished for and what can be done now are two things.
+        let held = number(body.summary.held as u64);
+        return format!("Nothing to do now: {held} held back.{saved}");
     }
     let down: u64 = body
         .actions

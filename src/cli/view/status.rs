@@ -23,17 +23,25 @@ pub struct Status {
     pub policy: String,
     /// The library's folder.
     pub library: String,
-    /// Of the library; `None` before `init`.
+    /// Of the library; `None` before `init`, and while it is away.
     pub library_id: Option<String>,
+    /// It had its marker once, and has none now.
+    pub library_lost: bool,
     /// The state database.
     pub database: String,
     pub tracked: Tracked,
     pub last_apply: Option<ApplyRow>,
+    /// Who is applying right now, such as `process 4711`.
+    pub running: Option<String>,
+    /// The saved reading that the policy names instead of the service.
+    pub tidal_file: Option<String>,
     /// When TIDAL was last read completely.
     pub tidal_read_at: Option<jiff::Timestamp>,
     pub trash: Trash,
     /// What a plan from the last reading of TIDAL would do; `None` when there is no reading.
     pub pending: Option<Summary>,
+    /// Why what is pending cannot be told, where something is wrong.
+    pub problem: Option<String>,
 }
 
 /// What the state knows.
@@ -106,6 +114,12 @@ impl Status {
     #[must_use]
     pub fn next(&self) -> Vec<Recommendation> {
         let status = self.last_apply.as_ref().map(|apply| apply.status);
+        if self.library_lost {
+            return vec![Recommendation::new(
+                "tidal-cleanup status",
+                "again, once the library's drive is connected",
+            )];
+        }
         if self.library_id.is_none() {
             return vec![Recommendation::new(
                 "tidal-cleanup init",
@@ -113,6 +127,10 @@ impl Status {
             )];
         }
         match status {
+            Some(ApplyStatus::Running) if self.running.is_some() => vec![Recommendation::new(
+                "tidal-cleanup status",
+                "again, when the apply has ended",
+            )],
             Some(ApplyStatus::Running | ApplyStatus::Partial) => vec![
                 Recommendation::new("tidal-cleanup apply --resume", "finish the last apply"),
                 Recommendation::new("tidal-cleanup undo", "or take it back"),
@@ -144,6 +162,10 @@ impl fmt::Display for StatusView<'_> {
         let status = self.status;
         let look = self.look;
         let id = status.library_id.as_deref().map(|id| format!(" ({id})"));
+        let away = match status.library_lost {
+            true => ", not there: its marker cannot be found",
+            false => ", not initialised",
+        };
         let tracked = status.tracked;
         let gone = match tracked.playlists_gone {
             0 => String::new(),
@@ -151,6 +173,7 @@ impl fmt::Display for StatusView<'_> {
         };
         let last = status.last_apply.as_ref();
         let trash = match status.trash.files {
+            _ if status.library_lost => "not known".to_owned(),
             0 => "empty".to_owned(),
             files => format!(
                 "{}, {}",
@@ -174,7 +197,7 @@ impl fmt::Display for StatusView<'_> {
                 format!(
                     "{}{}",
                     visible(&status.library),
-                    id.unwrap_or_else(|| ", not initialised".to_owned())
+                    id.unwrap_or_else(|| away.to_owned())
                 ),
             ),
             ("State", visible(&status.database).into_owned()),
@@ -193,21 +216,28 @@ impl fmt::Display for StatusView<'_> {
             ),
             (
                 "TIDAL",
-                status.tidal_read_at.map_or_else(
-                    || "never read".to_owned(),
-                    |at| format!("read {}", look.time(at)),
-                ),
+                match (&status.tidal_file, status.tidal_read_at) {
+                    (Some(file), _) => format!("from the file {}", visible(file)),
+                    (None, Some(at)) => format!("read {}", look.time(at)),
+                    (None, None) => "never read".to_owned(),
+                },
             ),
             (
                 "Last apply",
-                last.map_or_else(
-                    || "none".to_owned(),
-                    |apply| history::in_a_line(apply, look),
-                ),
+                match (last, &status.running) {
+                    (None, _) => "none".to_owned(),
+                    (Some(apply), Some(holder)) if apply.status == ApplyStatus::Running => {
+                        format!("{}, running ({holder})", apply.id)
+                    }
+                    (Some(apply), _) => history::in_a_line(apply, look),
+                },
             ),
             (
                 "Pending",
-                pending.unwrap_or_else(|| "not known before the first plan".to_owned()),
+                pending.unwrap_or_else(|| match &status.problem {
+                    Some(problem) => format!("not known: {}", visible(problem)),
+                    None => "not known before the first plan".to_owned(),
+                }),
             ),
             ("Trash", trash),
         ];
@@ -281,6 +311,10 @@ mod tests {
                 in_rekordbox: 2300,
             },
             last_apply: Some(apply(12, ApplyStatus::Completed)),
+            library_lost: false,
+            running: None,
+            tidal_file: None,
+            problem: None,
             tidal_read_at: Some(at("2026-11-22T09:40:00Z")),
             trash: Trash {
                 files: 2,
@@ -330,7 +364,7 @@ mod tests {
         Tracks      2,347 tracked, 2,341 with a file, 2,300 in
                     Rekordbox
         TIDAL       read 2026-11-22 09:40
-        Last apply  12, 2026-11-22 09:40, apply: interrupted: 41
+        Last apply  12, 2026-11-22 09:40, apply: unfinished: 41
                     done, 0 to go
         Pending     3 to add
         Trash       2 files, 76 MB
@@ -339,5 +373,27 @@ mod tests {
           tidal-cleanup apply --resume  finish the last apply
           tidal-cleanup undo            or take it back
         ");
+    }
+
+    #[test]
+    fn a_library_that_is_away_is_not_to_be_made_anew() {
+        let mut status = status();
+        status.library_id = None;
+        status.library_lost = true;
+        status.pending = None;
+        status.problem = Some("TC101: the library is not there".to_owned());
+        let text = status.view(&Look::plain()).to_string();
+        assert!(!text.contains("init"), "{text}");
+        assert!(text.contains("not known: TC101"), "{text}");
+    }
+
+    #[test]
+    fn a_running_apply_is_not_to_be_resumed() {
+        let mut status = status();
+        status.last_apply = Some(apply(12, ApplyStatus::Running));
+        status.running = Some("process 4711".to_owned());
+        let text = status.view(&Look::plain()).to_string();
+        assert!(text.contains("12, running (process 4711)"), "{text}");
+        assert!(!text.contains("--resume"), "{text}");
     }
 }

@@ -72,6 +72,19 @@ impl RunLock {
     }
 }
 
+/// Who runs with the state database at `database` right now, such as `process 4711`; `None` when
+/// nobody does. Nothing is locked or written.
+#[must_use]
+pub fn holder_of(database: &Path) -> Option<String> {
+    let mut file = File::open(beside(database)).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => {
+            Some(holder(&mut file).unwrap_or_else(|| "another process".to_owned()))
+        }
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
 impl Drop for RunLock {
     fn drop(&mut self) {
         // The text is only for people who wait; the lock itself goes with the file handle.
@@ -148,6 +161,20 @@ mod tests {
         std::fs::create_dir_all(root.join(".tidal-cleanup")).expect("a library");
         let database = dir.path().join("sync.db");
         (dir, database, root)
+    }
+
+    #[tokio::test]
+    async fn who_runs_can_be_asked_without_a_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("sync.db");
+        assert_eq!(holder_of(&database), None);
+        let held = RunLock::acquire(&database, None, Duration::ZERO)
+            .await
+            .unwrap();
+        let me = format!("process {}", std::process::id());
+        assert_eq!(holder_of(&database), Some(me));
+        drop(held);
+        assert_eq!(holder_of(&database), None);
     }
 
     #[tokio::test]

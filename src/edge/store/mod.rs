@@ -439,3 +439,20 @@ pub enum StoreError {
         source: std::io::Error,
     },
 }
+
+impl StoreError {
+    /// Whether the database or its folder may be read and not written.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        /// `SQLITE_READONLY` and `SQLITE_CANTOPEN`.
+        const CODES: [i32; 2] = [8, 14];
+        match self {
+            Self::Database { source, .. } => source
+                .as_database_error()
+                .and_then(|error| error.code()?.parse::<i32>().ok())
+                .is_some_and(|code| CODES.contains(&(code & 0xff))),
+            Self::Io { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
+            _ => false,
+        }
+    }
+}

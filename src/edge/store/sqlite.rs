@@ -118,6 +118,19 @@ impl SqliteStore {
         Ok(store)
     }
 
+    /// Opens the database at `path` where it can be read and not written: what only reads works,
+    /// every write is refused by SQLite.
+    ///
+    /// # Errors
+    /// As [`SqliteReader::open`].
+    pub async fn open_to_read(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        Ok(Self {
+            reader: SqliteReader::open(path).await?,
+            options: options.clone(),
+            fencing: None,
+        })
+    }
+
     /// The same database, for what only reads.
     #[must_use]
     pub const fn reader(&self) -> &SqliteReader {

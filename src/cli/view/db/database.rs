@@ -33,6 +33,8 @@ pub struct DbStatus {
     /// The newest backup, and how many there are.
     pub last_backup: Option<String>,
     pub backups: usize,
+    /// The folder that they, and those of Rekordbox, lie in.
+    pub backup_folder: String,
 }
 
 /// Known files by provenance.
@@ -60,14 +62,14 @@ impl Files {
 }
 
 impl DbStatus {
-    /// From what was read; `backups` are names, oldest first.
+    /// From what was read; `backups` are a folder and names in it, oldest first.
     #[must_use]
     pub fn of(
         path: String,
         bytes: u64,
         state: &State,
         applies: &[ApplyRow],
-        backups: &[String],
+        (backup_folder, backups): (String, &[String]),
     ) -> Self {
         Self {
             path,
@@ -83,6 +85,7 @@ impl DbStatus {
             last_apply: applies.first().cloned(),
             last_backup: backups.last().cloned(),
             backups: backups.len(),
+            backup_folder,
         }
     }
 
@@ -110,8 +113,13 @@ impl fmt::Display for DbStatusView<'_> {
             .as_ref()
             .map(|apply| history::in_a_line(apply, self.look));
         let backups = match &status.last_backup {
-            Some(newest) => format!("{}, newest {}", all(status.backups), visible(newest)),
-            None => "none yet".to_owned(),
+            Some(newest) => format!(
+                "{} in {}, newest {}",
+                all(status.backups),
+                visible(&status.backup_folder),
+                visible(newest)
+            ),
+            None => format!("none yet in {}", visible(&status.backup_folder)),
         };
         let facts = [
             (
@@ -226,7 +234,7 @@ mod tests {
             2_400_000,
             &remembered(),
             &[],
-            &[],
+            ("/home/dj/.tidal-cleanup/backups".to_owned(), &[]),
         );
         insta::assert_snapshot!(status.view(&Look::plain()), @"
         Database   /home/dj/.tidal-cleanup/sync.db, 2.4 MB
@@ -238,7 +246,7 @@ mod tests {
         Files      3 fetched, 0 adopted, 0 yours (linked)
         Rekordbox  0 objects made by us
         History    0 applies
-        Backups    none yet
+        Backups    none yet in /home/dj/.tidal-cleanup/backups
         ");
     }
 

@@ -6,19 +6,18 @@ use serde::Serialize;
 
 use crate::{
     domain::{PlaylistId, State, TidalReading},
-    edge::store::{OperationRow, OperationStatus},
+    edge::store::RecentChange,
 };
 
 use super::super::{
     Look,
-    history::Entry,
     rows::{Row, Symbol},
     status::facts_lines,
     text::{fit, number, visible},
 };
 
 /// How many recent changes are shown.
-const RECENT: usize = 10;
+pub const RECENT: usize = 10;
 
 /// Everything about one playlist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,7 +45,7 @@ pub struct Tracks {
     pub missing: usize,
 }
 
-/// Something that was done.
+/// A track that came or left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Recent {
     pub at: jiff::Timestamp,
@@ -54,15 +53,30 @@ pub struct Recent {
     pub label: String,
 }
 
+impl From<&RecentChange> for Recent {
+    fn from(change: &RecentChange) -> Self {
+        let symbol = match change.added {
+            true => Symbol::Add,
+            false => Symbol::Leave,
+        };
+        Self {
+            at: change.at,
+            symbol: symbol.character(),
+            label: change.label.clone(),
+        }
+    }
+}
+
 impl Inspect {
-    /// From what is remembered, the last reading of TIDAL (for its count) and the journal (any order).
+    /// From what is remembered, the last reading of TIDAL (for its count) and what came or left,
+    /// newest first.
     /// `None` when the state does not know the playlist.
     #[must_use]
     pub fn of(
         id: &PlaylistId,
         state: &State,
         reading: Option<&TidalReading>,
-        operations: &[OperationRow],
+        changes: &[RecentChange],
     ) -> Option<Self> {
         let row = state.playlists.get(id)?;
         let listed = reading.and_then(|reading| reading.playlist(id));
@@ -99,7 +113,7 @@ impl Inspect {
                 missing: in_tidal.saturating_sub(downloaded),
             },
             missing,
-            recent: recent(id, operations),
+            recent: changes.iter().map(Recent::from).collect(),
         })
     }
 
@@ -111,39 +125,6 @@ impl Inspect {
             look,
         }
     }
-}
-
-/// What people call a change: tracks that came, left or moved, and the playlist's own name.
-fn recent(id: &PlaylistId, operations: &[OperationRow]) -> Vec<Recent> {
-    let about = operations
-        .iter()
-        .filter(|row| row.playlist.as_deref() == Some(id.as_str()))
-        .filter(|row| row.status == OperationStatus::Completed);
-    let mut recent: Vec<Recent> = about
-        .filter_map(|row| {
-            let symbol = told(row)?;
-            Some(Recent {
-                at: row.completed_at?,
-                symbol: symbol.character(),
-                label: row.label.clone(),
-            })
-        })
-        .collect();
-    recent.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.label.cmp(&b.label)));
-    // One change is several actions: the file, the row, the order.
-    recent.dedup_by(|a, b| (a.at, a.symbol, &a.label) == (b.at, b.symbol, &b.label));
-    recent.truncate(RECENT);
-    recent
-}
-
-fn told(row: &OperationRow) -> Option<Symbol> {
-    Some(match row.change_type.as_deref()? {
-        "TRACK_ADDED_TO_PLAYLIST" | "PLAYLIST_ADDED" => Symbol::Add,
-        "TRACK_REMOVED_FROM_PLAYLIST" | "PLAYLIST_REMOVED" => Symbol::Leave,
-        "TRACK_MOVED" | "PLAYLIST_RENAMED" => Symbol::Move,
-        "TRACK_METADATA_CHANGED" => Symbol::Change,
-        _ => Entry::from(row).row().symbol,
-    })
 }
 
 /// The screen.
@@ -208,25 +189,23 @@ impl fmt::Display for InspectView<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::view::{
-        apply::tests::{at, operation},
-        sample::remembered,
+    use crate::{
+        cli::view::{apply::tests::at, sample::remembered},
+        domain::TrackId,
     };
 
     #[test]
     fn everything_about_one_playlist() {
-        let mut came = operation("file.fetch", "Artist – Here", OperationStatus::Completed);
-        came.playlist = Some("list-house".to_owned());
-        came.change_type = Some("TRACK_ADDED_TO_PLAYLIST".to_owned());
-        came.completed_at = Some(at("2026-11-20T14:30:00Z"));
-        let mut row = came.clone();
-        row.kind = "rb.content.add".to_owned();
-        let mut left = came.clone();
-        left.change_type = Some("TRACK_REMOVED_FROM_PLAYLIST".to_owned());
-        left.label = "Artist – Gone".to_owned();
-        left.completed_at = Some(at("2026-11-18T14:30:00Z"));
+        let change = |added, track: &str, label: &str, time| RecentChange {
+            at: at(time),
+            added,
+            track: TrackId::new(track),
+            label: label.to_owned(),
+        };
+        let came = change(true, "1", "Artist – Here", "2026-11-20T14:30:00Z");
+        let left = change(false, "2", "Artist – Gone", "2026-11-18T14:30:00Z");
         let id = PlaylistId::new("list-house");
-        let inspect = Inspect::of(&id, &remembered(), None, &[left, came, row]).unwrap();
+        let inspect = Inspect::of(&id, &remembered(), None, &[came, left]).unwrap();
         insta::assert_snapshot!(inspect.view(&Look::plain()), @"
         Playlist: House Italo R 🇮🇹
           TIDAL id     list-house

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     domain::{ActionId, PlaylistId, text::fold_name},
     plan::document::{
-        Action, Body, ChangeKind, Check, CheckStatus, DecisionRequest, Held, Plan, PlannedChange,
-        Undo,
+        Action, Body, ChangeKind, Check, CheckStatus, DecisionRequest, Held, Mode, Plan,
+        PlannedChange, Undo,
     },
 };
 
@@ -218,7 +218,10 @@ impl<'a> Sections<'a> {
             return Some(format!("(new, {})", number(after as u64)));
         }
         if tally.is_gone {
-            return Some("(gone from TIDAL)".to_owned());
+            return Some(match self.body.mode {
+                Mode::Undo => "(goes again)".to_owned(),
+                _ => "(gone from TIDAL)".to_owned(),
+            });
         }
         let before = (after + tally.left).checked_sub(tally.came)?;
         Some(match before == after {
@@ -261,6 +264,7 @@ impl<'a> Sections<'a> {
             });
         let what = match change.kind {
             ChangeKind::PlaylistAdded => "new playlist",
+            ChangeKind::PlaylistRemoved if self.body.mode == Mode::Undo => "playlist",
             ChangeKind::PlaylistRemoved => "playlist is gone from TIDAL",
             ChangeKind::PlaylistRenamed => "playlist has a new name",
             ChangeKind::TrackAddedToPlaylist
@@ -332,8 +336,8 @@ impl<'a> Sections<'a> {
 
     pub(super) fn held(&self, held: &Held) -> Row {
         let by = match held.gate.as_str() {
-            gate if gate.starts_with("TC") => format!("{gate} {}", held.rule),
             gate if held.rule.is_empty() || held.rule == gate => gate.to_owned(),
+            gate if gate.starts_with("TC") => format!("{gate} {}", held.rule),
             gate => format!("{gate} \"{}\"", held.rule),
         };
         let at = match held.at.rsplit_once(':') {
@@ -413,6 +417,8 @@ fn check_row(check: &Check) -> Row {
         CheckStatus::Allowed => "allowed by --allow",
     };
     let numbers = match (check.value, check.limit) {
+        // "0 of 0" tells nothing; the text does.
+        (_, Some(0)) => String::new(),
         (Some(value), Some(limit)) => format!("{value} of {limit}"),
         (Some(value), None) => value.to_string(),
         _ => String::new(),
