@@ -300,10 +300,10 @@ impl Ui {
         *lock(&self.bar) = Some(bar);
     }
 
-    /// One step is done, and this one is next.
+    /// So many steps are done, and this one is next.
     pub fn step(&self, done: u64, next: &str) {
         if let Some(bar) = &*lock(&self.bar) {
-            bar.inc(done);
+            bar.set_position(done);
             bar.set_message(next.to_owned());
         }
     }
