@@ -77,8 +77,7 @@ pub async fn apply(
     };
     exclude(&mut plan, &args.exclude)?;
     if is_empty(&plan.body) || plan.body.actions.is_empty() {
-        ui.status("Nothing to apply.");
-        return Ok(Exit::Done);
+        return nothing(ui, "Nothing to apply.");
     }
     if occasion == Occasion::SavedPlan {
         verify_plan(&engine, ui, &plan).await?;
@@ -111,7 +110,7 @@ pub async fn download(
     let made = engine.plan(&request, ui).await?;
     show(ui, &engine, &made.plan)?;
     if made.plan.body.actions.is_empty() {
-        return Ok(Exit::Done);
+        return nothing(ui, "Nothing to download.");
     }
     run(
         engine,
@@ -123,6 +122,17 @@ pub async fn download(
         locks,
     )
     .await
+}
+
+/// Ends a run that did not have to begin; a program that reads the answer is told so, too.
+fn nothing(ui: &Ui, text: &str) -> Result<Exit, CliError> {
+    if ui.is_json() {
+        let answer = serde_json::json!({ "apply": null, "text": text });
+        ui.answer_either(text, &Envelope::new("apply", answer))?;
+    } else {
+        ui.status(text);
+    }
+    Ok(Exit::Done)
 }
 
 /// Shows a plan that was made to be applied at once.
@@ -196,8 +206,7 @@ async fn resume(
 ) -> Result<Exit, CliError> {
     let locks = lock(&engine, consent).await?;
     let Some(unfinished) = engine.resumable().await? else {
-        ui.status("Nothing to resume: no apply is unfinished.");
-        return Ok(Exit::Done);
+        return nothing(ui, "Nothing to resume: no apply is unfinished.");
     };
     let left = unfinished.pending + unfinished.running + unfinished.failed + unfinished.skipped;
     ui.status(format!(

@@ -19,7 +19,7 @@ use crate::{
             db::{
                 database::{DbCheck, DbStatus},
                 inspect::{Inspect, RECENT},
-                reconcile::{Choice, Reconcile},
+                reconcile::{Choice, MENU, Reconcile},
                 sync::SyncStatus,
             },
         },
@@ -191,7 +191,8 @@ async fn reconcile(mut engine: Engine, ui: &Ui, interrupt: &Interrupt) -> Result
     if ui.is_json() || !ui.can_ask() || (found.missing.is_empty() && found.orphaned.is_empty()) {
         return Ok(Exit::Done);
     }
-    let answer = ui.ask("What next? 1, 2, 3, or Enter to leave")?;
+    ui.answer(MENU)?;
+    let answer = ui.ask("Which? 1, 2, 3, or Enter to leave")?;
     let mode = match answer.as_deref().and_then(Choice::parse) {
         Some(Choice::Download) => Mode::Download,
         Some(Choice::Trash) => Mode::Normal,

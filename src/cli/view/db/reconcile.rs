@@ -14,7 +14,7 @@ use crate::domain::{
 
 use super::super::{
     Look,
-    rows::{Row, Rows, Symbol},
+    rows::{Row, Rows, Symbol, paragraph},
     text::{bytes, count, number},
 };
 
@@ -185,11 +185,11 @@ impl fmt::Display for ReconcileView<'_> {
             )?;
         }
         if found.missing.is_empty() && found.orphaned.is_empty() && found.changed.is_empty() {
-            return writeln!(
-                f,
+            let text = format!(
                 "Everything is where it should be.{}",
                 foreign(found.foreign)
             );
+            return f.write_str(&paragraph(&text, 0, look));
         }
         writeln!(f, "{}", look.bold("Found"))?;
         let lines = [
