@@ -13,7 +13,9 @@ use super::{
     select::{follows_file, needs},
 };
 use crate::{
-    domain::{ActionId, ApplyId, AudioFormat, FileStat, MediaPath, MyTagId, State, TrackId},
+    domain::{
+        ActionId, ApplyId, AudioFormat, ContentHash, FileStat, MediaPath, MyTagId, State, TrackId,
+    },
     edge::{
         download::Downloader,
         local::LocalLibrary,
@@ -306,13 +308,29 @@ where
                 Failure::Untouched => {}
             }
         }
-        for seq in self.incomplete.iter().copied() {
-            if self.depends_on[seq].iter().any(is_done) {
+        for seq in 0..self.actions.len() {
+            let grown = self.incomplete.contains(&seq) && self.depends_on[seq].iter().any(is_done);
+            if grown || is_done(&seq) && self.names_old_places(seq) {
                 let reason = "it was made before all of its tracks were there";
                 report.outdated.push(self.told(seq, reason));
             }
         }
         Ok(report)
+    }
+
+    /// Whether it is a playlist file that was written when its tracks lay elsewhere.
+    fn names_old_places(&self, seq: usize) -> bool {
+        let (Effect::FileLink { after, .. }, Some(file)) = (
+            &self.actions[seq].effect,
+            self.post.get(&seq).and_then(PostImage::file),
+        ) else {
+            return false;
+        };
+        // A copy or hard link holds a track and names nothing.
+        if after.of.is_some() {
+            return false;
+        }
+        ContentHash::of(self.playlist_file(after).as_bytes()) != file.sha256
     }
 
     fn told(&self, seq: usize, reason: &str) -> Unmet {

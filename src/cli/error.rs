@@ -540,7 +540,13 @@ impl From<ApplyError> for CliError {
             ApplyError::Plan(error) => error.into(),
             ApplyError::Stale(_) => Self::new(Kind::Stale, error)
                 .hint("nothing was changed; make a new plan with `tidal-cleanup plan`"),
-            ApplyError::Refused { code, reason } => Self::refused(code, reason),
+            ApplyError::Refused { code, reason } => {
+                let error = Self::refused(code, reason);
+                match code {
+                    "TC502" => error.hint("quit Rekordbox and its agent, then type the same again"),
+                    _ => error,
+                }
+            }
             ApplyError::Unfinished(id) => StoreError::Unfinished(id).into(),
             ApplyError::Fenced => StoreError::Fenced.into(),
             ApplyError::Interrupted(id) => {

@@ -1,5 +1,7 @@
 //! `init` and `db init`: the policy, the state database and the library's marker.
 
+use std::path::Path;
+
 use uuid::Uuid;
 
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
         ui::Ui,
         view::Envelope,
     },
-    domain::LibraryId,
+    domain::{LibraryId, State},
     edge::{
         local::{LocalLibrary as _, LocalReader as _},
         store::{StateReader as _, StateStore as _},
@@ -80,18 +82,35 @@ pub async fn plant(engine: &mut Engine, ui: &Ui) -> Result<Exit, CliError> {
 /// marker in its empty mount point would make its absence look like the removal of everything.
 async fn refuse_lost(engine: &Engine) -> Result<(), CliError> {
     let state = engine.store.state().await?;
-    let root = &engine.policy.library.root;
-    let mut paths = state
-        .files
-        .keys()
-        .filter(|path| path.is_in_library())
-        .peekable();
-    let known = state.meta.library_id.is_some() && paths.peek().is_some();
-    if !known || engine.library.canary()?.is_some() {
-        return Ok(());
+    let known = state.meta.library_id.is_some();
+    let lost = known && engine.library.canary()?.is_none();
+    match lost && is_away(&state, &engine.policy.library.root) {
+        true => Err(engine.lost_library(known)),
+        false => Ok(()),
     }
-    match paths.any(|path| root.join(path.relative()).exists()) {
-        true => Ok(()),
-        false => Err(engine.lost_library(true)),
+}
+
+/// Whether files are remembered and not one of them is below `root`.
+fn is_away(state: &State, root: &Path) -> bool {
+    let files = state.files.keys();
+    let mut paths = files.filter(|path| path.is_in_library()).peekable();
+    paths.peek().is_some() && !paths.any(|path| root.join(path.relative()).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::view::sample::remembered;
+
+    #[test]
+    fn a_library_is_away_when_none_of_its_files_is_there() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(!is_away(&State::default(), root.path()), "it is new");
+        assert!(is_away(&remembered(), root.path()));
+        assert!(is_away(&remembered(), &root.path().join("no")));
+        let house = root.path().join("Playlists/House");
+        std::fs::create_dir_all(&house).unwrap();
+        std::fs::write(house.join("Artist - Here.mp3"), "").unwrap();
+        assert!(!is_away(&remembered(), root.path()), "its marker was lost");
     }
 }

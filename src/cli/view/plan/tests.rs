@@ -219,3 +219,14 @@ fn every_removal_has_a_line_however_many_there_are() {
         "{text}"
     );
 }
+
+#[test]
+fn an_undo_speaks_of_taking_back_and_not_of_tidal() {
+    let mut plan = sample::everyday();
+    plan.body.mode = crate::plan::document::Mode::Undo;
+    plan.body.changes[0].kind = crate::plan::document::ChangeKind::PlaylistRemoved;
+    plan.body.changes[0].track = None;
+    let text = show(&plan, &Look::plain());
+    assert!(text.contains("(goes again)"), "{text}");
+    assert!(!text.contains("gone from TIDAL"), "{text}");
+}

@@ -573,3 +573,16 @@ async fn hot_questions_are_answered_by_an_index() {
         assert!(plan.iter().all(|step| by_index(&step.3)), "{sql}: {plan:?}");
     }
 }
+
+#[tokio::test]
+async fn what_may_only_be_read_can_be_read() {
+    let world = World::new();
+    world.store().await.close().await;
+    let mut store = SqliteStore::open_to_read(&world.path(), &world.options())
+        .await
+        .unwrap();
+    assert!(store.state().await.unwrap().files.is_empty());
+    let id = crate::domain::LibraryId::new("0b5e3a52-5c0f-4c43-9d1c-6d6b2a3b6b7e");
+    let refused = store.set_library(&id).await.unwrap_err();
+    assert!(refused.is_read_only(), "{refused:?}");
+}
