@@ -8,7 +8,7 @@ use crate::{
     plan::{
         canonical,
         document::{
-            Action, Base, Body, Check, CheckStatus, Effect, FilesInput, Held, Inputs,
+            Action, Base, Body, Check, CheckStatus, Effect, FilesInput, Held, Inputs, Mode,
             PlannedChange, PlannedPlaylist, PolicyInput, RekordboxInput, Summary, TidalInput,
         },
         draft::{Draft, Hold, held},
@@ -25,7 +25,10 @@ pub(super) fn body(mut draft: Draft<'_>) -> Body {
         hold_removals(&mut draft, &checks);
     }
     hold_observed(&mut draft);
-    let changes = changes(&draft);
+    let mut changes = changes(&draft);
+    if draft.input.mode == Mode::Download {
+        changes.retain(|change| !change.actions.is_empty());
+    }
     let playlists = playlists(&draft);
     let tracks = tracks(&draft, &playlists);
     let summary = summary(&draft, &changes);

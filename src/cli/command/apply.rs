@@ -88,7 +88,7 @@ pub async fn apply(
 /// `download`: a plan of fetches, shown, agreed to and applied.
 ///
 /// # Errors
-/// As [`apply`].
+/// As [`apply()`].
 pub async fn download(
     settings: &Settings,
     ui: &Ui,

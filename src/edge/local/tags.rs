@@ -3,7 +3,7 @@
 //! Files come from strangers: tags nest until a reader's stack overflows, swell from kilobytes to
 //! gigabytes, or hold a hundred thousand frames. So tags are walked by bounded readers of our own, one
 //! for each structure, which step over pictures unread and find the ISRC wherever a downloader put it.
-//! lofty tells the lengths, reads Ogg, and writes; it sees the file through a [`view::View`] that stops
+//! lofty tells the lengths, reads Ogg, and writes; it sees the file through a `view::View` that stops
 //! it when it asks for too much.
 
 mod ape;
