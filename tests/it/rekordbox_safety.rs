@@ -159,6 +159,8 @@ async fn another_writer_locks_us_out() {
         .execute(&mut other)
         .await
         .unwrap();
+    let error = world.db.prepare().await.unwrap_err();
+    assert!(matches!(error, RekordboxError::Locked), "{error}");
     let error = world.db.commit(&rows(&staged), now()).await.unwrap_err();
     assert!(matches!(error, RekordboxError::Locked), "{error}");
     other.close().await.unwrap();

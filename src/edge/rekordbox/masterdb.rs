@@ -141,6 +141,7 @@ impl RekordboxLibrary for MasterDb {
         let writable = expect_writable(&mut snapshot.connection).await;
         snapshot.close().await;
         writable?;
+        self.refuse_held().await?;
         let now = jiff::Timestamp::now();
         backup::make(&self.database, &self.xml_path(), &self.backups(), now).await
     }
@@ -285,6 +286,18 @@ impl MasterDb {
             .commit()
             .await
             .map_err(failed("cannot be committed"))
+    }
+
+    /// Another program that holds the write lock is better met before the first download than after the
+    /// last one. Nothing is written.
+    async fn refuse_held(&self) -> Result<(), RekordboxError> {
+        let mut connection = self.database.writable().await?;
+        let held = match connection.begin_with("BEGIN IMMEDIATE").await {
+            Ok(transaction) => transaction.rollback().await,
+            Err(error) => Err(error),
+        };
+        let closed = connection.close().await;
+        held.and(closed).map_err(failed("cannot be locked"))
     }
 
     /// A `-wal` that holds something was left by a crash. Ours is taken in, which is safe: SQLite keeps
