@@ -159,7 +159,10 @@ impl Engine {
                 .hint("unset it, and name the file with `--db PATH` or TIDAL_CLEANUP_DB_PATH"));
         }
         let db = settings.db_path(policy.state_path.as_deref())?;
-        let options = StoreOptions::new(settings.backups(&db), Timestamp::now());
+        let options = StoreOptions {
+            log_sql: settings.log_sql,
+            ..StoreOptions::new(settings.backups(&db), Timestamp::now())
+        };
         let store = match SqliteStore::open(&db, &options).await {
             // A folder that may only be read is good enough for what only reads.
             Err(error) if error.is_read_only() => SqliteStore::open_to_read(&db, &options)

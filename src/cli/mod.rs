@@ -55,6 +55,14 @@ pub async fn invoke(words: Vec<OsString>, around: Surroundings, interrupt: &Inte
         }
     };
     let ui = Ui::of_process(&settings);
+    if settings.log_sql {
+        // A second command of the same process (the demonstration's) finds it set up.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter("sqlx=debug")
+            .with_ansi(false)
+            .with_writer(std::io::stderr)
+            .try_init();
+    }
     // Between two commands of the demonstration nothing runs that could be finished first.
     if interrupt.is_requested() {
         return Exit::Interrupted;

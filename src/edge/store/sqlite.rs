@@ -48,6 +48,8 @@ pub struct StoreOptions {
     pub busy_timeout: Duration,
     /// The present time, for the names of backups.
     pub at: Timestamp,
+    /// Whether statements are traced (`TIDAL_CLEANUP_LOG_SQL`).
+    pub log_sql: bool,
 }
 
 impl StoreOptions {
@@ -59,6 +61,7 @@ impl StoreOptions {
             backups_kept: 10,
             busy_timeout: Duration::from_secs(5),
             at,
+            log_sql: false,
         }
     }
 }
@@ -99,8 +102,11 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(options.busy_timeout)
             .pragma("trusted_schema", "OFF")
-            .optimize_on_close(true, 400)
-            .disable_statement_logging();
+            .optimize_on_close(true, 400);
+        let connect = match options.log_sql {
+            true => connect,
+            false => connect.disable_statement_logging(),
+        };
         let mut store = Self {
             reader: SqliteReader::connect(path, connect).await?,
             options: options.clone(),
