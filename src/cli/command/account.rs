@@ -5,8 +5,9 @@ use std::io::BufReader;
 use crate::{
     cli::{
         args::LoginArgs,
-        engine::{load_policy, tidal_settings},
+        engine::load_policy,
         error::{CliError, Exit},
+        readings::tidal_settings,
         settings::Settings,
         ui::Ui,
         view::Envelope,
@@ -21,11 +22,7 @@ fn account(settings: &Settings, ui: &Ui) -> Result<TidalSettings, CliError> {
         Ok(_) => Some(load_policy(settings, ui)?),
         Err(_) => None,
     };
-    let by_policy = policy
-        .as_ref()
-        .and_then(|policy| policy.state_path.as_deref());
-    let db = settings.db_path(by_policy)?;
-    tidal_settings(settings, &db, policy.as_ref())
+    tidal_settings(settings, &settings.place(policy.as_ref())?)
 }
 
 /// `login`

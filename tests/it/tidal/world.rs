@@ -126,10 +126,7 @@ impl World {
         entries
             .iter()
             .map(|entry| PlaylistEntry {
-                kind: match entry.kind {
-                    "tracks" => ItemKind::Track,
-                    _ => ItemKind::Other,
-                },
+                kind: ItemKind::of(entry.kind),
                 id: TrackId::new(&*entry.id),
                 item_id: Some((&*entry.item_id).into()).filter(|_| !entry.item_id.is_empty()),
                 added_at: Some(added_at()),
