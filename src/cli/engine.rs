@@ -29,8 +29,7 @@ use crate::{
         },
         store::{
             ApplyRow, ApplyStatus, HistoryFilter, NewSnapshot, OperationStatus, StateReader as _,
-            StateStore as _,
-            sqlite::SqliteStore,
+            StateStore as _, sqlite::SqliteStore,
         },
         tidal::{
             SnapshotFile, TidalApi, TidalError, TidalMemory, TidalService, TidalSettings, snapshot,

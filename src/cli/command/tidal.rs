@@ -54,7 +54,9 @@ pub async fn lists(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
         &Envelope::new("tidal-lists", serde_json::json!({ "playlists": lines })),
     )?;
     if policy.is_none() {
-        ui.hint("there is no policy that says what becomes of them; `tidal-cleanup init` writes one");
+        ui.hint(
+            "there is no policy that says what becomes of them; `tidal-cleanup init` writes one",
+        );
     }
     Ok(Exit::Done)
 }
@@ -113,6 +115,10 @@ impl fmt::Display for Lines<'_> {
             writeln!(f, "{count:>6}  {mode:<11}  {}", text::visible(&line.name))?;
         }
         let lists = text::count(self.0.len(), "playlist", "playlists");
-        write!(f, "{lists} with {}", text::count(entries, "entry", "entries"))
+        write!(
+            f,
+            "{lists} with {}",
+            text::count(entries, "entry", "entries")
+        )
     }
 }

@@ -121,7 +121,8 @@ pub async fn login(
         consent: options.write,
     };
     let tokens = if options.no_browser {
-        let port = options.ports.first().copied().unwrap_or(PORTS[0]);
+        let fixed = options.ports.iter().copied().find(|port| *port != 0);
+        let port = fixed.unwrap_or(PORTS[0]);
         let redirect = redirect_uri(port);
         let code = request.paste(&redirect, pasted, say).await?;
         request.tokens(&auth, &code, &redirect).await?

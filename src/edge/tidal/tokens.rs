@@ -577,7 +577,10 @@ mod tests {
         file.save(&tokens(3600)).unwrap();
         memory.is_locked.store(true, Ordering::Relaxed);
         let error = file.load().unwrap_err().to_string();
-        assert!(error.contains("locked") && error.contains("TIDAL_CLEANUP_KEYRING"), "{error}");
+        assert!(
+            error.contains("locked") && error.contains("TIDAL_CLEANUP_KEYRING"),
+            "{error}"
+        );
         file.save(&tokens(3600)).unwrap();
         assert_eq!(file.load().unwrap().unwrap().access.expose(), "eyJaccess");
     }

@@ -80,12 +80,7 @@ async fn a_token_service_that_stays_down_ends_the_reading() {
     let settings = server.logged_in_for(dir.path(), PAST);
     let error = open(&settings).read().await.unwrap_err();
     assert!(matches!(error, TidalError::Unavailable(_)), "{error}");
-    assert!(
-        TokenFile::of(&settings)
-            .load()
-            .unwrap()
-            .is_some()
-    );
+    assert!(TokenFile::of(&settings).load().unwrap().is_some());
 }
 
 #[tokio::test]
