@@ -170,7 +170,7 @@ impl TokenFile {
             return Ok(None);
         };
         let (access, refresh) = match stored.in_keyring {
-            true => self.from_keyring().map_err(io::Error::other)?,
+            true => self.secrets_of_keyring().map_err(io::Error::other)?,
             false => (stored.access_token, stored.refresh_token),
         };
         let Some(access) = access else {
@@ -193,7 +193,7 @@ impl TokenFile {
 
     /// The tokens in the keyring. The access token is read first and written last, so that whoever
     /// reads while another program writes has no refresh token that is older than it.
-    fn from_keyring(&self) -> Result<(Option<String>, Option<String>), String> {
+    fn secrets_of_keyring(&self) -> Result<(Option<String>, Option<String>), String> {
         let vault = self.keyring.vault().ok_or_else(|| {
             "the tokens are in the system keyring, which is not in use here; \
              log in again to keep them in a file"
@@ -210,7 +210,7 @@ impl TokenFile {
         Ok((get("access token")?, get("refresh token")?))
     }
 
-    fn into_keyring(&self, vault: &dyn Vault, tokens: &Tokens) -> Result<(), String> {
+    fn give_to_keyring(&self, vault: &dyn Vault, tokens: &Tokens) -> Result<(), String> {
         match &tokens.refresh {
             Some(refresh) => vault.set(&self.entry("refresh token"), refresh.expose())?,
             None => vault.delete(&self.entry("refresh token"))?,
@@ -245,7 +245,7 @@ impl TokenFile {
         let in_keyring = self
             .keyring
             .vault()
-            .is_some_and(|vault| self.into_keyring(vault, tokens).is_ok());
+            .is_some_and(|vault| self.give_to_keyring(vault, tokens).is_ok());
         let here = |secret: &Secret| (!in_keyring).then(|| secret.expose().to_owned());
         let stored = Stored {
             version: 1,

@@ -1,4 +1,4 @@
-//! What the test server says, held against TIDAL's own OpenAPI document (`openapi.json`, a part of it).
+//! What the test server says, held against TIDAL's own `OpenAPI` document (`openapi.json`, a part of it).
 
 #![expect(
     clippy::unwrap_used,
@@ -69,7 +69,7 @@ fn operation(method: &str, path: &str) -> String {
     format!("{method} /{}", parts.join("/"))
 }
 
-/// OpenAPI 3.0 in the words of JSON Schema: a discriminator chooses by `type`, and `nullable`.
+/// `OpenAPI` 3.0 in the words of JSON Schema: a discriminator chooses by `type`, and `nullable`.
 fn understood(value: Value) -> Value {
     match value {
         Value::Array(list) => list.into_iter().map(understood).collect(),
