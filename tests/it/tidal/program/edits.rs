@@ -30,15 +30,15 @@ fn edited(offset: usize, edit: impl FnOnce(&mut World) + Send + 'static) {
 fn edits_of_the_playlist_that_is_being_read() {
     for offset in [20, 60, 80] {
         edited(offset, |world| {
-            "Renamed".clone_into(&mut world.playlists[2].name)
+            "Renamed".clone_into(&mut world.playlists[2].name);
         });
         edited(offset, |world| {
-            world.edit(2, |list| "Renamed".clone_into(&mut list.name))
+            world.edit(2, |list| "Renamed".clone_into(&mut list.name));
         });
         edited(offset, |world| drop(world.playlists.remove(2)));
         edited(offset, |world| world.edit(2, |list| list.entries.reverse()));
         edited(offset, |world| {
-            world.edit(2, |list| list.entries.rotate_left(25))
+            world.edit(2, |list| list.entries.rotate_left(25));
         });
         edited(offset, |world| {
             let new = world.entry("tracks", "999");
@@ -49,7 +49,7 @@ fn edits_of_the_playlist_that_is_being_read() {
             world.edit(2, |list| list.entries.push(new));
         });
         edited(offset, |world| {
-            world.edit(2, |list| drop(list.entries.remove(3)))
+            world.edit(2, |list| drop(list.entries.remove(3)));
         });
         edited(offset, |world| world.edit(2, |list| list.entries.clear()));
         edited(offset, |world| {
