@@ -1,18 +1,22 @@
 //! What an audio file says of itself, read without trusting a byte of it, and the few tags we write.
 //!
 //! Files come from strangers: tags nest until a reader's stack overflows, swell from kilobytes to
-//! gigabytes, or hold a hundred thousand frames. So tags are walked by bounded readers of our own, one
+//! gigabytes, or hold a hundred thousand frames. So files are walked by bounded readers of our own, one
 //! for each structure, which step over pictures unread and find the ISRC wherever a downloader put it.
-//! lofty tells the lengths, reads Ogg, and writes; it sees the file through a `view::View` that stops
-//! it when it asks for too much.
+//! lofty writes, and is asked for the lengths of oddly made files; it sees a file through a `view::View`
+//! that stops it when it asks for too much.
 
 mod ape;
 mod audio;
 mod chunks;
+mod comments;
 mod flac;
 mod gathered;
 mod id3;
 mod mp4;
+mod mpeg;
+mod ogg;
+mod sound;
 mod view;
 mod write;
 
