@@ -138,8 +138,12 @@ fn promised(path: &Path) -> AudioFormat {
 
 /// The format that the file's name promises.
 pub(super) fn format_of_name(path: &Path) -> Option<AudioFormat> {
-    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-    match extension.as_str() {
+    let extension = path.extension()?.as_encoded_bytes();
+    let mut lower = [0; 5];
+    let lower = lower.get_mut(..extension.len())?;
+    lower.copy_from_slice(extension);
+    lower.make_ascii_lowercase();
+    match std::str::from_utf8(lower).ok()? {
         // Raw ADTS; what Apple and Rekordbox call AAC lies in MP4.
         "aac" => None,
         other => AudioFormat::from_extension(other),

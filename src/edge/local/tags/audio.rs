@@ -131,7 +131,12 @@ fn read_into(
     let base = leading_tags(view, facts, gathered)?;
     let head = view.peek(base, HEAD)?;
     let by_name = Kind::of_name(named);
-    let kind = Kind::of_content(&head).unwrap_or(by_name);
+    let by_content = Kind::of_content(&head);
+    if let Some(what) = other_kind(&head).filter(|_| by_content.is_none()) {
+        facts.note(format!("holds {what} and no audio that is read here"));
+        return Ok(());
+    }
+    let kind = by_content.unwrap_or(by_name);
     if kind != by_name {
         facts.format = kind.format();
         let (is, says) = (kind.format(), named.extension());
@@ -178,8 +183,6 @@ fn read_into(
     };
     if let Some(sound) = sound.filter(|sound| sound.duration_ms.is_some()) {
         put(facts, sound);
-    } else if let Some(what) = other_kind(&head) {
-        facts.note(format!("holds {what} and no audio that is read here"));
     } else {
         view.rebase(base);
         match climb(view, kind) {

@@ -125,7 +125,7 @@ pub(super) fn read(view: &mut View<'_>, iff: Iff) -> io::Result<Walked> {
                 }
             }
         }
-        at = match content.checked_add(size + (size & 1)) {
+        at = match content.checked_add(size.saturating_add(size & 1)) {
             Some(next) => next,
             None => break,
         };
