@@ -125,7 +125,7 @@ impl World {
         let text = format!(
             "version = 1\n[library]\nroot = {root:?}\n{library}\n[tidal]\nsnapshot = \"tidal.json\"\n\
              [download]\ncommand = [\"sh\", {script:?}, {cloud:?}, \"{{id}}\", \"{{dir}}\"]\n{download}\n\
-             [rekordbox]\ndatabase = {database:?}\n{usual}\n{more}\n"
+             [rekordbox]\ndatabase = {database:?}\nrelocate = true\n{usual}\n{more}\n"
         );
         fs::write(self.path("tidal-cleanup.toml"), text).unwrap();
     }
