@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run has failed")]
 #![expect(clippy::print_stdout, reason = "a bench is read from its output")]
 
+#[allow(unreachable_pub, reason = "every bench has its own copy of the module")]
 mod pairs;
 
 use std::{fs, path::Path, process::Command};
@@ -48,8 +49,8 @@ struct Bench {
 }
 
 fn main() {
-    let numbers = std::env::args().filter_map(|arg| arg.parse().ok());
-    let tracks: usize = numbers.last().unwrap_or(10_000);
+    let mut numbers = std::env::args().filter_map(|arg| arg.parse().ok());
+    let tracks: usize = numbers.next().unwrap_or(10_000);
     let bench = Bench::new(tracks);
     println!("a library of {tracks} tracks");
     bench.entries();

@@ -21,7 +21,7 @@ use std::{
 
 use tempfile::TempDir;
 use tidal_cleanup::{
-    domain::{ChangeKind, Collection, NodeKind, RekordboxSchema},
+    domain::{ChangeKind, Collection, ContentId, NodeKind, RekordboxSchema},
     edge::rekordbox::MasterDb,
     plan::{Plan, canonical},
 };
@@ -265,6 +265,11 @@ impl World {
                 .map(|entry| title(&entry.content))
                 .collect(),
         )
+    }
+
+    /// The DJ gives a track five stars.
+    pub(crate) fn rate(&self, content: &ContentId) {
+        collection::rate(&self.path("rekordbox"), content);
     }
 
     /// Every playlist is in the XML, and nothing else.
