@@ -5,7 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run has failed")]
 #![expect(clippy::print_stdout, reason = "a bench is read from its output")]
 
-#[allow(unreachable_pub, reason = "every bench has its own copy of the module")]
 mod pairs;
 
 use std::{fs, path::Path, process::Command};
