@@ -297,10 +297,33 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_changed_in_secret_is_damage() {
+        let mut check = DbCheck {
+            path: "sync.db".to_owned(),
+            checks: Vec::new(),
+            files: None,
+        };
+        let mut verified = Verified {
+            same: 2,
+            learnt: 1,
+            ..Verified::default()
+        };
+        check.add_files(&verified);
+        assert!(check.is_sound());
+        verified.changed.push("a.mp3".into());
+        check.add_files(&verified);
+        assert!(!check.is_sound());
+        let shown = check.to_string();
+        assert!(shown.contains("a.mp3: its content changed"), "{shown}");
+        assert!(shown.contains("Some files are damaged."), "{shown}");
+    }
+
+    #[test]
     fn a_check_names_what_is_wrong() {
         let mut check = DbCheck {
             path: "sync.db".to_owned(),
             checks: vec![("integrity".to_owned(), Vec::new())],
+            files: None,
         };
         assert!(check.is_sound());
         check.checks.push((
