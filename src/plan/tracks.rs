@@ -6,21 +6,21 @@ use crate::{
     desired::DesiredTrack,
     diff::{
         Change,
-        identity::{Candidate, How, Match},
+        identity::{How, Match},
     },
     domain::{
-        ActionId, AudioFile, ChangeKind, Content, ContentId, MediaPath, Provenance, TagName, Track,
-        TrackId,
+        ActionId, AudioFile, ChangeKind, Content, ContentId, MediaPath, TagName, Track, TrackId,
         state::{ObjectKey, PlaylistRow},
     },
     plan::{
-        canonical,
+        ask::ask,
         document::{
-            Adoption, At, Class, ContentAt, ContentFields, Convert, DecisionKind, DecisionOption,
-            DecisionRequest, Effect, Estimate, Fetch, NewContent, Precondition, Subject, TagSet,
+            Adoption, At, Class, ContentAt, ContentFields, Convert, Effect, Estimate, Fetch,
+            NewContent, Precondition, Subject, TagSet,
         },
         draft::{ContentPlan, Draft, FilePlan, Hold, TrackPlan, act},
         facts,
+        removals::probation,
     },
     policy::{Denied, Owner, SyncMode},
 };
@@ -130,6 +130,7 @@ fn link(
         provenance,
         content,
         home: None,
+        further: false,
     };
     let action = act(
         Class::Additive,
@@ -227,7 +228,8 @@ fn place(draft: &mut Draft<'_>, want: &DesiredTrack, file: &AudioFile, planned: 
         content.as_ref(),
         Some(file),
         Denied::Move,
-    );
+    )
+    .or_else(|| probation(draft));
     match denied.or_else(|| relocation_hold(draft, content.as_ref()?)) {
         Some(hold) => draft.hold(&action, hold),
         None => {
@@ -261,45 +263,6 @@ fn relocation_hold(draft: &Draft<'_>, id: &ContentId) -> Option<Hold> {
         text: "the row carries your work, and relocating is switched off".into(),
         at: String::new(),
     })
-}
-
-fn ask(draft: &mut Draft<'_>, want: &DesiredTrack, candidates: &[Candidate]) {
-    let track = &want.track;
-    let option = |(number, candidate): (usize, &Candidate)| {
-        let adoption = Adoption {
-            track: track.id.clone(),
-            path: candidate.path.clone(),
-            provenance: Provenance::Foreign,
-            content: draft.index.content_at(&candidate.path).cloned(),
-            home: None,
-        };
-        let file = draft.index.file(&candidate.path)?;
-        let action = act(
-            Class::Additive,
-            Effect::StateAdopt { after: adoption },
-            subject(track),
-        )
-        .under(&want.home)
-        .provided([precondition(file)])
-        .because("decision", candidate.reasons.join(", "));
-        Some(DecisionOption {
-            key: (number + 1).to_string(),
-            label: candidate.path.to_string(),
-            path: Some(candidate.path.clone()),
-            score: Some(candidate.score),
-            veto: candidate.vetoes.clone(),
-            actions: vec![action],
-        })
-    };
-    let options: Vec<_> = candidates.iter().enumerate().filter_map(option).collect();
-    draft.decisions.push(DecisionRequest {
-        id: canonical::decision_id(Some(&track.id), "match"),
-        kind: DecisionKind::Match,
-        question: format!("Which file is “{}”?", track.label()),
-        track: Some(track.id.clone()),
-        default: "defer".into(),
-        options,
-    });
 }
 
 fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut TrackPlan) {
@@ -488,7 +451,7 @@ fn keep_content(
         )
         .at_risk(draft.index.risk(content))
         .after(planned.file_action.clone());
-    match relocation_hold(draft, content) {
+    match probation(draft).or_else(|| relocation_hold(draft, content)) {
         Some(hold) => draft.hold(&action, hold),
         None => planned.content_action = Some(draft.push(action)),
     }
@@ -569,6 +532,7 @@ fn plan_fields(
     .because("own", "TIDAL owns these fields and changed them")
     .after(planned.content_action.clone());
     let denied = facts::denial(draft, id, Some(content_id), None, Denied::Change);
+    let denied = denied.or_else(|| probation(draft));
     if let Some(hold) = denied {
         draft.hold(&action, hold);
     } else if draft.writes_rekordbox() {
