@@ -1,6 +1,6 @@
 //! The answers that a person gave: read beside the policy, held against what is there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     domain::{MediaPath, TrackId, text::nfc},
@@ -30,7 +30,15 @@ pub fn known(
         .map(|file| (nfc(file.path.as_str()), &file.path))
         .collect();
     let mut known = BTreeMap::new();
+    let tidal = &observation.tidal.value;
+    let lists = tidal.playlists.iter().flat_map(|list| list.tracks());
+    let tracks: BTreeSet<&TrackId> = lists.map(|entry| &entry.id).collect();
     for (track, answer) in decisions.matches {
+        if tidal.complete && !tracks.contains(&track) {
+            // It does no harm, and the track may come back.
+            let at = &answer.at;
+            ui.detail(format!("{at}: no playlist of TIDAL has track {track}"));
+        }
         let Some(path) = answer.file else {
             known.insert(track, None);
             continue;
@@ -55,16 +63,4 @@ pub fn known(
         }
     }
     Ok(known)
-}
-
-/// Answers about tracks that TIDAL's reading does not have: harmless, and worth a word when one looks.
-#[must_use]
-pub fn unused(decisions: &Decisions, observation: &Observation) -> Vec<TrackId> {
-    let lists = observation.tidal.value.playlists.iter();
-    let tracks: std::collections::BTreeSet<&TrackId> = lists
-        .flat_map(|list| list.tracks())
-        .map(|track| &track.id)
-        .collect();
-    let ids = decisions.matches.keys();
-    ids.filter(|id| !tracks.contains(id)).cloned().collect()
 }

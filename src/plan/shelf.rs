@@ -97,7 +97,6 @@ pub fn shelf(input: &PlanInput<'_>) -> (Shelf, BTreeSet<MediaPath>) {
         missing: missing(&draft, &fetched),
         complete: input.observation.library.is_complete() && input.observation.tidal.value.complete,
     };
-    drop(assemble::body(draft));
     (shelf, unhashed)
 }
 

@@ -22,7 +22,7 @@ use crate::{
         facts,
         removals::probation,
     },
-    policy::{Denied, Owner, SyncMode},
+    policy::{Denied, Owner, SyncMode, decisions},
 };
 
 /// Plans every track of a managed playlist.
@@ -132,7 +132,11 @@ fn link(
         home: None,
         further: false,
     };
-    let action = act(
+    let rule = match found.how {
+        How::Decision => "decision",
+        How::Link | How::Moved | How::TidalId | How::Isrc | How::Likeness => "match",
+    };
+    let mut action = act(
         Class::Additive,
         Effect::StateAdopt { after: adoption },
         subject(&want.track),
@@ -140,9 +144,12 @@ fn link(
     .under(&want.home)
     .provided([precondition(file)])
     .because(
-        "match",
+        rule,
         format!("{} is this track: {}", file.path, found.reasons.join(", ")),
     );
+    if found.how == How::Decision {
+        decisions::FILE_NAME.clone_into(&mut action.why.at);
+    }
     planned.file_action = Some(draft.push(action));
 }
 

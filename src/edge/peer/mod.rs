@@ -9,7 +9,10 @@
 mod database;
 mod env;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 pub use database::{PeerPlaylist, PeerTrack};
 pub use env::{PeerEnv, Setting};
@@ -135,11 +138,10 @@ impl Peer {
     /// concluded from what is not in it.
     #[must_use]
     pub fn reading(&self) -> Option<TidalReading> {
-        let playlists: Vec<Playlist> = self
-            .playlists
-            .iter()
-            .filter_map(|list| self.playlist(list))
-            .collect();
+        let rows: BTreeMap<i64, &PeerTrack> =
+            self.tracks.iter().map(|track| (track.row, track)).collect();
+        let lists = self.playlists.iter();
+        let playlists: Vec<Playlist> = lists.filter_map(|list| list.playlist(&rows)).collect();
         (!playlists.is_empty()).then_some(TidalReading {
             taken_at: None,
             complete: false,
@@ -148,13 +150,15 @@ impl Peer {
             favorites: None,
         })
     }
+}
 
-    fn playlist(&self, list: &PeerPlaylist) -> Option<Playlist> {
-        let id = list.tidal_id.as_ref()?;
-        let items: Vec<PlaylistEntry> = list
+impl PeerPlaylist {
+    fn playlist(&self, rows: &BTreeMap<i64, &PeerTrack>) -> Option<Playlist> {
+        let id = self.tidal_id.as_ref()?;
+        let items: Vec<PlaylistEntry> = self
             .tracks
             .iter()
-            .filter_map(|row| self.tracks.iter().find(|track| track.row == *row))
+            .filter_map(|row| rows.get(row))
             .filter_map(|track| {
                 Some(PlaylistEntry {
                     kind: ItemKind::Track,
@@ -167,8 +171,8 @@ impl Peer {
             .collect();
         Some(Playlist {
             id: PlaylistId::new(id.as_str()),
-            name: list.name.clone(),
-            description: list.description.clone(),
+            name: self.name.clone(),
+            description: self.description.clone(),
             last_modified_at: None,
             number_of_items: u32::try_from(items.len()).ok(),
             complete: true,
