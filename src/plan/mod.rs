@@ -14,6 +14,7 @@ pub mod takeover;
 mod ask;
 mod assemble;
 mod draft;
+mod drift;
 mod facts;
 mod index;
 mod playlists;

@@ -11,8 +11,7 @@ use crate::{
         state::{FileRole, FileRow},
     },
     plan::{
-        PlanInput, assemble, document::Effect, draft::Draft, playlists, removals, tracks,
-        tracks::is_below,
+        PlanInput, document::Effect, draft::Draft, playlists, removals, tracks, tracks::is_below,
     },
 };
 

@@ -49,9 +49,7 @@ pub async fn import(settings: &Settings, ui: &Ui, args: &ImportArgs) -> Result<E
     engine.tell_unfinished(ui).await?;
     let mut heard = peer.as_ref().map(told).unwrap_or_default();
     let tidal = source(&engine, args, peer.as_ref(), &mut heard, ui).await?;
-    let observation = engine.observe(&tidal).await;
-    ui.end_progress();
-    let mut observation = observation?;
+    let mut observation = engine.look(&tidal, ui).await?;
     tell_problems(&observation, ui);
     let mut request = Request {
         inputs: args.inputs.clone(),

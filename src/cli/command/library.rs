@@ -26,9 +26,7 @@ pub async fn library(settings: &Settings, ui: &Ui, args: &LibraryArgs) -> Result
         ..Request::default()
     };
     let tidal = engine.tidal(&request.inputs, ui).await?;
-    let observation = engine.observe(&tidal).await;
-    ui.end_progress();
-    let mut observation = observation?;
+    let mut observation = engine.look(&tidal, ui).await?;
     tell_problems(&observation, ui);
     let mut found = engine.decide(&request, &mut observation, ui, shelf).await?;
     let wants = |list| args.list.is_none_or(|wanted| wanted == list);
