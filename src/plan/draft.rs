@@ -7,8 +7,8 @@ use crate::{
     plan::{
         PlanInput, canonical,
         document::{
-            Action, Class, DecisionRequest, Effect, Estimate, Held, Precondition, Risk, Subject,
-            Undo, Why,
+            Action, Class, DecisionRequest, Drift, Effect, Estimate, Held, Precondition, Risk,
+            Subject, Undo, Why,
         },
         index::Index,
     },
@@ -21,6 +21,8 @@ pub(super) struct Draft<'a> {
     pub(super) index: Index<'a>,
     pub(super) actions: Vec<Action>,
     pub(super) held: Vec<Held>,
+    /// What the DJ changed and stays.
+    pub(super) drift: Vec<Drift>,
     pub(super) decisions: Vec<DecisionRequest>,
     pub(super) tracks: BTreeMap<TrackId, TrackPlan>,
     /// Tracks without a file that are not fetched, and why.
@@ -31,6 +33,8 @@ pub(super) struct Draft<'a> {
     pub(super) new_tags: BTreeMap<TagName, ActionId>,
     /// Files whose content hash the plan needs and nobody has computed yet.
     pub(super) unhashed: BTreeSet<MediaPath>,
+    /// Files of ours that may not be needed, and what the policy makes of each, in words.
+    pub(super) spare: BTreeMap<MediaPath, String>,
 }
 
 /// What the plan makes of one track.
@@ -72,12 +76,14 @@ impl<'a> Draft<'a> {
             index: Index::new(input.observation),
             actions: Vec::new(),
             held: Vec::new(),
+            drift: Vec::new(),
             decisions: Vec::new(),
             tracks: BTreeMap::new(),
             unfetched: BTreeMap::new(),
             new_folders: BTreeMap::new(),
             new_tags: BTreeMap::new(),
             unhashed: BTreeSet::new(),
+            spare: BTreeMap::new(),
         }
     }
 

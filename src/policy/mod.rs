@@ -5,6 +5,7 @@
 //! a plan gives.
 
 pub mod condition;
+pub mod decisions;
 pub mod diagnostic;
 pub mod document;
 pub mod emoji;
@@ -20,6 +21,7 @@ pub mod verdict;
 use std::{collections::BTreeSet, path::PathBuf};
 
 pub use condition::{Condition, Facts};
+pub use decisions::{Decisions, DecisionsError};
 pub use diagnostic::Diagnostic;
 pub use load::{LoadError, Loaded, find};
 pub use verdict::{
@@ -98,6 +100,9 @@ pub struct LibraryPolicy {
     pub sharing: LinkForm,
     /// Extra roots: matched against, never changed.
     pub sources: Vec<Source>,
+    /// Whether every scan learns the SHA-256 of new and changed files (`hash = "always"`), and not only
+    /// of those where a decision hangs on it.
+    pub hash_always: bool,
 }
 
 /// One of `[library] sources`.
@@ -150,7 +155,8 @@ pub struct RekordboxPolicy {
     pub write: bool,
     /// Where to export `rekordbox.xml` to.
     pub xml: Option<PathBuf>,
-    /// Whether rows that carry the DJ's work may be pointed at a file's new place.
+    /// Whether rows that carry the DJ's work may be pointed at a file's new place: `false` until the
+    /// user has checked once that Rekordbox takes it.
     pub relocate: bool,
 }
 
@@ -277,6 +283,12 @@ pub struct Ownership {
     pub year: Owner,
     pub genre: Owner,
     pub rating: Owner,
+    /// The display name of our playlists and folders in Rekordbox.
+    pub name: Owner,
+    /// Which folder they are in there.
+    pub folder: Owner,
+    /// Whether a MyTag of ours that the DJ took off comes back.
+    pub mytags: Owner,
 }
 
 /// Whose word counts for a field.
