@@ -7,6 +7,7 @@ pub mod consent;
 pub mod plan;
 pub mod init;
 pub mod demo;
+pub mod downloads;
 pub mod engine;
 pub mod command;
 pub mod ui;

@@ -6,7 +6,7 @@ use std::{
     collections::VecDeque,
     fmt::Display,
     io::{self, IsTerminal as _, Write},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -25,14 +25,54 @@ pub type Reporter<T> = Box<dyn Fn(&T) + Send + Sync>;
 /// The terminal, or what stands in for it.
 pub struct Ui {
     out: Mutex<Sink>,
-    err: Mutex<Sink>,
+    err: Arc<Mutex<Sink>>,
     answers: Answers,
     look: Look,
     err_color: bool,
     err_is_terminal: bool,
     verbosity: Verbosity,
     json: bool,
-    bar: Mutex<Option<ProgressBar>>,
+    bar: Arc<Mutex<Option<ProgressBar>>>,
+}
+
+/// A way to speak on stderr for those whom no [`Ui`] can be lent.
+#[derive(Clone)]
+pub struct Voice {
+    err: Arc<Mutex<Sink>>,
+    bar: Arc<Mutex<Option<ProgressBar>>>,
+    quiet: bool,
+}
+
+impl Voice {
+    /// Says what is being done; not when quiet.
+    pub fn status(&self, text: &str) {
+        if !self.quiet {
+            // Nobody is left to tell when stderr itself fails.
+            let write = || lock(&self.err).write(&format!("{text}\n"));
+            let _ = beside(&self.bar, write);
+        }
+    }
+
+    /// Whether progress is drawn at present.
+    pub fn is_drawn(&self) -> bool {
+        lock(&self.bar).is_some()
+    }
+
+    /// Writes into the drawn progress, if there is one.
+    pub fn message(&self, text: &str) {
+        if let Some(bar) = &*lock(&self.bar) {
+            bar.set_message(text.to_owned());
+        }
+    }
+}
+
+/// Writes while no progress is drawn.
+fn beside<T>(bar: &Mutex<Option<ProgressBar>>, write: impl FnOnce() -> T) -> T {
+    let bar = lock(bar).clone();
+    match bar {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
 }
 
 /// Where the answers to questions come from.
@@ -121,14 +161,24 @@ impl Ui {
         let sink = |to| Mutex::new(Sink { to, closed: false });
         Self {
             out: sink(streams.out),
-            err: sink(streams.err),
+            err: Arc::new(sink(streams.err)),
             answers: streams.answers,
             look: streams.look,
             err_color: streams.err_color,
             err_is_terminal: streams.err_is_terminal,
             verbosity,
             json,
-            bar: Mutex::new(None),
+            bar: Arc::default(),
+        }
+    }
+
+    /// A way to speak that outlives the borrow of this.
+    #[must_use]
+    pub fn voice(&self) -> Voice {
+        Voice {
+            err: Arc::clone(&self.err),
+            bar: Arc::clone(&self.bar),
+            quiet: self.verbosity == Verbosity::Quiet,
         }
     }
 
@@ -334,11 +384,7 @@ impl Ui {
 
     /// Writes while no progress is drawn.
     fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
-        let bar = lock(&self.bar).clone();
-        match bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
+        beside(&self.bar, write)
     }
 
     fn paint(&self, text: &str, style: console::Style) -> String {
