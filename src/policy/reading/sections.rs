@@ -82,7 +82,13 @@ pub(super) fn download(top: &Table<'_>) -> DownloadPolicy {
     let Some(table) = top.table("download") else {
         return download;
     };
-    table.only(&["command", "parallel", "timeout", "ffmpeg", "retry_unavailable"]);
+    table.only(&[
+        "command",
+        "parallel",
+        "timeout",
+        "ffmpeg",
+        "retry_unavailable",
+    ]);
     download.command = table.get("command").and_then(|value| command(&value));
     set(
         &mut download.parallel,
