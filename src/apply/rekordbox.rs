@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{
         Collection, CollectionPlaylist, ContentId, MediaPath, MyTagId, NodeId, NodeKind,
-        PlaylistId, TrackId, state::ObjectKey,
+        PlaylistId, TrackId, collection::merged, state::ObjectKey,
     },
     edge::{
         download::Downloader,
@@ -24,8 +24,8 @@ use crate::{
         store::{OperationStatus, StateStore},
     },
     plan::document::{
-        Action, Class, ContentFields, Effect, Entries, NewContent, NewNode, Precondition, Reversal,
-        TagName, TagSet,
+        Action, Class, ContentFields, Effect, Entries, ListAt, MergedRows, NewContent, NewNode,
+        Precondition, Reversal, TagName, TagSet,
     },
     record::{
         Intent, Outcome, PreImage, image,
@@ -155,6 +155,7 @@ where
         let removal = usize::from(action.class == Class::Destructive);
         let rows = match &action.effect {
             Effect::EntriesSet { before, after } => before.count.max(after.count),
+            Effect::EntriesMerge { before, after } => before.count.max(after.count),
             Effect::RowsRestore { before } => self.recorded_rows(before).map_or(1, |r| r.0.len()),
             _ => 2,
         };
@@ -341,6 +342,7 @@ where
                 id: before.id.clone(),
             }),
             Effect::EntriesSet { after, .. } => self.set_entries(after, step, collection),
+            Effect::EntriesMerge { before, after } => merge_entries(before, after, collection),
             Effect::MyTagCreate { after } => Ok(Edit::CreateTag {
                 group: after.group.clone(),
                 name: after.tag.clone(),
@@ -486,8 +488,9 @@ where
             if let Some(at) = step.contents.get(track) {
                 return Some(ContentRef::Staged(*at));
             }
-            let row = self.state.tracks.get(track)?;
-            Some(ContentRef::Id(row.content.clone()?))
+            let row = self.state.tracks.get(track)?.content.as_ref()?;
+            let row = after.rows.get(row).unwrap_or(row);
+            Some(ContentRef::Id(row.clone()))
         };
         let node = self.list(&after.playlist, step)?;
         let mut contents: Vec<ContentRef> = planned.entries.iter().filter_map(content).collect();
@@ -497,7 +500,7 @@ where
             && let NodeRef::Id(id) = &node
             && let Some(list) = collection.nodes.get(id)
         {
-            contents = in_the_djs_order(list, contents);
+            contents = in_the_djs_order(list, contents, &after.rows);
         }
         Ok(Edit::SetEntries { node, contents })
     }
@@ -522,12 +525,11 @@ where
     }
 
     fn set_tags(&self, before: &TagSet, after: &TagSet, step: &Step) -> Attempt<Edit> {
-        let known = self
-            .state
-            .tracks
-            .get(&after.track)
-            .and_then(|row| row.content.clone());
-        let content = match (step.contents.get(&after.track), &known) {
+        let track = after.track.as_ref();
+        let linked = || self.state.tracks.get(track?)?.content.clone();
+        let known = after.row.clone().or_else(linked);
+        let staged = track.and_then(|track| step.contents.get(track));
+        let content = match (staged.filter(|_| after.row.is_none()), &known) {
             (Some(at), _) => ContentRef::Staged(*at),
             (None, Some(id)) => ContentRef::Id(id.clone()),
             (None, None) => {
@@ -645,16 +647,33 @@ impl Step {
 }
 
 /// `wanted`, those that are in the list already in the list's order, new ones behind them.
-fn in_the_djs_order(list: &CollectionPlaylist, mut wanted: Vec<ContentRef>) -> Vec<ContentRef> {
+fn in_the_djs_order(
+    list: &CollectionPlaylist,
+    mut wanted: Vec<ContentRef>,
+    rows: &BTreeMap<ContentId, ContentId>,
+) -> Vec<ContentRef> {
     let mut ordered = Vec::with_capacity(wanted.len());
     for entry in &list.entries {
-        let same = |content: &ContentRef| *content == ContentRef::Id(entry.content.clone());
+        let row = rows.get(&entry.content).unwrap_or(&entry.content);
+        let same = |content: &ContentRef| *content == ContentRef::Id(row.clone());
         if let Some(at) = wanted.iter().position(same) {
             ordered.push(wanted.remove(at));
         }
     }
     ordered.extend(wanted);
     ordered
+}
+
+/// A list of the DJ's, or one that no playlist of TIDAL stands behind any more.
+fn merge_entries(before: &ListAt, after: &MergedRows, collection: &Collection) -> Attempt<Edit> {
+    let list = collection.nodes.get(&before.id);
+    let list = list.ok_or_else(|| Failure::Failed("the playlist is gone".to_owned()))?;
+    let entries: Vec<ContentId> = list.entries.iter().map(|it| it.content.clone()).collect();
+    let contents = merged(&entries, &after.rows).into_iter();
+    Ok(Edit::SetEntries {
+        node: NodeRef::Id(before.id.clone()),
+        contents: contents.map(ContentRef::Id).collect(),
+    })
 }
 
 /// Whether the error is about the rows of a step and not about the database as a whole.

@@ -368,6 +368,7 @@ impl Engine {
         let (past_removals, failed_fetches) = self.past().await?;
         let files_before = self.files_before().await?;
         let scope = scope(&request.inputs.playlists, observation)?;
+        let rows = decisions::rows(&self.policy)?;
         let mut decisions = decisions::known(&self.policy, observation, ui)?;
         for (track, path) in &request.hints {
             decisions
@@ -409,6 +410,7 @@ impl Engine {
                 past_removals: past_removals.clone(),
                 failed_fetches: failed_fetches.clone(),
                 files_before,
+                rows: rows.clone(),
                 allows: allows(&request.overrides),
             });
             if unhashed.is_empty() {

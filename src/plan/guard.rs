@@ -185,6 +185,7 @@ impl Removals {
             | Effect::NodeCreate { .. }
             | Effect::NodeUpdate { .. }
             | Effect::MyTagCreate { .. }
+            | Effect::EntriesMerge { .. }
             | Effect::MyTagSet { .. }
             | Effect::RowsRestore { .. }
             | Effect::StateAdopt { .. }

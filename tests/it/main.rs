@@ -13,6 +13,7 @@ mod journey_names;
 mod local;
 mod rekordbox;
 mod rekordbox_drift;
+mod rekordbox_duplicates;
 mod rekordbox_oracle;
 mod rekordbox_read;
 mod rekordbox_safety;

@@ -24,6 +24,8 @@ pub(super) struct Raw {
     pub(super) albums: Vec<RawName>,
     pub(super) genres: Vec<RawName>,
     pub(super) cues: Vec<RawCues>,
+    /// The tracks that the history names.
+    pub(super) history: Vec<String>,
     pub(super) nodes: Vec<RawNode>,
     /// By list.
     pub(super) entries: HashMap<String, Vec<RawEntry>>,
@@ -107,7 +109,7 @@ pub(super) fn assemble(raw: Raw) -> Observed<Collection> {
         genres: named(raw.genres),
     };
     let my_tags = tags(raw.tags);
-    let mut work = Work::new(raw.cues, raw.links, &my_tags);
+    let mut work = Work::new(raw.cues, raw.links, raw.history, &my_tags);
     let contents = contents(raw.contents, &names, &mut work, &mut problems);
     let mut nodes = nodes(raw.nodes, &mut problems);
     fill(&mut nodes, raw.entries, &contents, &mut problems);
@@ -168,11 +170,17 @@ fn named(rows: Vec<RawName>) -> HashMap<String, String> {
 /// What hangs on a track, by its id.
 struct Work {
     cues: HashMap<String, (i64, i64)>,
+    history: HashSet<String>,
     tags: HashMap<String, BTreeSet<MyTagId>>,
 }
 
 impl Work {
-    fn new(cues: Vec<RawCues>, links: Vec<RawLink>, known: &BTreeMap<MyTagId, MyTag>) -> Self {
+    fn new(
+        cues: Vec<RawCues>,
+        links: Vec<RawLink>,
+        history: Vec<String>,
+        known: &BTreeMap<MyTagId, MyTag>,
+    ) -> Self {
         let cues = cues
             .into_iter()
             .filter_map(|RawCues(content, hot, memory)| Some((content?, (hot, memory))));
@@ -185,6 +193,7 @@ impl Work {
         }
         Self {
             cues: cues.collect(),
+            history: history.into_iter().collect(),
             tags,
         }
     }
@@ -229,6 +238,7 @@ fn content(row: RawContent, names: &Names, work: &mut Work) -> Content {
     let id = row.id.as_deref().unwrap_or_default();
     let (hot, memory) = work.cues.remove(id).unwrap_or_default();
     let my_tags = work.tags.remove(id).unwrap_or_default();
+    let in_history = work.history.contains(id);
     let name =
         |names: &HashMap<String, String>, id: Option<String>| names.get(&reference(id)?).cloned();
     let positive = |number: Option<i64>| number.filter(|number| *number > 0);
@@ -248,6 +258,7 @@ fn content(row: RawContent, names: &Names, work: &mut Work) -> Content {
         play_count: small(row.play_count).unwrap_or(0),
         hot_cues: u32::try_from(hot).unwrap_or(u32::MAX),
         memory_cues: u32::try_from(memory).unwrap_or(u32::MAX),
+        in_history,
         analysed: row.analysed.unwrap_or(0) != 0,
         file_type: row.file_type.unwrap_or(0),
         file_size: row

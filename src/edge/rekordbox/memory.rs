@@ -149,6 +149,7 @@ impl MemoryRekordbox {
             albums: names(Table::Album),
             genres: names(Table::Genre),
             cues: self.cues.iter().map(cues).collect(),
+            history: Vec::new(),
             nodes: self.live(Table::Playlist).map(raw_node).collect(),
             entries,
             tags: self.live(Table::MyTag).map(raw_tag).collect(),

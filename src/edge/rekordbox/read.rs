@@ -63,6 +63,7 @@ pub(super) async fn raw(connection: &mut SqliteConnection) -> Result<Raw, Rekord
         albums: json_rows(connection, query.names("djmdAlbum")).await?,
         genres: json_rows(connection, query.names("djmdGenre")).await?,
         cues: json_rows(connection, query.cues()).await?,
+        history: json_rows(connection, query.history()).await?,
         nodes: json_rows(connection, query.nodes()).await?,
         entries: entries.all()?,
         tags: json_rows(connection, query.tags()).await?,
@@ -188,6 +189,17 @@ impl Query<'_> {
              (SELECT cast(ContentID AS TEXT) content, sum(Kind >= 1) hot, sum(Kind = 0) memory \
              FROM djmdCue WHERE {} GROUP BY ContentID)",
             self.live("djmdCue")
+        )
+    }
+
+    fn history(&self) -> String {
+        if !self.schema.has("djmdSongHistory", "ContentID") {
+            return "SELECT '[]'".to_owned();
+        }
+        format!(
+            "SELECT json_group_array(DISTINCT cast(ContentID AS TEXT)) FROM djmdSongHistory \
+             WHERE ContentID IS NOT NULL AND {}",
+            self.live("djmdSongHistory")
         )
     }
 

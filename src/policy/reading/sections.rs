@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Surroundings, duration, paths::path, texts};
 use crate::policy::{
-    Defaults, DownloadPolicy, Limit, MatchPolicy, Owner, Ownership, Place, PlaylistRemoved,
-    RekordboxDatabase, RekordboxPolicy, Rolling, Safety, SyncMode, TidalPolicy, TrackRemoved,
-    TrashPolicy, WorkAtRisk,
+    Defaults, DownloadPolicy, Duplicates, Limit, MatchPolicy, Owner, Ownership, Place,
+    PlaylistRemoved, RekordboxDatabase, RekordboxPolicy, Rolling, Safety, SyncMode, TidalPolicy,
+    TrackRemoved, TrashPolicy, WorkAtRisk,
     diagnostic::Code,
     document::{Table, Value},
     glob, values,
@@ -128,11 +128,19 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
         write: true,
         xml: None,
         relocate: false,
+        duplicates: Duplicates::Keep,
     };
     let Some(table) = top.table("rekordbox") else {
         return rekordbox;
     };
-    table.only(&["database", "folder", "write", "xml", "relocate"]);
+    table.only(&[
+        "database",
+        "folder",
+        "write",
+        "xml",
+        "relocate",
+        "duplicates",
+    ]);
     if let Some(value) = table.get("database") {
         let database = match value.text() {
             Some("auto") => Some(RekordboxDatabase::Auto),
@@ -154,6 +162,17 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
     set(
         &mut rekordbox.relocate,
         table.get("relocate").and_then(|value| value.flag()),
+    );
+    let duplicates = [
+        ("keep", Duplicates::Keep),
+        ("merge", Duplicates::Merge),
+        ("merge-all", Duplicates::MergeAll),
+    ];
+    set(
+        &mut rekordbox.duplicates,
+        table
+            .get("duplicates")
+            .and_then(|value| value.word(&duplicates)),
     );
     rekordbox
 }
