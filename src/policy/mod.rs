@@ -150,6 +150,8 @@ pub struct RekordboxPolicy {
     pub write: bool,
     /// Where to export `rekordbox.xml` to.
     pub xml: Option<PathBuf>,
+    /// How many backups of the database are kept.
+    pub backups: usize,
     /// Whether rows that carry the DJ's work may be pointed at a file's new place.
     pub relocate: bool,
 }

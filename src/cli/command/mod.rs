@@ -8,5 +8,6 @@ pub mod init;
 pub mod look;
 pub mod plan;
 pub mod policy;
+pub mod rekordbox;
 pub mod snapshot;
 pub mod undo;

@@ -9,6 +9,7 @@ pub mod apply;
 pub mod history;
 pub mod status;
 pub mod db;
+pub mod rekordbox;
 pub mod snapshot;
 
 #[cfg(test)]
