@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench that fails ends")]
 
 #[path = "pairs/mod.rs"]
+#[expect(unreachable_pub, reason = "every bench has it as a module of its own")]
 mod pairs;
 
 use std::path::Path;

@@ -129,7 +129,6 @@ fn not_carried_out(policy: &Policy) -> Vec<&'static str> {
             !policy.moved.is_empty(),
             "`[[moved]]` (the playlist counts as a new one)",
         ),
-        (policy.rekordbox.xml.is_some(), "`[rekordbox] xml`"),
         (upgrades, "a rule's `upgrade` (the file stays as it is)"),
     ];
     parts

@@ -10,6 +10,8 @@ mod journey_gates;
 mod journey_kill;
 mod journey_names;
 mod rekordbox;
+mod rekordbox_backup;
+mod rekordbox_export;
 mod rekordbox_oracle;
 mod rekordbox_read;
 mod rekordbox_safety;

@@ -77,6 +77,7 @@ pub async fn apply(
     };
     exclude(&mut plan, &args.exclude)?;
     if is_empty(&plan.body) || plan.body.actions.is_empty() {
+        after_apply(engine.policy.clone(), settings, ui).await;
         return nothing(ui, "Nothing to apply.");
     }
     if occasion == Occasion::SavedPlan {
@@ -177,6 +178,7 @@ pub async fn run(
     refuse_moment(&engine, &plan)?;
     engine.back_up().await?;
     let settings = settings_of(&engine, interrupt);
+    let (policy, own) = (engine.policy.clone(), engine.settings.clone());
     let mut worlds = worlds(engine);
     let working = interrupt.working();
     let total = left_in(&plan).count();
@@ -194,6 +196,7 @@ pub async fn run(
     ui.end_progress();
     drop(working);
     let exit = conclude(ui, &mut worlds, outcome).await;
+    after_apply(policy, &own, ui).await;
     drop(locks);
     exit
 }
@@ -223,6 +226,7 @@ async fn resume(
     )?;
     engine.back_up().await?;
     let settings = settings_of(&engine, interrupt);
+    let (policy, own) = (engine.policy.clone(), engine.settings.clone());
     let mut worlds = worlds(engine);
     let working = interrupt.working();
     let total = usize::try_from(left).unwrap_or(0);
@@ -239,8 +243,16 @@ async fn resume(
     ui.end_progress();
     drop(working);
     let exit = conclude(ui, &mut worlds, outcome).await;
+    after_apply(policy, &own, ui).await;
     drop(locks);
     exit
+}
+
+/// Brings `[rekordbox] xml` up to date. The apply is done and recorded whatever comes of this.
+async fn after_apply(policy: crate::policy::Policy, settings: &Settings, ui: &Ui) {
+    if let Err(error) = super::rekordbox_export::after_apply(policy, settings, ui).await {
+        ui.warning(format!("`[rekordbox] xml` was not written: {error}"));
+    }
 }
 
 /// How a run of this engine is done.

@@ -9,5 +9,6 @@ pub mod look;
 pub mod plan;
 pub mod policy;
 pub mod rekordbox;
+pub mod rekordbox_export;
 pub mod snapshot;
 pub mod undo;

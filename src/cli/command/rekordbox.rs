@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::{
     cli::{
-        args::{ExportArgs, RekordboxCommand, RestoreArgs},
+        args::{RekordboxCommand, RestoreArgs},
         engine::{Engine, FoundBy, Located, load_policy, locate_rekordbox, rekordbox_options},
         error::{CliError, Exit, Kind},
         settings::Settings,
@@ -49,20 +49,20 @@ pub async fn rekordbox(
         RekordboxCommand::Status => status(settings, ui).await,
         RekordboxCommand::Backup => backup(settings, ui).await,
         RekordboxCommand::Restore(args) => restore(settings, ui, args).await,
-        RekordboxCommand::Export(args) => export(settings, ui, args).await,
+        RekordboxCommand::Export(args) => super::rekordbox_export::export(settings, ui, args).await,
     }
 }
 
 /// The library, and what stands around it.
-struct Desk {
+pub(super) struct Desk {
     policy: Option<Policy>,
     db: std::path::PathBuf,
-    library: MasterDb,
+    pub(super) library: MasterDb,
     found_by: FoundBy,
 }
 
 impl Desk {
-    fn open(settings: &Settings, ui: &Ui) -> Result<Self, CliError> {
+    pub(super) fn open(settings: &Settings, ui: &Ui) -> Result<Self, CliError> {
         let policy = policy(settings, ui)?;
         let db = settings.db_path(policy.as_ref().and_then(|policy| policy.state_path.as_deref()))?;
         let (path, found_by) = match locate_rekordbox(policy.as_ref(), settings)? {
@@ -102,7 +102,7 @@ impl Desk {
 }
 
 /// The policy, if there is one. A named one must be there.
-fn policy(settings: &Settings, ui: &Ui) -> Result<Option<Policy>, CliError> {
+pub(super) fn policy(settings: &Settings, ui: &Ui) -> Result<Option<Policy>, CliError> {
     match settings.policy_path() {
         Err(error) if settings.policy.is_some() => Err(error),
         Err(_) => Ok(None),
@@ -339,8 +339,4 @@ async fn remember(
     store.settle(id, &[settlement], at).await?;
     store.finish_apply(id, ApplyStatus::Completed, at).await?;
     Ok(())
-}
-
-async fn export(_: &Settings, _: &Ui, _: &ExportArgs) -> Result<Exit, CliError> {
-    todo!()
 }

@@ -13,6 +13,7 @@ pub mod ids;
 pub mod masterdb;
 pub mod memory;
 pub mod fixture;
+pub mod export;
 mod backup;
 mod cache;
 mod collect;
