@@ -58,10 +58,20 @@ fn main() {
         std::hint::black_box(scanned);
     };
     pairs::alone("read everything, key derived", "1.0 s", 7, || read(None));
-    pairs::pair("read everything / scan by SQLite (goal 2)", 9, || read(None), scan);
+    pairs::pair(
+        "read everything / scan by SQLite (goal 2)",
+        9,
+        || read(None),
+        scan,
+    );
     read(Some(&cache));
-    println!("cache {} bytes", std::fs::metadata(&cache).map_or(0, |about| about.len()));
-    pairs::alone("read, unchanged since last time", "50 ms", 9, || read(Some(&cache)));
+    println!(
+        "cache {} bytes",
+        std::fs::metadata(&cache).map_or(0, |about| about.len())
+    );
+    pairs::alone("read, unchanged since last time", "50 ms", 9, || {
+        read(Some(&cache))
+    });
 }
 
 /// Has SQLite look at every row of every table that matters, over a connection that derives its key as
@@ -84,7 +94,10 @@ async fn scan(path: &Path) -> Vec<i64> {
         "SELECT sum(length(Name) + length(updated_at)) FROM djmdPlaylist NOT INDEXED",
         "SELECT sum(Kind + length(updated_at)) FROM djmdCue NOT INDEXED",
     ] {
-        let sum: Option<i64> = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+        let sum: Option<i64> = sqlx::query_scalar(sql)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
         sums.push(sum.unwrap_or(0));
     }
     connection.close().await.unwrap();
@@ -95,7 +108,11 @@ fn library(tracks: usize, entries: usize) -> NewLibrary {
     let track = |n: usize| NewTrack {
         row: NewContentRow {
             file: ContentFile {
-                path: format!("/Users/dj/Music/Tidal/Playlists/List {}/Artist {n} - Title {n}.mp3", n % 999).into(),
+                path: format!(
+                    "/Users/dj/Music/Tidal/Playlists/List {}/Artist {n} - Title {n}.mp3",
+                    n % 999
+                )
+                .into(),
                 size: 9_000_000 + n as u64,
                 file_id: n as u64,
             },
@@ -119,7 +136,9 @@ fn library(tracks: usize, entries: usize) -> NewLibrary {
         name: format!("List {n}"),
         kind: NodeKind::List,
         parent: None,
-        tracks: (0..PER_LIST).map(|at| (n * 7919 + at * 31) % tracks).collect(),
+        tracks: (0..PER_LIST)
+            .map(|at| (n * 7919 + at * 31) % tracks)
+            .collect(),
         smart: Vec::new(),
     };
     NewLibrary {

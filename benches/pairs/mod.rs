@@ -34,7 +34,10 @@ impl Pair {
 
 /// Runs `ours` and `theirs` in turns, `rounds` times, and prints one line under `name`.
 pub fn pair(name: &str, rounds: usize, mut ours: impl FnMut(), mut theirs: impl FnMut()) -> Pair {
-    let mut pair = Pair { ours: Vec::new(), theirs: Vec::new() };
+    let mut pair = Pair {
+        ours: Vec::new(),
+        theirs: Vec::new(),
+    };
     for round in 0..rounds {
         // Who goes first changes, so that neither always meets the warmer cache.
         if round % 2 == 0 {

@@ -388,10 +388,8 @@ pub enum TidalCommand {
 #[derive(Clone, Debug, Subcommand)]
 pub enum RekordboxCommand {
     /// Version, counts, our share, cloud, running processes, backups
-    #[command(
-        after_help = "Examples:\n  tidal-cleanup rekordbox status\n  \
-                      tidal-cleanup rekordbox status --rekordbox ~/Library/Pioneer/rekordbox --json"
-    )]
+    #[command(after_help = "Examples:\n  tidal-cleanup rekordbox status\n  \
+                      tidal-cleanup rekordbox status --rekordbox ~/Library/Pioneer/rekordbox --json")]
     Status,
     /// Back up master.db and masterPlaylists6.xml, also while Rekordbox runs
     #[command(after_help = "Example:\n  tidal-cleanup rekordbox backup")]

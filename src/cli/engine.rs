@@ -556,7 +556,11 @@ pub fn locate_rekordbox(policy: Option<&Policy>, settings: &Settings) -> Result<
 
 /// How a library is opened beside this state database. The last reading is kept there.
 #[must_use]
-pub fn rekordbox_options(settings: &Settings, db: &Path, policy: Option<&Policy>) -> MasterDbOptions {
+pub fn rekordbox_options(
+    settings: &Settings,
+    db: &Path,
+    policy: Option<&Policy>,
+) -> MasterDbOptions {
     let mut options = MasterDbOptions::new(settings.backups(db));
     options.cache = Some(db.with_extension("rekordbox.cache"));
     if let Some(policy) = policy {

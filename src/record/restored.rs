@@ -115,10 +115,19 @@ impl Changes<'_> {
                 self.is_gone(|collection| collection.my_tags.contains_key(&id))
             }
             ObjectKey::TagLink(group, name, content) => self.is_gone(|collection| {
-                let bears = |id| collection.contents.get(content).is_some_and(|c| c.my_tags.contains(id));
-                collection.tag(group, name).is_some_and(|tag| bears(&tag.id))
+                let bears = |id| {
+                    collection
+                        .contents
+                        .get(content)
+                        .is_some_and(|c| c.my_tags.contains(id))
+                };
+                collection
+                    .tag(group, name)
+                    .is_some_and(|tag| bears(&tag.id))
             }),
-            ObjectKey::Content(id) => self.is_gone(|collection| collection.contents.contains_key(id)),
+            ObjectKey::Content(id) => {
+                self.is_gone(|collection| collection.contents.contains_key(id))
+            }
         };
         gone.then(|| RowChange {
             before: Some(StateRow::Object(row.clone())),
@@ -152,7 +161,10 @@ impl Changes<'_> {
             new.node = None;
         }
         for entry in &mut new.entries {
-            let content = state.tracks.get(&entry.track).and_then(|row| row.content.as_ref());
+            let content = state
+                .tracks
+                .get(&entry.track)
+                .and_then(|row| row.content.as_ref());
             let left = content.is_none_or(|id| {
                 then.as_ref().is_none_or(|then| then.contains(id)) && !now.contains(id)
             });

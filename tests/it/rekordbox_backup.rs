@@ -26,7 +26,8 @@ async fn backed_up(world: &World) -> Backup {
 }
 
 /// What a DJ does in an evening.
-const EVENING: &str = "UPDATE djmdContent SET Rating = 5, updated_at = '2030-01-01 00:00:00.000 +00:00'
+const EVENING: &str =
+    "UPDATE djmdContent SET Rating = 5, updated_at = '2030-01-01 00:00:00.000 +00:00'
          WHERE Title = 'Track 1';
      UPDATE djmdPlaylist SET Name = 'Peak time' WHERE Name = 'Peak';
      INSERT INTO djmdCue (ID, ContentID, Kind, InMsec, created_at, updated_at)
@@ -38,7 +39,10 @@ const EVENING: &str = "UPDATE djmdContent SET Rating = 5, updated_at = '2030-01-
 async fn a_backup_has_what_only_the_wal_has_and_leaves_everything_alone() {
     let world = World::small().await;
     let mut rekordbox = world.other().await;
-    sqlx::raw_sql(EVENING).execute(&mut rekordbox).await.unwrap();
+    sqlx::raw_sql(EVENING)
+        .execute(&mut rekordbox)
+        .await
+        .unwrap();
     let (names, before) = (world.names(), whole(&world));
     let backup = backed_up(&world).await;
     assert_eq!(whole(&world), before);
@@ -70,7 +74,10 @@ async fn a_restore_tells_what_it_loses_and_saves_it() {
         assert_eq!(loss.rows["djmdCue"], 1);
         let saved = world.db.restore(&backup, now()).await.unwrap();
         assert_eq!(whole(&world), before);
-        assert_eq!(world.names(), ["backups", "master.db", "masterPlaylists6.xml"]);
+        assert_eq!(
+            world.names(),
+            ["backups", "master.db", "masterPlaylists6.xml"]
+        );
         assert!(!world.path("backups/rekordbox/restoring").exists());
         let saved = world
             .db
@@ -117,11 +124,17 @@ async fn a_library_that_cannot_be_opened_is_rescued_as_it_is() {
     assert_eq!(world.db.loss(&backup).await.unwrap(), None);
     let saved = world.db.restore(&backup, now()).await.unwrap();
     assert_eq!(whole(&world), before);
-    assert_eq!(fs::read(saved.join("master.db")).unwrap(), b"rubble".repeat(5_000));
+    assert_eq!(
+        fs::read(saved.join("master.db")).unwrap(),
+        b"rubble".repeat(5_000)
+    );
     assert_eq!(fs::read(saved.join("master.db-wal")).unwrap(), b"more");
     // The leftover would have been played into the restored database.
     assert!(!world.path("master.db-wal").exists());
-    let aside = world.names().into_iter().filter(|name| name.contains("-wal.before-"));
+    let aside = world
+        .names()
+        .into_iter()
+        .filter(|name| name.contains("-wal.before-"));
     assert_eq!(aside.count(), 1);
     world.collection().await;
 }
@@ -131,7 +144,10 @@ async fn a_wal_that_a_crash_left_is_saved_and_not_played_into_the_backup() {
     let world = World::small().await;
     let before = whole(&world);
     let mut rekordbox = world.other().await;
-    sqlx::raw_sql(EVENING).execute(&mut rekordbox).await.unwrap();
+    sqlx::raw_sql(EVENING)
+        .execute(&mut rekordbox)
+        .await
+        .unwrap();
     let crashed = tempfile::tempdir().unwrap();
     for name in ["master.db", "master.db-wal", "masterPlaylists6.xml"] {
         fs::copy(world.path(name), crashed.path().join(name)).unwrap();
@@ -172,7 +188,11 @@ async fn a_restore_that_was_killed_between_its_renames_is_ended() {
     assert!(!note.exists());
     assert!(!world.path(".tidal-cleanup-restore.half").exists());
     // Before the first rename nothing is to be ended.
-    fs::write(world.path("masterPlaylists6.xml"), world.xml().replace("7.2.10", "7.2.11")).unwrap();
+    fs::write(
+        world.path("masterPlaylists6.xml"),
+        world.xml().replace("7.2.10", "7.2.11"),
+    )
+    .unwrap();
     world.meddle(EVENING).await;
     let evening = whole(&world);
     fs::write(&note, &backup.name).unwrap();
@@ -226,7 +246,10 @@ fn the_next_plan_makes_again_what_a_restore_took() {
     // The first one, from before the apply: a part of its name is enough if it is the only one.
     let status = world.expect(0, &["rekordbox", "status", "--json"]);
     let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
-    let oldest = status["backups"].as_array().unwrap().last().unwrap()["name"].as_str().unwrap().to_owned();
+    let oldest = status["backups"].as_array().unwrap().last().unwrap()["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     world.expect(1, &["rekordbox", "restore", "1999", "--yes"]);
     let said = world.expect(0, &["rekordbox", "restore", &oldest, "--yes"]);
     assert!(said.err.contains("goes back again"), "{}", said.err);
@@ -247,7 +270,15 @@ fn status_tells_everything_and_makes_nothing() {
     world.sync_with(&first());
     let rows = world.rows();
     let said = world.expect(0, &["rekordbox", "status"]);
-    for part in ["Rekordbox", "named by the policy", "Tracks", "Ours", "3 playlists", "Running", "Backups"] {
+    for part in [
+        "Rekordbox",
+        "named by the policy",
+        "Tracks",
+        "Ours",
+        "3 playlists",
+        "Running",
+        "Backups",
+    ] {
         assert!(said.out.contains(part), "{part}: {}", said.out);
     }
     let json = world.expect(0, &["rekordbox", "status", "--json"]).out;
@@ -262,7 +293,15 @@ fn status_tells_everything_and_makes_nothing() {
     fs::remove_file(world.path("tidal-cleanup.toml")).unwrap();
     let db = world.path("nowhere/state.db");
     let (db, folder) = (db.to_str().unwrap(), world.path("rekordbox"));
-    let bare = ["rekordbox", "status", "--json", "--db", db, "--rekordbox", folder.to_str().unwrap()];
+    let bare = [
+        "rekordbox",
+        "status",
+        "--json",
+        "--db",
+        db,
+        "--rekordbox",
+        folder.to_str().unwrap(),
+    ];
     let json: serde_json::Value = serde_json::from_str(&world.expect(0, &bare).out).unwrap();
     assert_eq!(json["found_by"], "flag");
     assert_eq!(json["ours"], serde_json::Value::Null);

@@ -50,8 +50,15 @@ fn parse(path: &Path) -> Told {
                         }
                     }
                     "TRACK" => match attributes.get("Key") {
-                        Some(key) => told.lists.get_mut(&way.join("/")).unwrap().push(key.clone()),
-                        None => drop(told.tracks.insert(attributes["TrackID"].clone(), attributes)),
+                        Some(key) => told
+                            .lists
+                            .get_mut(&way.join("/"))
+                            .unwrap()
+                            .push(key.clone()),
+                        None => drop(
+                            told.tracks
+                                .insert(attributes["TrackID"].clone(), attributes),
+                        ),
                     },
                     "POSITION_MARK" => told.marks += 1,
                     _ => {}
@@ -84,7 +91,10 @@ fn who_wants_no_writing_gets_the_playlists_as_xml() {
     fs::create_dir(world.path("out")).unwrap();
     let rows = world.rows();
     world.tidal(&first());
-    let plan = world.plan(2);
+    // What is held because of `write = false` may make it a 3.
+    let planned = world.run(&["plan", "--out", "plan.json", "--detailed-exitcode"]);
+    assert!([2, 3].contains(&planned.code), "{planned:?}");
+    let plan = world.saved();
     let digest = plan.digest.strip_prefix("sha256:").unwrap();
     let said = world.run(&["apply", "plan.json", "--approve", digest]);
     assert_eq!(said.code, 0, "{said:?}");
@@ -108,7 +118,14 @@ fn the_whole_collection_is_exported_with_the_djs_work() {
     let world = World::usual();
     world.sync_with(&first());
     let (file, lists) = (world.path("all.xml"), world.path("lists"));
-    let args = ["rekordbox", "export", "all.xml", "--m3u8", "lists", "--json"];
+    let args = [
+        "rekordbox",
+        "export",
+        "all.xml",
+        "--m3u8",
+        "lists",
+        "--json",
+    ];
     let said = world.expect(0, &args);
     let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     let told = parse(&file);
@@ -118,14 +135,24 @@ fn the_whole_collection_is_exported_with_the_djs_work() {
     assert!(told.marks > 0);
     assert!(told.lists.len() > 3, "{:?}", told.lists.keys());
     let ratings = ["0", "51", "102", "153", "204", "255"];
-    assert!(told.tracks.values().all(|track| ratings.contains(&track["Rating"].as_str())));
+    assert!(
+        told.tracks
+            .values()
+            .all(|track| ratings.contains(&track["Rating"].as_str()))
+    );
     assert!(told.tracks.values().any(|track| track["Rating"] != "0"));
     // Every list is a playlist file whose lines are files.
     assert_eq!(json["m3u8"].as_array().unwrap().len(), told.lists.len());
     let party = fs::read_to_string(lists.join("TIDAL/Party.m3u8")).unwrap();
-    let paths: Vec<&str> = party.lines().filter(|line| !line.starts_with('#')).collect();
+    let paths: Vec<&str> = party
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
     assert_eq!(paths.len(), 5);
-    assert!(paths.iter().all(|path| Path::new(path).is_file()), "{party}");
+    assert!(
+        paths.iter().all(|path| Path::new(path).is_file()),
+        "{party}"
+    );
     let before = (fs::read(&file).unwrap(), party);
     world.expect(0, &args);
     let after = fs::read_to_string(lists.join("TIDAL/Party.m3u8")).unwrap();
@@ -191,7 +218,10 @@ fn pyrekordbox_reads_the_export() {
         let line = format!("{list}: {}\n", told.titles(list).join(", "));
         assert!(seen.contains(&line), "{line}\n{seen}");
     }
-    let places = seen.lines().filter(|line| line.starts_with('/'));
+    // It takes the first slash for a part of the prefix.
+    let places = seen
+        .lines()
+        .filter(|line| line.starts_with(&world.path("").to_string_lossy()[1..]));
     assert_eq!(places.count(), told.tracks.len());
     let party = world.titles("Party");
     assert_eq!(Some(told.titles("ROOT/TIDAL/Party")), party);

@@ -249,7 +249,9 @@ async fn a_kept_reading_is_never_older_than_the_library() {
     titles().await;
     assert_eq!(std::fs::read(&cache).unwrap(), kept);
     // A change that is checkpointed at once, read before and after its time has settled.
-    world.meddle("UPDATE djmdContent SET Title = 'One' WHERE Title = 'Track 1'").await;
+    world
+        .meddle("UPDATE djmdContent SET Title = 'One' WHERE Title = 'Track 1'")
+        .await;
     titles().await;
     settle().await;
     titles().await;

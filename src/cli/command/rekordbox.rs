@@ -18,14 +18,10 @@ use crate::{
     },
     domain::{Collection, State},
     edge::{
-        rekordbox::{
-            Backup, MasterDb, RekordboxError, RekordboxReader as _,
-        },
+        rekordbox::{Backup, MasterDb, RekordboxError, RekordboxReader as _},
         store::{
             ApplyStatus, Intent, NewApply, OperationStatus, Settlement, StateReader as _,
-            StateStore as _,
-            lock::RunLock,
-            sqlite::SqliteReader,
+            StateStore as _, lock::RunLock, sqlite::SqliteReader,
         },
     },
     plan::{
@@ -64,13 +60,19 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn open(settings: &Settings, ui: &Ui) -> Result<Self, CliError> {
         let policy = policy(settings, ui)?;
-        let db = settings.db_path(policy.as_ref().and_then(|policy| policy.state_path.as_deref()))?;
+        let db = settings.db_path(
+            policy
+                .as_ref()
+                .and_then(|policy| policy.state_path.as_deref()),
+        )?;
         let (path, found_by) = match locate_rekordbox(policy.as_ref(), settings)? {
             Located::At(path, by) => (path, by),
             Located::Missing(path) => return Err(RekordboxError::Missing(path).into()),
             Located::Unwanted => {
-                return Err(CliError::user("the policy says `[rekordbox] database = \"none\"`")
-                    .hint("name a library with `--rekordbox PATH`"));
+                return Err(
+                    CliError::user("the policy says `[rekordbox] database = \"none\"`")
+                        .hint("name a library with `--rekordbox PATH`"),
+                );
             }
             Located::Elsewhere => {
                 return Err(CliError::user("Rekordbox does not run on this system")
@@ -79,7 +81,12 @@ impl Desk {
         };
         let options = rekordbox_options(settings, &db, policy.as_ref());
         let library = MasterDb::open(&path, options)?;
-        Ok(Self { policy, db, library, found_by })
+        Ok(Self {
+            policy,
+            db,
+            library,
+            found_by,
+        })
     }
 
     /// What the state remembers; nothing where there is none yet. It is not made for this.
@@ -117,7 +124,10 @@ async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
     let facts = library.facts().await?;
     let state = desk.state(ui).await;
     let running = match library.running() {
-        Ok(names) => Running { names, unknown: None },
+        Ok(names) => Running {
+            names,
+            unknown: None,
+        },
         Err(error) => Running {
             names: Vec::new(),
             unknown: Some(error.to_string()),
@@ -138,9 +148,16 @@ async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
         running,
         backup_folder: library.backups(),
         backups: library.backup_list(),
-        problems: observed.problems.iter().map(|p| format!("{}: {}", p.subject, p.message)).collect(),
+        problems: observed
+            .problems
+            .iter()
+            .map(|p| format!("{}: {}", p.subject, p.message))
+            .collect(),
     };
-    ui.answer_either(status.view(ui.look()), &Envelope::new("rekordbox-status", &status))?;
+    ui.answer_either(
+        status.view(ui.look()),
+        &Envelope::new("rekordbox-status", &status),
+    )?;
     Ok(Exit::Done)
 }
 
@@ -168,14 +185,19 @@ async fn restore(settings: &Settings, ui: &Ui, args: &RestoreArgs) -> Result<Exi
         false => Some(lock(&desk, args).await?),
     };
     let loss = desk.library.loss(&chosen).await?;
-    let nothing = loss.as_ref().is_some_and(crate::edge::rekordbox::Loss::is_empty);
+    let nothing = loss
+        .as_ref()
+        .is_some_and(crate::edge::rekordbox::Loss::is_empty);
     let report = Restore {
         backup: chosen.clone(),
         loss,
         saved: None,
     };
     if args.dry_run {
-        ui.answer_either(report.view(ui.look()), &Envelope::new("rekordbox-restore", &report))?;
+        ui.answer_either(
+            report.view(ui.look()),
+            &Envelope::new("rekordbox-restore", &report),
+        )?;
         return Ok(Exit::Done);
     }
     // Rekordbox is refused before anybody has to answer.
@@ -204,7 +226,9 @@ async fn restore(settings: &Settings, ui: &Ui, args: &RestoreArgs) -> Result<Exi
     );
     ui.answer_either(said, &Envelope::new("rekordbox-restore", &report))?;
     if let Some(name) = saved.file_name().and_then(|name| name.to_str()) {
-        ui.hint(format!("`tidal-cleanup rekordbox restore {name}` goes back again"));
+        ui.hint(format!(
+            "`tidal-cleanup rekordbox restore {name}` goes back again"
+        ));
     }
     Ok(Exit::Done)
 }
@@ -217,7 +241,8 @@ fn choose<'b>(backups: &'b [Backup], wanted: Option<&str>) -> Result<&'b Backup,
     let Some(wanted) = wanted else {
         return Ok(newest);
     };
-    let exact = |backup: &&Backup| backup.name == wanted || backup.path == std::path::Path::new(wanted);
+    let exact =
+        |backup: &&Backup| backup.name == wanted || backup.path == std::path::Path::new(wanted);
     if let Some(backup) = backups.iter().find(exact) {
         return Ok(backup);
     }
@@ -229,11 +254,10 @@ fn choose<'b>(backups: &'b [Backup], wanted: Option<&str>) -> Result<&'b Backup,
         [one] => Ok(one),
         [] => Err(CliError::user(format!("there is no backup {wanted:?}"))
             .hint("`tidal-cleanup rekordbox status` lists them")),
-        several => Err(CliError::user(format!(
-            "{} backups begin with {wanted:?}",
-            several.len()
-        ))
-        .hint("`tidal-cleanup rekordbox status` lists them; name one of them whole")),
+        several => Err(
+            CliError::user(format!("{} backups begin with {wanted:?}", several.len()))
+                .hint("`tidal-cleanup rekordbox status` lists them; name one of them whole"),
+        ),
     }
 }
 

@@ -19,8 +19,8 @@ use crate::{
     },
     desired::{desire, naming},
     domain::{
-        AudioFile, AudioFormat, Collection, CollectionPlaylist, ContentId, MediaPath, NodeId, NodeKind,
-        State, Track, TrackId, state::ObjectKey, text::nfc,
+        AudioFile, AudioFormat, Collection, CollectionPlaylist, ContentId, MediaPath, NodeId,
+        NodeKind, State, Track, TrackId, state::ObjectKey, text::nfc,
     },
     edge::{
         local::LocalReader as _,
@@ -44,7 +44,10 @@ const FIRST_NEW: u64 = 1 << 28;
 /// When something cannot be read, or a file that is not ours is in the way.
 pub async fn export(settings: &Settings, ui: &Ui, args: &ExportArgs) -> Result<Exit, CliError> {
     let file = settings.around.absolute(&args.file);
-    let folder = args.m3u8.as_ref().map(|folder| settings.around.absolute(folder));
+    let folder = args
+        .m3u8
+        .as_ref()
+        .map(|folder| settings.around.absolute(folder));
     let mut draft = Draft::default();
     let policy = policy(settings, ui)?;
     match policy {
@@ -132,7 +135,8 @@ fn refuse_foreign(path: &Path, mark: &str) -> Result<(), CliError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(CliError::file("read", path, error)),
     };
-    let head = String::from_utf8_lossy(text.get(..text.len().min(400)).unwrap_or_default()).into_owned();
+    let head =
+        String::from_utf8_lossy(text.get(..text.len().min(400)).unwrap_or_default()).into_owned();
     match text.is_empty() || head.contains(mark) {
         true => Ok(()),
         false => Err(CliError::user(format!(
@@ -191,16 +195,29 @@ impl Draft {
         };
         let library = engine.library.scan()?.value;
         let mut roots = vec![engine.policy.library.root.clone()];
-        roots.extend(engine.policy.library.sources.iter().map(|source| source.path.clone()));
+        roots.extend(
+            engine
+                .policy
+                .library
+                .sources
+                .iter()
+                .map(|source| source.path.clone()),
+        );
         let desired = desire(&engine.policy, &reading, &state, &library, &BTreeMap::new());
-        for playlist in desired.playlists.values().filter(|playlist| playlist.smart.is_none()) {
+        for playlist in desired
+            .playlists
+            .values()
+            .filter(|playlist| playlist.smart.is_none())
+        {
             if is_there(&state, &collection, &playlist.id) {
                 continue;
             }
             let mut ids = Vec::new();
             for track in &playlist.entries {
                 let file = file_of(&state, track).and_then(|path| library.file(path));
-                let Some((file, path)) = file.and_then(|file| Some((file, file.path.below(&roots)?))) else {
+                let Some((file, path)) =
+                    file.and_then(|file| Some((file, file.path.below(&roots)?)))
+                else {
                     self.without_file += 1;
                     continue;
                 };
@@ -219,10 +236,12 @@ impl Draft {
         for (content, mut track) in library.export_tracks().await? {
             // Ids of Rekordbox's are numbers; whatever else stands there gets one that is free.
             let number = content.as_str().parse().ok().filter(|id| *id < FIRST_NEW);
-            let number = number.filter(|id| !self.known.contains_key(id)).unwrap_or_else(|| {
-                next += 1;
-                next + FIRST_NEW
-            });
+            let number = number
+                .filter(|id| !self.known.contains_key(id))
+                .unwrap_or_else(|| {
+                    next += 1;
+                    next + FIRST_NEW
+                });
             track.id = number;
             self.by_path.entry(nfc(&track.location)).or_insert(number);
             self.by_content.insert(content, number);
@@ -232,10 +251,7 @@ impl Draft {
     }
 
     /// Takes in everything that Rekordbox has.
-    async fn collection(
-        &mut self,
-        library: &MasterDb,
-    ) -> Result<Collection, CliError> {
+    async fn collection(&mut self, library: &MasterDb) -> Result<Collection, CliError> {
         let collection = library.read().await?.value;
         self.learn(library).await?;
         self.tracks = self.known.clone();
@@ -243,7 +259,12 @@ impl Draft {
         Ok(collection)
     }
 
-    fn children(&self, collection: &Collection, parent: Option<&NodeId>, depth: usize) -> Vec<ExportNode> {
+    fn children(
+        &self,
+        collection: &Collection,
+        parent: Option<&NodeId>,
+        depth: usize,
+    ) -> Vec<ExportNode> {
         // Folders that hold themselves end somewhere.
         if depth > 64 {
             return Vec::new();
@@ -264,7 +285,9 @@ impl Draft {
                 self.children(collection, Some(&node.id), depth + 1),
             )),
             NodeKind::List => {
-                let id = |entry: &crate::domain::CollectionEntry| self.by_content.get(&entry.content).copied();
+                let id = |entry: &crate::domain::CollectionEntry| {
+                    self.by_content.get(&entry.content).copied()
+                };
                 Some(ExportNode::List(
                     node.name.clone(),
                     node.entries.iter().filter_map(id).collect(),
@@ -277,7 +300,9 @@ impl Draft {
 
     /// The number of a file's track: Rekordbox's own, or a new one.
     fn track(&mut self, file: &AudioFile, path: &Path, said: Option<&Track>) -> u64 {
-        let place = path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
+        let place = path
+            .to_string_lossy()
+            .replace(std::path::MAIN_SEPARATOR, "/");
         let key = nfc(&place);
         if let Some(number) = self.by_path.get(&key) {
             if let Some(track) = self.known.get(number) {
@@ -315,7 +340,9 @@ fn new_track(id: u64, location: String, file: &AudioFile, said: Option<&Track>) 
     };
     let title = said.map(Track::full_title).or_else(|| tags.title.clone());
     let artists = said.map_or(&tags.artists, |track| &track.artists);
-    let album = said.and_then(|track| track.album.clone()).or_else(|| tags.album.clone());
+    let album = said
+        .and_then(|track| track.album.clone())
+        .or_else(|| tags.album.clone());
     let year = said
         .and_then(|track| track.release_date.as_deref()?.get(..4)?.parse().ok())
         .or(tags.year.map(u64::from));
@@ -374,11 +401,20 @@ fn lists(nodes: &[ExportNode]) -> Vec<(Vec<&str>, &[u64])> {
 
 /// A file for each list, in folders as in the tree; names that every file system takes, none twice.
 fn playlist_files(export: &Export, folder: &Path) -> Vec<(PathBuf, String)> {
-    let tracks: HashMap<u64, &ExportTrack> = export.tracks.iter().map(|track| (track.id, track)).collect();
+    let tracks: HashMap<u64, &ExportTrack> = export
+        .tracks
+        .iter()
+        .map(|track| (track.id, track))
+        .collect();
     let lists = lists(&export.nodes);
     let wanted: BTreeMap<usize, String> = lists
         .iter()
-        .map(|(way, _)| way.iter().map(|part| naming::safe_component(part)).collect::<Vec<_>>().join("/"))
+        .map(|(way, _)| {
+            way.iter()
+                .map(|part| naming::safe_component(part))
+                .collect::<Vec<_>>()
+                .join("/")
+        })
         .enumerate()
         .collect();
     let names = naming::distinct(&wanted, &BTreeMap::new());

@@ -14,10 +14,7 @@ use super::{
 };
 use crate::{
     cli::engine::FoundBy,
-    domain::{
-        Collection, MyTagId, NodeId, NodeKind, RekordboxSchema, State,
-        state::ObjectKey,
-    },
+    domain::{Collection, MyTagId, NodeId, NodeKind, RekordboxSchema, State, state::ObjectKey},
     edge::rekordbox::{Backup, LibraryFacts, Loss},
 };
 
@@ -85,7 +82,11 @@ impl Counts {
     pub fn of(collection: &Collection) -> Self {
         let mut counts = Self {
             tracks: collection.contents.len(),
-            my_tags: collection.my_tags.values().filter(|tag| tag.group.is_some()).count(),
+            my_tags: collection
+                .my_tags
+                .values()
+                .filter(|tag| tag.group.is_some())
+                .count(),
             ..Self::default()
         };
         for content in collection.contents.values() {
@@ -137,7 +138,11 @@ impl OurShare {
             .filter(|id| collection.contents.contains_key(id))
             .collect();
         share.linked_tracks = linked.len();
-        for row in state.objects.values().filter(|row| row.provenance.is_ours()) {
+        for row in state
+            .objects
+            .values()
+            .filter(|row| row.provenance.is_ours())
+        {
             let node = || collection.nodes.contains_key(&NodeId::new(row.id.clone()));
             let (slot, there) = match &row.key {
                 ObjectKey::Folder(_) => (&mut share.folders, node()),
@@ -150,7 +155,9 @@ impl OurShare {
                 ObjectKey::TagLink(group, tag, content) => {
                     let tag = collection.tag(group, tag);
                     let content = collection.contents.get(content);
-                    let there = tag.zip(content).is_some_and(|(tag, c)| c.my_tags.contains(&tag.id));
+                    let there = tag
+                        .zip(content)
+                        .is_some_and(|(tag, c)| c.my_tags.contains(&tag.id));
                     (&mut share.tag_links, there)
                 }
                 ObjectKey::Content(id) => (&mut share.tracks, collection.contents.contains_key(id)),
@@ -203,7 +210,10 @@ impl fmt::Display for View<'_> {
             SchemaName::Rekordbox6 => "6",
             SchemaName::Rekordbox7 => "7",
         };
-        let app = status.app_version.as_deref().map_or(String::new(), |v| format!(" ({})", visible(v)));
+        let app = status
+            .app_version
+            .as_deref()
+            .map_or(String::new(), |v| format!(" ({})", visible(v)));
         let found = match status.found_by {
             FoundBy::Flag => "named by --rekordbox",
             FoundBy::Policy => "named by the policy",
@@ -213,28 +223,44 @@ impl fmt::Display for View<'_> {
         };
         row(f, "Rekordbox", &format!("{version}{app}"))?;
         let path = status.path.display().to_string();
-        row(f, "Library", &format!("{} {}", visible(&path), look.dim(&format!("({found})"))))?;
-        row(f, "Tracks", &format!(
-            "{}; {} with cues ({} hot, {} memory), {} rated, {} played",
-            number(counts.tracks as u64),
-            number(counts.tracks_with_cues as u64),
-            number(counts.hot_cues),
-            number(counts.memory_cues),
-            number(counts.rated as u64),
-            number(counts.played as u64),
-        ))?;
-        row(f, "Playlists", &format!(
-            "{} with {}, {}, {}",
-            number(counts.playlists as u64),
-            of(counts.entries, "entry", "entries"),
-            of(counts.folders, "folder", "folders"),
-            of(counts.smart_playlists, "smart playlist", "smart playlists"),
-        ))?;
-        row(f, "MyTags", &format!(
-            "{} on {}",
-            number(counts.my_tags as u64),
-            of(counts.tag_links, "place", "places"),
-        ))?;
+        row(
+            f,
+            "Library",
+            &format!("{} {}", visible(&path), look.dim(&format!("({found})"))),
+        )?;
+        row(
+            f,
+            "Tracks",
+            &format!(
+                "{}; {} with cues ({} hot, {} memory), {} rated, {} played",
+                number(counts.tracks as u64),
+                number(counts.tracks_with_cues as u64),
+                number(counts.hot_cues),
+                number(counts.memory_cues),
+                number(counts.rated as u64),
+                number(counts.played as u64),
+            ),
+        )?;
+        row(
+            f,
+            "Playlists",
+            &format!(
+                "{} with {}, {}, {}",
+                number(counts.playlists as u64),
+                of(counts.entries, "entry", "entries"),
+                of(counts.folders, "folder", "folders"),
+                of(counts.smart_playlists, "smart playlist", "smart playlists"),
+            ),
+        )?;
+        row(
+            f,
+            "MyTags",
+            &format!(
+                "{} on {}",
+                number(counts.my_tags as u64),
+                of(counts.tag_links, "place", "places"),
+            ),
+        )?;
         match &status.ours {
             None => row(f, "Ours", "nothing: there is no state database yet")?,
             Some(ours) => row(f, "Ours", &ours_line(ours))?,
@@ -265,7 +291,11 @@ impl fmt::Display for View<'_> {
         row(f, "Running", &running)?;
         row(f, "Writing", &self.writing())?;
         self.backups(f)?;
-        for problem in status.problems.iter().take(if look.verbose { usize::MAX } else { 5 }) {
+        for problem in status
+            .problems
+            .iter()
+            .take(if look.verbose { usize::MAX } else { 5 })
+        {
             writeln!(f, "! {}", visible(problem))?;
         }
         Ok(())
@@ -281,7 +311,9 @@ impl View<'_> {
         if let Some(wal) = &status.leftover_wal {
             return format!(
                 "not before Rekordbox was started and quit once: it left {} behind",
-                wal.file_name().map(|name| name.to_string_lossy()).unwrap_or_default()
+                wal.file_name()
+                    .map(|name| name.to_string_lossy())
+                    .unwrap_or_default()
             );
         }
         if !status.running.is_nobody() {
@@ -300,7 +332,12 @@ impl View<'_> {
         let shown = if look.verbose { usize::MAX } else { 5 };
         let folder = status.backup_folder.display().to_string();
         match status.backups.len() {
-            0 => return writeln!(f, "{name}  none yet; `tidal-cleanup rekordbox backup` makes one"),
+            0 => {
+                return writeln!(
+                    f,
+                    "{name}  none yet; `tidal-cleanup rekordbox backup` makes one"
+                );
+            }
             many => writeln!(f, "{name}  {many} in {}", visible(&folder))?,
         }
         for backup in status.backups.iter().take(shown) {
@@ -309,7 +346,11 @@ impl View<'_> {
                 "            {}  {}  {}",
                 visible(&backup.name),
                 bytes(backup.bytes),
-                look.dim(if backup.has_xml { "" } else { "without masterPlaylists6.xml" }),
+                look.dim(if backup.has_xml {
+                    ""
+                } else {
+                    "without masterPlaylists6.xml"
+                }),
             )?;
         }
         Ok(())
@@ -327,7 +368,10 @@ fn ours_line(ours: &OurShare) -> String {
         number(ours.linked_tracks as u64),
     );
     if ours.missing > 0 {
-        line.push_str(&format!("; {} not there any more", number(ours.missing as u64)));
+        line.push_str(&format!(
+            "; {} not there any more",
+            number(ours.missing as u64)
+        ));
     }
     line
 }
@@ -395,16 +439,30 @@ impl fmt::Display for RestoreView<'_> {
             if list.is_empty() {
                 continue;
             }
-            writeln!(f, "{} {} {of}", look.bold(&format!("{what}:")), number(list.len() as u64))?;
+            writeln!(
+                f,
+                "{} {} {of}",
+                look.bold(&format!("{what}:")),
+                number(list.len() as u64)
+            )?;
             for name in list.iter().take(shown) {
                 writeln!(f, "  {}", visible(name))?;
             }
             if list.len() > shown {
-                writeln!(f, "  … and {} more (-v shows all)", number((list.len() - shown) as u64))?;
+                writeln!(
+                    f,
+                    "  … and {} more (-v shows all)",
+                    number((list.len() - shown) as u64)
+                )?;
             }
         }
         for (table, rows) in &loss.rows {
-            writeln!(f, "{} {} in {table}", look.bold("Rows:"), number(*rows as u64))?;
+            writeln!(
+                f,
+                "{} {} in {table}",
+                look.bold("Rows:"),
+                number(*rows as u64)
+            )?;
         }
         write!(f, "The present state is saved first.")
     }

@@ -136,18 +136,16 @@ fn about(path: &Path) -> Option<Backup> {
     })
 }
 
+/// Where a backup grows, and where it will lie. The newest bears the latest name, also when the clock was
+/// set back: those that go are the first by name.
 fn places(folder: &Path, now: Timestamp) -> Result<(PathBuf, PathBuf), RekordboxError> {
-    // Two in one millisecond get names of their own.
-    let mut at = now;
-    loop {
-        let name = at.strftime("%Y-%m-%dT%H-%M-%S%.3fZ").to_string();
-        let (unfinished, finished) = (folder.join(format!(".{name}.part")), folder.join(&name));
-        if !finished.exists() {
-            fs::create_dir_all(&unfinished).map_err(io("make the folder", &unfinished))?;
-            return Ok((unfinished, finished));
-        }
-        at += jiff::SignedDuration::from_millis(1);
-    }
+    let newest = list(folder).first().map(|backup| backup.at);
+    let next = newest.map(|at| at + jiff::SignedDuration::from_millis(1));
+    let at = next.map_or(now, |next| next.max(now));
+    let name = at.strftime("%Y-%m-%dT%H-%M-%S%.3fZ").to_string();
+    let unfinished = folder.join(format!(".{name}.part"));
+    fs::create_dir_all(&unfinished).map_err(io("make the folder", &unfinished))?;
+    Ok((unfinished, folder.join(name)))
 }
 
 async fn copy(request: &Request<'_>, folder: &Path) -> Result<(), RekordboxError> {
@@ -179,7 +177,8 @@ pub(super) fn sync_file(path: &Path) -> Result<(), RekordboxError> {
     // A copy of a read-only file is read-only itself; nothing has to be written to make it last.
     let file = File::options().read(true).write(true).open(path);
     let file = file.or_else(|_| File::open(path));
-    file.and_then(|file| file.sync_all()).map_err(io("write", path))
+    file.and_then(|file| file.sync_all())
+        .map_err(io("write", path))
 }
 
 /// Checks that a copy opens with the library's key and is whole.

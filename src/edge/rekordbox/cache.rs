@@ -79,7 +79,8 @@ impl Seal {
     /// Whether a reading that began at `from` can be told from every later state by this seal.
     pub(super) fn is_settled(&self, from: SystemTime) -> bool {
         let grain = if self.coarse { COARSE } else { FINE };
-        from.duration_since(self.newest).is_ok_and(|age| age > grain)
+        from.duration_since(self.newest)
+            .is_ok_and(|age| age > grain)
     }
 
     fn stat(&mut self, about: &Metadata) {
@@ -167,10 +168,14 @@ impl Kept {
         let length = |n: usize| {
             let at = 12 + n * 8;
             let bytes = self.0.get(at..at + 8).and_then(|b| b.try_into().ok());
-            bytes.map_or(0, |bytes| usize::try_from(u64::from_le_bytes(bytes)).unwrap_or(0))
+            bytes.map_or(0, |bytes| {
+                usize::try_from(u64::from_le_bytes(bytes)).unwrap_or(0)
+            })
         };
         let start = HEADER + (0..number).map(length).sum::<usize>();
-        self.0.get(start..start + length(number)).unwrap_or_default()
+        self.0
+            .get(start..start + length(number))
+            .unwrap_or_default()
     }
 
     /// The key that was derived for a salt.
@@ -413,7 +418,10 @@ fn put_contents(out: &mut Out<'_>, collection: &Collection) {
         out.number(u64::from(content.bitrate_kbps));
         out.maybe(content.stock_date.as_deref());
         out.number(content.my_tags.len() as u64);
-        content.my_tags.iter().for_each(|tag| out.text(tag.as_str()));
+        content
+            .my_tags
+            .iter()
+            .for_each(|tag| out.text(tag.as_str()));
     }
 }
 

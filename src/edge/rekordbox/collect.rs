@@ -305,7 +305,9 @@ fn by_id(contents: Vec<(ContentId, Content)>) -> BTreeMap<ContentId, Content> {
         .collect();
     places.sort_unstable();
     let mut contents: Vec<Option<(ContentId, Content)>> = contents.into_iter().map(Some).collect();
-    let sorted = places.into_iter().filter_map(|(_, place)| contents.get_mut(place)?.take());
+    let sorted = places
+        .into_iter()
+        .filter_map(|(_, place)| contents.get_mut(place)?.take());
     sorted.collect()
 }
 
@@ -523,7 +525,8 @@ impl std::hash::Hasher for Mix {
             for (slot, byte) in word.iter_mut().zip(chunk) {
                 *slot = *byte;
             }
-            let mixed = (self.0.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x517c_c1b7_2722_0a95);
+            let mixed = (self.0.rotate_left(5) ^ u64::from_le_bytes(word))
+                .wrapping_mul(0x517c_c1b7_2722_0a95);
             self.0 = mixed ^ (mixed >> 32);
         }
     }

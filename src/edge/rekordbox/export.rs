@@ -107,15 +107,25 @@ impl ExportNode {
 #[must_use]
 pub fn xml(export: &Export) -> String {
     let mut out = String::with_capacity(export.tracks.len() * 600);
-    out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\n<DJ_PLAYLISTS Version=\"1.0.0\">\n");
+    out.push_str(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\n<DJ_PLAYLISTS Version=\"1.0.0\">\n",
+    );
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "  {MARK} Version=\"{}\" Company=\"\"/>", env!("CARGO_PKG_VERSION"));
+    let _ = writeln!(
+        out,
+        "  {MARK} Version=\"{}\" Company=\"\"/>",
+        env!("CARGO_PKG_VERSION")
+    );
     let _ = writeln!(out, "  <COLLECTION Entries=\"{}\">", export.tracks.len());
     for track in &export.tracks {
         put_track(&mut out, track);
     }
     out.push_str("  </COLLECTION>\n  <PLAYLISTS>\n");
-    let _ = writeln!(out, "    <NODE Type=\"0\" Name=\"ROOT\" Count=\"{}\">", export.nodes.len());
+    let _ = writeln!(
+        out,
+        "    <NODE Type=\"0\" Name=\"ROOT\" Count=\"{}\">",
+        export.nodes.len()
+    );
     for node in &export.nodes {
         put_node(&mut out, node, 3);
     }
@@ -144,7 +154,12 @@ fn put_track(out: &mut String, track: &ExportTrack) {
     number(out, "DiscNumber", track.disc_number);
     number(out, "TrackNumber", track.track_number);
     number(out, "Year", track.year);
-    let _ = write!(out, " AverageBpm=\"{}.{:02}\"", track.bpm / 100, track.bpm % 100);
+    let _ = write!(
+        out,
+        " AverageBpm=\"{}.{:02}\"",
+        track.bpm / 100,
+        track.bpm % 100
+    );
     text(out, "DateAdded", &track.date_added);
     number(out, "BitRate", track.bit_rate);
     number(out, "SampleRate", track.sample_rate);
@@ -214,7 +229,8 @@ fn seconds(millis: i64) -> String {
 /// For an attribute: what XML reserves as entities, line breaks as numbers, and no character that XML
 /// does not allow.
 fn escaped(text: &str) -> Cow<'_, str> {
-    let plain = |c: char| !matches!(c, '&' | '<' | '>' | '"' | '\'' | '\u{fffe}' | '\u{ffff}') && c >= ' ';
+    let plain =
+        |c: char| !matches!(c, '&' | '<' | '>' | '"' | '\'' | '\u{fffe}' | '\u{ffff}') && c >= ' ';
     if text.chars().all(plain) {
         return Cow::Borrowed(text);
     }
@@ -276,7 +292,12 @@ pub fn m3u8<'t>(name: &str, tracks: impl IntoIterator<Item = &'t ExportTrack>) -
             0 => -1,
             length => i64::try_from(length).unwrap_or(-1),
         };
-        let _ = writeln!(out, "#EXTINF:{length},{}\n{}", one_line(&label), track.location);
+        let _ = writeln!(
+            out,
+            "#EXTINF:{length},{}\n{}",
+            one_line(&label),
+            track.location
+        );
     }
     out
 }
@@ -304,7 +325,13 @@ pub fn kind(file_type: i64, path: &str) -> String {
 
 /// A row of `djmdCue`: track, in, out, kind, comment.
 #[derive(Deserialize)]
-struct RawMark(Option<String>, Option<i64>, Option<i64>, Option<i64>, Option<String>);
+struct RawMark(
+    Option<String>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+);
 
 impl MasterDb {
     /// The tracks of the collection as an export tells them; those of streaming services left out.
@@ -326,12 +353,31 @@ impl MasterDb {
 }
 
 const TEXTS: [&str; 12] = [
-    "ID", "FolderPath", "Title", "ArtistID", "ComposerID", "RemixerID", "AlbumID", "GenreID", "LabelID",
-    "KeyID", "StockDate", "Commnt",
+    "ID",
+    "FolderPath",
+    "Title",
+    "ArtistID",
+    "ComposerID",
+    "RemixerID",
+    "AlbumID",
+    "GenreID",
+    "LabelID",
+    "KeyID",
+    "StockDate",
+    "Commnt",
 ];
 const NUMBERS: [&str; 11] = [
-    "FileType", "FileSize", "Length", "DiscNo", "TrackNo", "ReleaseYear", "BPM", "BitRate", "SampleRate",
-    "DJPlayCount", "Rating",
+    "FileType",
+    "FileSize",
+    "Length",
+    "DiscNo",
+    "TrackNo",
+    "ReleaseYear",
+    "BPM",
+    "BitRate",
+    "SampleRate",
+    "DJPlayCount",
+    "Rating",
 ];
 
 async fn read(
@@ -381,7 +427,12 @@ async fn read(
     let terms: Vec<String> = texts.chain(numbers).collect();
     let stream = Stream::into(sink);
     stream
-        .read(connection, "djmdContent", &terms, live(&schema, "djmdContent"))
+        .read(
+            connection,
+            "djmdContent",
+            &terms,
+            live(&schema, "djmdContent"),
+        )
         .await?;
     stream.whole()
 }
@@ -492,7 +543,10 @@ mod tests {
     #[test]
     fn places_are_urls_on_both_systems() {
         for (path, url) in [
-            ("/Music/A & B/ü#1.mp3", "file://localhost/Music/A%20%26%20B/%C3%BC%231.mp3"),
+            (
+                "/Music/A & B/ü#1.mp3",
+                "file://localhost/Music/A%20%26%20B/%C3%BC%231.mp3",
+            ),
             ("C:/Music/100%.mp3", "file://localhost/C:/Music/100%25.mp3"),
             ("C:\\Music\\a b.mp3", "file://localhost/C:/Music/a%20b.mp3"),
             ("\\\\nas\\m\\a.mp3", "file://localhost//nas/m/a.mp3"),
@@ -504,7 +558,10 @@ mod tests {
 
     #[test]
     fn attributes_hold_whatever_a_name_has() {
-        assert_eq!(escaped("a\"<&>'\n\u{1}\u{ffff}🎉"), "a&quot;&lt;&amp;&gt;&apos;&#10;🎉");
+        assert_eq!(
+            escaped("a\"<&>'\n\u{1}\u{ffff}🎉"),
+            "a&quot;&lt;&amp;&gt;&apos;&#10;🎉"
+        );
         assert_eq!(seconds(61_025), "61.025");
         assert_eq!(kind(5, "x"), "FLAC File");
         assert_eq!(kind(0, "a.opus"), "OPUS File");

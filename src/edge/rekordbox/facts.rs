@@ -43,7 +43,9 @@ struct Group(Option<i64>, i64, u64);
 struct Entry(Option<String>, Option<String>, Option<String>);
 
 /// Reads the facts of one state.
-pub(super) async fn read(connection: &mut SqliteConnection) -> Result<LibraryFacts, RekordboxError> {
+pub(super) async fn read(
+    connection: &mut SqliteConnection,
+) -> Result<LibraryFacts, RekordboxError> {
     let schema = Schema::read(connection).await?;
     let mut facts = LibraryFacts {
         sync: sync(connection, &schema).await?,
@@ -55,7 +57,10 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<LibraryFac
         facts.db_version = versions.into_iter().flatten().next();
     }
     let known = ["registry_id", "date_1", "updated_at"];
-    if known.iter().all(|column| schema.has("agentRegistry", column)) {
+    if known
+        .iter()
+        .all(|column| schema.has("agentRegistry", column))
+    {
         let sql = "SELECT json_group_array(json_array(cast(registry_id AS TEXT), \
                    cast(date_1 AS TEXT), cast(updated_at AS TEXT))) FROM agentRegistry \
                    WHERE registry_id IN ('localUpdateCount', 'lastSyncTime')";

@@ -57,18 +57,31 @@ impl Loss {
                 Some(old) => loss.track(content, old, edited(id.as_str())),
             }
         }
-        let back = then.contents.iter().filter(|(id, _)| !now.contents.contains_key(id));
+        let back = then
+            .contents
+            .iter()
+            .filter(|(id, _)| !now.contents.contains_key(id));
         loss.tracks_back = back.map(|(_, content)| label(content)).collect();
-        for node in now.nodes.values().filter(|node| node.kind != NodeKind::Special) {
+        for node in now
+            .nodes
+            .values()
+            .filter(|node| node.kind != NodeKind::Special)
+        {
             match then.nodes.get(&node.id) {
                 None => loss.playlists.push(way(now, node)),
                 Some(old) if differs(node, old) => loss.playlists_changed.push(way(now, node)),
                 Some(_) => {}
             }
         }
-        let back = then.nodes.values().filter(|node| !now.nodes.contains_key(&node.id));
+        let back = then
+            .nodes
+            .values()
+            .filter(|node| !now.nodes.contains_key(&node.id));
         loss.playlists_back = back.map(|node| way(then, node)).collect();
-        let gone = now.my_tags.values().filter(|tag| !then.my_tags.contains_key(&tag.id));
+        let gone = now
+            .my_tags
+            .values()
+            .filter(|tag| !then.my_tags.contains_key(&tag.id));
         loss.tags = gone.map(|tag| tag.name.clone()).collect();
         for (table, rows) in now_rows.iter().filter(|(table, _)| *table != "djmdContent") {
             let old = then_rows.get(table);
@@ -140,7 +153,10 @@ fn label(content: &Content) -> String {
 
 fn differs(now: &CollectionPlaylist, then: &CollectionPlaylist) -> bool {
     let contents = |node: &CollectionPlaylist| -> Vec<_> {
-        node.entries.iter().map(|entry| entry.content.clone()).collect()
+        node.entries
+            .iter()
+            .map(|entry| entry.content.clone())
+            .collect()
     };
     (&now.name, &now.parent, &now.smart) != (&then.name, &then.parent, &then.smart)
         || contents(now) != contents(then)

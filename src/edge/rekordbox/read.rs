@@ -65,10 +65,7 @@ pub(super) async fn raw(snapshot: &mut Snapshot) -> Result<Raw, RekordboxError> 
 }
 
 /// Everything but the entries of playlists.
-async fn rest(
-    connection: &mut SqliteConnection,
-    query: &Query<'_>,
-) -> Result<Raw, RekordboxError> {
+async fn rest(connection: &mut SqliteConnection, query: &Query<'_>) -> Result<Raw, RekordboxError> {
     let my_tags = tags(json_rows(connection, query.tags()).await?);
     let names = Names {
         artists: named(json_rows(connection, query.names("djmdArtist")).await?),

@@ -31,7 +31,12 @@ const NOTE: &str = "restoring";
 const PREFIX: &str = ".tidal-cleanup-restore.";
 
 /// Tables whose rows the loss tells by name, from a reading of the collection.
-const TOLD: [&str; 4] = ["djmdPlaylist", "djmdSongPlaylist", "djmdMyTag", "djmdSongMyTag"];
+const TOLD: [&str; 4] = [
+    "djmdPlaylist",
+    "djmdSongPlaylist",
+    "djmdMyTag",
+    "djmdSongMyTag",
+];
 
 /// Id and last change of a row.
 #[derive(Deserialize)]
@@ -43,7 +48,12 @@ impl MasterDb {
     pub fn backup_list(&self) -> Vec<Backup> {
         let here = whole_path(self.path());
         let mut backups = backup::list(&self.backups());
-        backups.retain(|backup| backup.library.as_ref().is_none_or(|library| *library == here));
+        backups.retain(|backup| {
+            backup
+                .library
+                .as_ref()
+                .is_none_or(|library| *library == here)
+        });
         backups
     }
 
@@ -226,7 +236,11 @@ fn persist(file: tempfile::NamedTempFile, place: &Path) -> Result<(), RekordboxE
 }
 
 fn same(one: &Path, other: &Path) -> bool {
-    let length = |path| fs::metadata(path).map(|about: fs::Metadata| about.len()).ok();
+    let length = |path| {
+        fs::metadata(path)
+            .map(|about: fs::Metadata| about.len())
+            .ok()
+    };
     length(one) == length(other) && fs::read(one).ok() == fs::read(other).ok()
 }
 
@@ -263,7 +277,9 @@ async fn stamps(connection: &mut SqliteConnection) -> Result<TableRows, Rekordbo
              FROM \"{table}\" WHERE {live}"
         );
         let stamps: Vec<Stamp> = json_rows(connection, sql).await?;
-        let stamps = stamps.into_iter().filter_map(|Stamp(id, at)| Some((id?, at)));
+        let stamps = stamps
+            .into_iter()
+            .filter_map(|Stamp(id, at)| Some((id?, at)));
         rows.insert(table.to_owned(), stamps.collect());
     }
     Ok(rows)

@@ -167,15 +167,22 @@ impl<'t> Cells<'t> {
             return Ok(None);
         }
         let inside = self.rest.strip_prefix('"').ok_or_else(malformed)?;
-        let stop = inside.bytes().position(|byte| byte == b'"' || byte == b'\\');
-        let (text, rest) = inside.split_at_checked(stop.ok_or_else(malformed)?).ok_or_else(malformed)?;
+        let stop = inside
+            .bytes()
+            .position(|byte| byte == b'"' || byte == b'\\');
+        let (text, rest) = inside
+            .split_at_checked(stop.ok_or_else(malformed)?)
+            .ok_or_else(malformed)?;
         if let Some(rest) = rest.strip_prefix('"') {
             self.rest = after_cell(rest)?;
             return Ok(Some(Cow::Borrowed(text)));
         }
         let mut escaped = serde_json::Deserializer::from_str(self.rest).into_iter::<String>();
         let text = escaped.next().ok_or_else(malformed)??;
-        let rest = self.rest.get(escaped.byte_offset()..).ok_or_else(malformed)?;
+        let rest = self
+            .rest
+            .get(escaped.byte_offset()..)
+            .ok_or_else(malformed)?;
         self.rest = after_cell(rest)?;
         Ok(Some(Cow::Owned(text)))
     }
@@ -185,7 +192,10 @@ impl<'t> Cells<'t> {
             self.rest = after_cell(rest)?;
             return Ok(None);
         }
-        let stop = self.rest.bytes().position(|byte| byte == b',' || byte == b']');
+        let stop = self
+            .rest
+            .bytes()
+            .position(|byte| byte == b',' || byte == b']');
         let (number, rest) = self.rest.split_at(stop.ok_or_else(malformed)?);
         self.rest = after_cell(rest)?;
         number.parse().map(Some).map_err(|_| malformed())
