@@ -6,8 +6,6 @@
 #![expect(clippy::print_stdout, reason = "a bench is read from its output")]
 #![expect(clippy::unwrap_used, reason = "a bench that fails ends")]
 
-#[path = "pairs/mod.rs"]
-#[expect(unreachable_pub, reason = "every bench has it as a module of its own")]
 mod pairs;
 
 use std::path::Path;

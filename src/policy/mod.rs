@@ -152,7 +152,8 @@ pub struct RekordboxPolicy {
     pub xml: Option<PathBuf>,
     /// How many backups of the database are kept.
     pub backups: usize,
-    /// Whether rows that carry the DJ's work may be pointed at a file's new place.
+    /// Whether rows that carry the DJ's work may be pointed at a file's new place: `false` until the
+    /// user has checked once that Rekordbox takes it.
     pub relocate: bool,
 }
 
@@ -279,6 +280,12 @@ pub struct Ownership {
     pub year: Owner,
     pub genre: Owner,
     pub rating: Owner,
+    /// The display name of our playlists and folders in Rekordbox.
+    pub name: Owner,
+    /// Which folder they are in there.
+    pub folder: Owner,
+    /// Whether a MyTag of ours that the DJ took off comes back.
+    pub mytags: Owner,
 }
 
 /// Whose word counts for a field.

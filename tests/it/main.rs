@@ -12,6 +12,7 @@ mod journey_names;
 mod rekordbox;
 mod rekordbox_backup;
 mod rekordbox_export;
+mod rekordbox_drift;
 mod rekordbox_oracle;
 mod rekordbox_read;
 mod rekordbox_safety;

@@ -11,4 +11,5 @@ pub mod policy;
 pub mod rekordbox;
 pub mod rekordbox_export;
 pub mod snapshot;
+pub mod tidal;
 pub mod undo;
