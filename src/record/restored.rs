@@ -73,6 +73,7 @@ pub fn plan(policy: PolicyInput, base: Base, as_of: String) -> Plan {
         actions: Vec::new(),
         decisions: Vec::new(),
         held: Vec::new(),
+        drift: Default::default(),
         checks: Vec::new(),
         summary: Summary::default(),
     };
