@@ -5,6 +5,7 @@
 //! a plan gives.
 
 pub mod condition;
+pub mod decisions;
 pub mod diagnostic;
 pub mod document;
 pub mod emoji;
@@ -20,6 +21,7 @@ pub mod verdict;
 use std::{collections::BTreeSet, path::PathBuf};
 
 pub use condition::{Condition, Facts};
+pub use decisions::{Decisions, DecisionsError};
 pub use diagnostic::Diagnostic;
 pub use load::{LoadError, Loaded, find};
 pub use verdict::{

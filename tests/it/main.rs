@@ -18,4 +18,5 @@ mod rekordbox_read;
 mod rekordbox_safety;
 mod rekordbox_write;
 mod shape;
+mod takeover;
 mod tidal;
