@@ -419,8 +419,15 @@ pub enum DbCommand {
     #[command(after_help = "Example:\n  tidal-cleanup db status")]
     Status,
     /// Check the state database's integrity
-    #[command(after_help = "Example:\n  tidal-cleanup db check")]
-    Check,
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup db check\n  tidal-cleanup db check --hashes"
+    )]
+    Check {
+        /// Also read every audio file anew, and name those whose content changed although their size
+        /// and times did not; what has no hash yet gets one
+        #[arg(long)]
+        hashes: bool,
+    },
     /// Back the state database up
     #[command(after_help = "Example:\n  tidal-cleanup db backup")]
     Backup,

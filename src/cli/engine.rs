@@ -23,7 +23,11 @@ use crate::{
     domain::{MediaPath, Observed, PlaylistId, TidalReading, TrackId},
     edge::{
         download::command::CommandDownloader,
-        local::{LocalReader as _, cache::FileCache, folder::LibraryFolder},
+        local::{
+            LocalReader as _,
+            cache::FileCache,
+            folder::{LibraryFolder, Verified},
+        },
         rekordbox::{
             RekordboxError, RekordboxReader as _, locate,
             masterdb::{MasterDb, MasterDbOptions},
@@ -166,7 +170,8 @@ impl Engine {
             .map(|source| source.path.clone())
             .collect();
         let cache = FileCache::load(&cache_path(&db));
-        let library = LibraryFolder::new(&policy.library.root, &sources, cache);
+        let library = LibraryFolder::new(&policy.library.root, &sources, cache)
+            .with_hashes(policy.library.hash_always);
         let rekordbox = open_rekordbox(&policy, settings, &db, ui)?;
         Ok(Self {
             policy,
@@ -274,6 +279,18 @@ impl Engine {
         // A cache that cannot be written costs time and nothing else.
         let _ = self.library.save_cache(&cache_path(&self.db));
         Ok(observation)
+    }
+
+    /// Reads every file of the library anew and compares it with the hash that is remembered of it.
+    ///
+    /// # Errors
+    /// When the library cannot be read.
+    pub fn verify_files(&mut self) -> Result<Verified, CliError> {
+        let scanned = self.library.scan()?;
+        let verified = self.library.verify(&scanned.value.files);
+        // A cache that cannot be written costs time and nothing else.
+        let _ = self.library.save_cache(&cache_path(&self.db));
+        Ok(verified)
     }
 
     /// Makes a plan.

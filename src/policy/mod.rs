@@ -100,6 +100,9 @@ pub struct LibraryPolicy {
     pub sharing: LinkForm,
     /// Extra roots: matched against, never changed.
     pub sources: Vec<Source>,
+    /// Whether every scan learns the SHA-256 of new and changed files (`hash = "always"`), and not only
+    /// of those where a decision hangs on it.
+    pub hash_always: bool,
 }
 
 /// One of `[library] sources`.

@@ -9,6 +9,7 @@ mod journey_delivery;
 mod journey_gates;
 mod journey_kill;
 mod journey_names;
+mod local;
 mod rekordbox;
 mod rekordbox_backup;
 mod rekordbox_export;
