@@ -1,5 +1,7 @@
 //! `apply`, `apply --resume` and `download`: one way from a plan to its effects.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -7,6 +9,7 @@ use crate::{
     cli::{
         args::{ApplyArgs, Consent, DownloadArgs, PlanInputs},
         consent::{Occasion, Weight, agree},
+        downloads::Downloads,
         engine::{Engine, Request},
         error::{CliError, Exit, Kind, unfinished_hints},
         interrupt::Interrupt,
@@ -22,7 +25,7 @@ use crate::{
     },
     domain::{ActionId, ApplyId},
     edge::{
-        download::command::CommandDownloader,
+        download::{Step, command::CommandDownloader},
         local::folder::LibraryFolder,
         rekordbox::masterdb::MasterDb,
         store::{
@@ -179,7 +182,7 @@ pub async fn run(
     engine.back_up().await?;
     let settings = settings_of(&engine, interrupt);
     let (policy, own) = (engine.policy.clone(), engine.settings.clone());
-    let mut worlds = worlds(engine);
+    let mut worlds = worlds(engine, Downloads::of(ui.voice(), Some(&plan)));
     let working = interrupt.working();
     let total = left_in(&plan).count();
     ui.begin_progress(total as u64, "Applying");
@@ -227,7 +230,7 @@ async fn resume(
     engine.back_up().await?;
     let settings = settings_of(&engine, interrupt);
     let (policy, own) = (engine.policy.clone(), engine.settings.clone());
-    let mut worlds = worlds(engine);
+    let mut worlds = worlds(engine, Downloads::of(ui.voice(), None));
     let working = interrupt.working();
     let total = usize::try_from(left).unwrap_or(0);
     ui.begin_progress(total as u64, "Resuming");
@@ -307,8 +310,9 @@ pub async fn close_unfinished(
 }
 
 /// The engine's worlds, for the run; the engine without them comes back with [`conclude`].
-fn worlds(engine: Engine) -> (RealWorlds, std::path::PathBuf) {
-    let downloader = engine.downloader();
+fn worlds(engine: Engine, downloads: Downloads) -> (RealWorlds, std::path::PathBuf) {
+    let told = Arc::new(move |step: &Step| downloads.show(step));
+    let downloader = engine.downloader().telling(told);
     let Engine {
         store,
         library,
