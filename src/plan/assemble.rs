@@ -105,6 +105,7 @@ const fn rank(effect: &Effect) -> u8 {
         Effect::StateForget { .. } => 17,
         Effect::StateRestore { .. } => 18,
         Effect::FileTrash { .. } => 19,
+        Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => 20,
     }
 }
 
@@ -179,7 +180,10 @@ fn hold_removals(draft: &mut Draft<'_>, checks: &[Check]) {
     let mut gone: BTreeSet<ActionId> = BTreeSet::new();
     let actions = std::mem::take(&mut draft.actions);
     for action in actions {
-        let removal = matches!(action.class, Class::Remove | Class::Destructive);
+        let removal = matches!(
+            action.class,
+            Class::Remove | Class::Destructive | Class::Tidal
+        );
         if removal || action.depends_on.iter().any(|id| gone.contains(id)) {
             gone.insert(action.id.clone());
             let gate = if check.code == "TC102" {
@@ -292,7 +296,8 @@ fn changes(draft: &Draft<'_>) -> Vec<PlannedChange> {
         by_playlist.entry(&change.playlist).or_insert(at);
     }
     let mut actions: Vec<Vec<ActionId>> = vec![Vec::new(); relevant.len()];
-    for action in &draft.actions {
+    // What changes in TIDAL answers the policy, and no difference to TIDAL.
+    for action in draft.actions.iter().filter(|it| !it.effect.is_tidal()) {
         let (playlist, track) = (action.playlist.as_ref(), action.subject.track.as_ref());
         let both = playlist.zip(track).and_then(|key| by_both.get(&key));
         let at = both
@@ -640,6 +645,7 @@ fn summary(draft: &Draft<'_>, changes: &[PlannedChange]) -> Summary {
                 Class::Move => summary.moves += 1,
                 Class::Change => summary.change += 1,
                 Class::Remove | Class::Destructive => summary.remove += 1,
+                Class::Tidal => summary.tidal += 1,
             },
         }
     }

@@ -15,6 +15,7 @@ mod facts;
 mod index;
 mod playlists;
 mod removals;
+mod tidal;
 mod tracks;
 
 use std::collections::BTreeSet;
@@ -23,6 +24,7 @@ use jiff::{Timestamp, civil::Date};
 
 pub use document::Plan;
 pub use facts::protected;
+pub use tidal::{Cleanup, cleanup};
 
 use crate::{
     desired::DesiredState,
@@ -43,6 +45,8 @@ pub struct PlanInput<'a> {
     pub desired: &'a DesiredState,
     pub changes: Vec<Change>,
     pub identities: &'a Identities,
+    /// What leaves TIDAL itself; the goal is without it.
+    pub cleanup: &'a Cleanup,
     /// Only these playlists; `None`: all.
     pub scope: Option<BTreeSet<PlaylistId>>,
     pub mode: Mode,
@@ -74,6 +78,9 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
     tracks::plan_tracks(&mut draft);
     playlists::plan_playlists(&mut draft);
     removals::plan_removals(&mut draft);
+    if input.mode == Mode::Normal {
+        tidal::plan_tidal(&mut draft);
+    }
     if input.mode == Mode::Download {
         assemble::keep_downloads(&mut draft);
     }

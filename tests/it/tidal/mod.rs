@@ -8,3 +8,5 @@ mod reading;
 mod server;
 mod tokens;
 mod world;
+mod write;
+mod writes;
