@@ -39,6 +39,9 @@ const TRIES: usize = 5;
 /// How often the list is looked at for a change that TIDAL says is done.
 const LOOKS: usize = 3;
 
+/// What is said of a change that was accepted and cannot be seen.
+const UNSEEN: &str = "TIDAL says that it is done, and the playlist does not show it";
+
 type List = Vec<PlaylistEntry>;
 
 impl<L, R, D, S> Run<'_, L, R, D, S>
@@ -245,7 +248,7 @@ where
         let entry = self.entry(seq).clone();
         let Some(item) = item else {
             let reason = match reason {
-                "" => "TIDAL did not take the track back; it may no longer have it",
+                "" | UNSEEN => "TIDAL did not take the track back; it may no longer have it",
                 reason => reason,
             };
             return Err(Failure::Failed(reason.to_owned()));
@@ -439,10 +442,7 @@ where
                 }
             }
             match sent {
-                Ok(()) => {
-                    let text = "TIDAL says that it is done, and the playlist does not show it";
-                    return Ok((after, text.to_owned()));
-                }
+                Ok(()) => return Ok((after, UNSEEN.to_owned())),
                 Err(WriteError::Refused(text)) => return Ok((after, text)),
                 Err(WriteError::Unknown(text)) => reason = text,
             }

@@ -150,22 +150,32 @@ fn checks(draft: &Draft<'_>) -> Vec<Check> {
     })
 }
 
-/// What we manage before the plan.
+/// What we manage before the plan: where entries leave TIDAL itself, also what stands only there.
 fn managed(draft: &Draft<'_>) -> guard::Managed {
     let state = &draft.input.observation.state;
-    let playlists = state
+    let rows = state
         .playlists
         .values()
         .filter(|row| row.deleted_at.is_none());
+    let mut playlists: BTreeMap<PlaylistId, (String, usize)> = rows
+        .map(|row| (row.id.clone(), (row.name.clone(), row.entries.len())))
+        .collect();
+    let lists = &draft.input.observation.tidal.value.playlists;
+    let changes_tidal = draft.actions.iter().any(|action| action.effect.is_tidal());
+    for list in lists.iter().filter(|_| changes_tidal) {
+        if draft.input.desired.playlists.contains_key(&list.id) {
+            let known = playlists.entry(list.id.clone());
+            let (_, entries) = known.or_insert_with(|| (list.name.clone(), 0));
+            *entries = list.items.len().max(*entries);
+        }
+    }
     guard::Managed {
         files: state
             .files
             .values()
             .filter(|file| file.provenance.is_ours())
             .count(),
-        playlists: playlists
-            .map(|row| (row.id.clone(), (row.name.clone(), row.entries.len())))
-            .collect(),
+        playlists,
     }
 }
 
