@@ -564,7 +564,7 @@ fn ids_of(list: &List) -> Vec<ItemId> {
 
 fn entry_ref(entry: &PlaylistEntry) -> Option<EntryRef> {
     Some(EntryRef {
-        kind: entry.kind,
+        kind: entry.kind.clone(),
         id: entry.id.clone(),
         item: entry.item_id.clone()?,
     })

@@ -34,6 +34,8 @@ pub(super) fn body(mut draft: Draft<'_>) -> Body {
     let summary = summary(&draft, &changes);
     let mut held = std::mem::take(&mut draft.held);
     held.sort_by(|a, b| (&a.playlist, &a.label, &a.id).cmp(&(&b.playlist, &b.label, &b.id)));
+    let mut drift = std::mem::take(&mut draft.drift);
+    drift.sort();
     let observation = draft.input.observation;
     let complete = observation.library.is_complete()
         && observation.tidal.value.complete
@@ -61,6 +63,7 @@ pub(super) fn body(mut draft: Draft<'_>) -> Body {
         actions: draft.actions,
         decisions: draft.decisions,
         held,
+        drift,
         checks,
         summary,
     }

@@ -76,6 +76,9 @@ pub struct Body {
     pub decisions: Vec<DecisionRequest>,
     /// What would be done but for a protection or a gate.
     pub held: Vec<Held>,
+    /// What the DJ changed in Rekordbox on things of ours, and the policy leaves so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<Drift>,
     /// Every gate, with its numbers.
     pub checks: Vec<Check>,
     /// Counts.
@@ -218,6 +221,21 @@ pub struct PlannedChange {
     pub note: String,
     /// The actions that carry it out; empty when it needs nothing but the record.
     pub actions: Vec<ActionId>,
+}
+
+/// Something of ours that the DJ changed in Rekordbox and that stays as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drift {
+    /// The playlist it is about, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playlist: Option<PlaylistId>,
+    /// The playlist's name, the track's, a folder's path.
+    pub label: String,
+    /// What is different, in words.
+    pub text: String,
+    /// What of the policy leaves it so: `[own] name = "rekordbox"`.
+    pub rule: String,
 }
 
 /// A decision to act, complete in itself: one effect, one journal row.

@@ -7,8 +7,8 @@ use crate::{
     plan::{
         PlanInput, canonical,
         document::{
-            Action, Class, DecisionRequest, Effect, Estimate, Held, Precondition, Risk, Subject,
-            Undo, Why,
+            Action, Class, DecisionRequest, Drift, Effect, Estimate, Held, Precondition, Risk,
+            Subject, Undo, Why,
         },
         index::Index,
     },
@@ -21,6 +21,8 @@ pub(super) struct Draft<'a> {
     pub(super) index: Index<'a>,
     pub(super) actions: Vec<Action>,
     pub(super) held: Vec<Held>,
+    /// What the DJ changed and stays.
+    pub(super) drift: Vec<Drift>,
     pub(super) decisions: Vec<DecisionRequest>,
     pub(super) tracks: BTreeMap<TrackId, TrackPlan>,
     /// Tracks without a file that are not fetched, and why.
@@ -72,6 +74,7 @@ impl<'a> Draft<'a> {
             index: Index::new(input.observation),
             actions: Vec::new(),
             held: Vec::new(),
+            drift: Vec::new(),
             decisions: Vec::new(),
             tracks: BTreeMap::new(),
             unfetched: BTreeMap::new(),

@@ -11,6 +11,7 @@ pub mod guard;
 pub mod m3u8;
 mod assemble;
 mod draft;
+mod drift;
 mod facts;
 mod index;
 mod playlists;

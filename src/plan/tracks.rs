@@ -20,7 +20,7 @@ use crate::{
             DecisionRequest, Effect, Estimate, Fetch, NewContent, Precondition, Subject, TagSet,
         },
         draft::{ContentPlan, Draft, FilePlan, Hold, TrackPlan, act},
-        facts,
+        drift, facts,
     },
     policy::{Denied, Owner, SyncMode},
 };
@@ -248,17 +248,17 @@ fn relocation_hold(draft: &Draft<'_>, id: &ContentId) -> Option<Hold> {
             ..Hold::default()
         });
     }
-    let ours = draft
-        .input
-        .observation
-        .state
-        .object(&ObjectKey::Content(id.clone()))
-        .is_some();
-    let work = draft.index.risk(id).is_some_and(|risk| risk.is_work());
-    (work && !ours && !rekordbox.relocate).then(|| Hold {
+    // A row without work can be made again; one with cues is only moved once the user has seen that
+    // this Rekordbox takes it, for what the application does then is reported differently.
+    let work = draft.index.risk(id).filter(|risk| risk.is_work())?;
+    (!rekordbox.relocate).then(|| Hold {
         gate: "rekordbox.relocate",
         rule: "relocate = false".into(),
-        text: "the row carries your work, and relocating is switched off".into(),
+        text: format!(
+            "{} hang on its row in Rekordbox: check once that they follow a file (README, “Files \
+             that move”), then set `relocate = true`",
+            super::removals::work_text(Some(work))
+        ),
         at: String::new(),
     })
 }
@@ -422,7 +422,7 @@ fn plan_content(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planne
     let path = match &planned.file {
         FilePlan::None => return,
         FilePlan::At(path) => Some(path.clone()),
-        FilePlan::Fetched(_) => None,
+        FilePlan::Fetched(stem) => fetched_again(draft, id, stem),
     };
     let now_at = draft
         .input
@@ -434,6 +434,14 @@ fn plan_content(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planne
         Some(content) => keep_content(draft, want, &content, now_at, path.as_ref(), planned),
         None => add_content(draft, id, want, path.as_ref(), planned),
     }
+}
+
+/// Where the file of a track that has a row already will lie once it is fetched again, as far as that
+/// can be told: the download decides on the extension, and `apply` looks at what came.
+fn fetched_again(draft: &Draft<'_>, id: &TrackId, stem: &MediaPath) -> Option<MediaPath> {
+    let content = draft.index.content_of(id, None)?;
+    let old = draft.index.location(content)?;
+    Some(stem.with_appended_extension(&old.extension()))
 }
 
 /// The row is there: points it at the file's new place where that differs.
@@ -546,12 +554,16 @@ fn plan_fields(
     let ours = state
         .object(&ObjectKey::Content(content_id.clone()))
         .is_some();
-    let Some(content) = draft
-        .index
-        .content(content_id)
-        .filter(|_| ours && metadata_changed)
-    else {
+    let Some(content) = draft.index.content(content_id).filter(|_| ours) else {
         return;
+    };
+    drift::keep_fields(draft, &want.home, content, &want.track);
+    let (rule, text) = match metadata_changed {
+        true => ("own", "TIDAL owns these fields and changed them"),
+        false => (
+            drift::DRIFT,
+            "changed in Rekordbox; TIDAL owns these fields ([own])",
+        ),
     };
     let Some((before, after)) = fields(draft, id, content_id, content, &want.track) else {
         return;
@@ -566,7 +578,7 @@ fn plan_fields(
     )
     .under(&want.home)
     .provided([pre])
-    .because("own", "TIDAL owns these fields and changed them")
+    .because(rule, text)
     .after(planned.content_action.clone());
     let denied = facts::denial(draft, id, Some(content_id), None, Denied::Change);
     if let Some(hold) = denied {
@@ -595,22 +607,30 @@ fn fields(
         year: None,
     };
     let (mut before, mut after) = (blank.clone(), blank.clone());
-    if own.title == Owner::Tidal && content.title != track.full_title() {
+    // What TIDAL does not say is no wish; names are stored without blanks around them.
+    let said = |text: Option<String>| {
+        let text = text?.trim().to_owned();
+        (!text.is_empty()).then_some(text)
+    };
+    let title = said(Some(track.full_title())).filter(|title| content.title.trim() != *title);
+    if own.title == Owner::Tidal && title.is_some() {
         before.title = Some(content.title.clone());
         after.title = Some(track.full_title());
     }
-    let artist = Some(track.artist()).filter(|artist| !artist.is_empty());
-    if own.artist == Owner::Tidal && artist.is_some() && content.artist != artist {
+    let artist = said(Some(track.artist()));
+    if own.artist == Owner::Tidal && artist.is_some() && said(content.artist.clone()) != artist {
         before.artist = Some(content.artist.clone().unwrap_or_default());
         after.artist = artist;
     }
-    if own.album == Owner::Tidal && track.album.is_some() && content.album != track.album {
+    let album = said(track.album.clone());
+    if own.album == Owner::Tidal && album.is_some() && said(content.album.clone()) != album {
         before.album = Some(content.album.clone().unwrap_or_default());
-        after.album.clone_from(&track.album);
+        after.album = album;
     }
-    if own.year == Owner::Tidal && track.year().is_some() && content.year != track.year() {
+    let year = track.year().filter(|year| *year > 0);
+    if own.year == Owner::Tidal && year.is_some() && content.year != year {
         before.year = Some(content.year.unwrap_or(0));
-        after.year = track.year();
+        after.year = year;
     }
     (after != blank).then_some((before, after))
 }
@@ -630,7 +650,12 @@ fn plan_tags(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: 
             (existing, ours)
         }
     };
-    let add: Vec<TagName> = want.tags.difference(&existing).cloned().collect();
+    let missing: Vec<TagName> = want.tags.difference(&existing).cloned().collect();
+    let set_before = match &planned.content {
+        ContentPlan::Is(content) => draft.index.our_tags(content),
+        ContentPlan::Added | ContentPlan::None => BTreeSet::new(),
+    };
+    let add = drift::missing_tags(draft, (id, &want.track), &want.home, missing, &set_before);
     let mut remove: Vec<TagName> = ours.difference(&want.tags).cloned().collect();
     if may_be_elsewhere(draft, id) {
         remove.clear();
@@ -667,15 +692,9 @@ fn set_tags(
     };
     if !vacancy.is_empty() {
         let action = act(class, effect(&[], &vacancy), subject(&want.track)).under(&want.home);
-        let text = "Rekordbox has four MyTag groups, and none of them has this name".to_owned();
-        draft.hold(
-            &action,
-            Hold {
-                gate: "mytag.groups",
-                text,
-                ..Hold::default()
-            },
-        );
+        if let Some(hold) = tag_hold(draft, &vacancy) {
+            draft.hold(&action, hold);
+        }
     }
     if add.is_empty() && remove.is_empty() {
         return;
@@ -696,11 +715,43 @@ fn has_room(draft: &Draft<'_>, tag: &TagName) -> bool {
     let Some(collection) = draft.index.collection() else {
         return false;
     };
-    let mut groups = collection
+    let groups = collection
         .my_tags
         .values()
         .filter(|tag| tag.group.is_none());
-    groups.clone().any(|group| group.name == tag.group) || groups.by_ref().count() < 4
+    let there: BTreeSet<&str> = groups.map(|group| group.name.as_str()).collect();
+    let made = draft.new_tags.keys().map(|tag| tag.group.as_str());
+    let made: BTreeSet<&str> = made.filter(|group| !there.contains(group)).collect();
+    let group = tag.group.as_str();
+    there.contains(group) || made.contains(group) || groups_in(draft) + made.len() < 4
+}
+
+fn groups_in(draft: &Draft<'_>) -> usize {
+    let tags = draft.index.collection().map(|c| c.my_tags.values());
+    tags.map_or(0, |tags| tags.filter(|tag| tag.group.is_none()).count())
+}
+
+/// Why not all of `tags` can be in Rekordbox, if not. It shows four groups, and which ones is the
+/// DJ's to say.
+pub(super) fn tag_hold(draft: &Draft<'_>, tags: &[TagName]) -> Option<Hold> {
+    let tag = tags.iter().find(|tag| !has_room(draft, tag))?;
+    let collection = draft.index.collection()?;
+    let groups = collection
+        .my_tags
+        .values()
+        .filter(|tag| tag.group.is_none());
+    let names: Vec<&str> = groups.map(|group| group.name.as_str()).collect();
+    Some(Hold {
+        gate: "mytag.groups",
+        text: format!(
+            "Rekordbox has four MyTag groups ({}) and none is called “{}”: rename one there, or \
+             [mytag.{}] in the policy",
+            names.join(", "),
+            tag.group,
+            tag.group
+        ),
+        ..Hold::default()
+    })
 }
 
 /// The action that makes the tag; `None` when Rekordbox has it.

@@ -171,7 +171,8 @@ pub struct RekordboxPolicy {
     pub write: bool,
     /// Where to export `rekordbox.xml` to.
     pub xml: Option<PathBuf>,
-    /// Whether rows that carry the DJ's work may be pointed at a file's new place.
+    /// Whether rows that carry the DJ's work may be pointed at a file's new place: `false` until the
+    /// user has checked once that Rekordbox takes it.
     pub relocate: bool,
 }
 
@@ -298,6 +299,12 @@ pub struct Ownership {
     pub year: Owner,
     pub genre: Owner,
     pub rating: Owner,
+    /// The display name of our playlists and folders in Rekordbox.
+    pub name: Owner,
+    /// Which folder they are in there.
+    pub folder: Owner,
+    /// Whether a MyTag of ours that the DJ took off comes back.
+    pub mytags: Owner,
 }
 
 /// Whose word counts for a field.

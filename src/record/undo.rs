@@ -108,6 +108,7 @@ pub fn undo_plan(
         actions,
         decisions: Vec::new(),
         held,
+        drift: Vec::new(),
         checks: Vec::new(),
     }
 }
@@ -152,6 +153,17 @@ impl Step<'_> {
         staged
             .into_iter()
             .flat_map(|staged| staged.rows.0.iter().map(key))
+    }
+
+    /// The playlists and folders that the step made or moved: undo takes them away again.
+    fn placed_nodes(&self) -> impl Iterator<Item = String> {
+        let rows = self.staged().into_iter().flat_map(|staged| &staged.rows.0);
+        rows.filter(|row| row.table == "djmdPlaylist")
+            .filter(|row| {
+                let moved = |image: &serde_json::Map<_, _>| image.contains_key("ParentID");
+                row.before.as_ref().is_none_or(moved)
+            })
+            .map(|row| row.id.clone())
     }
 
     /// The ids that the step inserted into a table.
@@ -417,6 +429,7 @@ struct BuiltOn<'a> {
     collection: Option<&'a Collection>,
     state: &'a State,
     entries: BTreeSet<String>,
+    /// Nodes that the run made, or put where they are.
     nodes: BTreeSet<String>,
 }
 
@@ -430,7 +443,7 @@ impl<'a> BuiltOn<'a> {
             collection: facts.collection.as_ref(),
             state: &facts.state,
             entries: inserted("djmdSongPlaylist"),
-            nodes: inserted("djmdPlaylist"),
+            nodes: steps.iter().flat_map(Step::placed_nodes).collect(),
         }
     }
 

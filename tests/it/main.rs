@@ -10,6 +10,7 @@ mod journey_gates;
 mod journey_kill;
 mod journey_names;
 mod rekordbox;
+mod rekordbox_drift;
 mod rekordbox_oracle;
 mod rekordbox_read;
 mod rekordbox_safety;

@@ -9,4 +9,5 @@ pub mod look;
 pub mod plan;
 pub mod policy;
 pub mod snapshot;
+pub mod tidal;
 pub mod undo;

@@ -136,6 +136,7 @@ impl Sample {
             actions: Vec::new(),
             decisions: Vec::new(),
             held: Vec::new(),
+            drift: Vec::new(),
             checks: vec![Check {
                 code: "TC201".to_owned(),
                 name: "max_remove".to_owned(),

@@ -179,12 +179,12 @@ impl RekordboxLibrary for MasterDb {
         self.options.processes.refuse_running()?;
         self.recover().await?;
         let stamp = Moment::new(now, &self.options.zone).stamp;
-        let is_known = self.knows_present();
         let _marker = Marker::set(&self.backups(), self.database.path())?;
         let mut connection = self.database.writable().await?;
         let written = self.write(&mut connection, &mut net, &stamp).await;
         let closed = connection.close().await.map_err(failed("cannot be closed"));
-        written.and(closed)?;
+        let is_known = written?;
+        closed?;
         self.learn(&net, is_known);
         Ok(())
     }
@@ -225,14 +225,19 @@ impl MasterDb {
     ) -> Result<super::tables::Tables, RekordboxError> {
         let schema = Schema::read(&mut snapshot.connection).await?;
         schema.expect_writable(&mut snapshot.connection).await?;
+        let with_song_ids = self.options.ids.repeats();
         let base = match &self.known {
-            Some((mark, index)) if mark == snapshot.mark() => Arc::clone(index),
-            Some(_) | None => {
-                let with_song_ids = self.options.ids.repeats();
-                Arc::new(load::index(&mut snapshot.connection, with_song_ids).await?)
+            Some((mark, index)) if mark == snapshot.mark() => Some(Arc::clone(index)),
+            Some(_) | None if with_song_ids || edits.iter().any(load::needs_index) => {
+                let index = load::index(&mut snapshot.connection, with_song_ids).await?;
+                Some(Arc::new(index))
             }
+            Some(_) | None => None,
         };
-        self.known = Some((snapshot.mark().clone(), Arc::clone(&base)));
+        self.known = base
+            .as_ref()
+            .map(|index| (snapshot.mark().clone(), Arc::clone(index)));
+        let base = base.unwrap_or_default();
         load::tables(&mut snapshot.connection, &schema, base, edits).await
     }
 
@@ -262,17 +267,21 @@ impl MasterDb {
         self.known = Some((mark, index));
     }
 
-    /// One transaction; anything that fails rolls it back.
+    /// One transaction; anything that fails rolls it back. Returns whether what is known of all rows
+    /// was still true of the file then.
     async fn write(
         &self,
         connection: &mut SqliteConnection,
         net: &mut Net,
         stamp: &str,
-    ) -> Result<(), RekordboxError> {
+    ) -> Result<bool, RekordboxError> {
         let mut transaction = connection
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(failed("cannot be locked"))?;
+        // Nobody else writes from here on: what was known until now stays true.
+        let is_known = self.knows_present();
+        let known = self.known.as_ref().filter(|_| is_known);
         let schema = Schema::read(&mut transaction).await?;
         schema.expect_writable(&mut transaction).await?;
         let present = Present::read(&mut transaction, &schema, net).await?;
@@ -280,12 +289,13 @@ impl MasterDb {
         let last = net.renumber(read::local_usn(&mut transaction, &schema).await?);
         write::rows(&mut transaction, &schema, net).await?;
         write::counter(&mut transaction, last, stamp).await?;
-        invariants::check(&mut transaction, net).await?;
+        invariants::check(&mut transaction, net, known.map(|(_, index)| &**index)).await?;
         self.options.processes.refuse_running()?;
         transaction
             .commit()
             .await
-            .map_err(failed("cannot be committed"))
+            .map_err(failed("cannot be committed"))?;
+        Ok(is_known)
     }
 
     /// Another program that holds the write lock is better met before the first download than after the

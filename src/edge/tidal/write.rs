@@ -139,7 +139,7 @@ impl ServiceWriter {
         key: &str,
     ) -> Result<(), WriteError> {
         self.wait().await;
-        self.http.begin();
+        self.http.begin().await;
         let (method, body) = request(edit);
         let segments = ["playlists", playlist.as_str(), "relationships", "items"];
         let reply = self.http.change(&method, &segments, &body, key).await;
@@ -174,7 +174,7 @@ impl TidalWriter for ServiceWriter {
         playlist: &'a PlaylistId,
     ) -> Answer<'a, Result<Vec<PlaylistEntry>, TidalError>> {
         Box::pin(async move {
-            self.http.begin();
+            self.http.begin().await;
             let read = reader::entries(&self.http, self.country.clone(), playlist).await;
             self.http.throttle.remember();
             read
@@ -246,9 +246,9 @@ fn refs(entries: &[EntryRef]) -> Vec<Value> {
     entries
         .iter()
         .map(|entry| {
-            let kind = match entry.kind {
+            let kind = match &entry.kind {
                 ItemKind::Track => "tracks",
-                ItemKind::Other => "videos",
+                ItemKind::Other(kind) => kind,
             };
             json!({"id": entry.id, "type": kind, "meta": {"itemId": entry.item}})
         })

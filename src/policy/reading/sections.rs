@@ -136,7 +136,7 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
         folder: vec!["TIDAL".to_owned()],
         write: true,
         xml: None,
-        relocate: true,
+        relocate: false,
     };
     let Some(table) = top.table("rekordbox") else {
         return rekordbox;
@@ -377,11 +377,16 @@ pub(super) fn ownership(top: &Table<'_>) -> Ownership {
         year: Owner::Tidal,
         genre: Owner::Rekordbox,
         rating: Owner::Rekordbox,
+        name: Owner::Tidal,
+        folder: Owner::Tidal,
+        mytags: Owner::Tidal,
     };
     let Some(table) = top.table("own") else {
         return own;
     };
-    table.only(&["title", "artist", "album", "year", "genre", "rating"]);
+    table.only(&[
+        "title", "artist", "album", "year", "genre", "rating", "name", "folder", "mytags",
+    ]);
     let owners = [("tidal", Owner::Tidal), ("rekordbox", Owner::Rekordbox)];
     for (key, owner) in [
         ("title", &mut own.title),
@@ -390,6 +395,9 @@ pub(super) fn ownership(top: &Table<'_>) -> Ownership {
         ("year", &mut own.year),
         ("genre", &mut own.genre),
         ("rating", &mut own.rating),
+        ("name", &mut own.name),
+        ("folder", &mut own.folder),
+        ("mytags", &mut own.mytags),
     ] {
         set(owner, table.get(key).and_then(|value| value.word(&owners)));
     }

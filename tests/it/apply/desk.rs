@@ -95,6 +95,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
             actions: Vec::new(),
             decisions: Vec::new(),
             held: Vec::new(),
+            drift: Vec::new(),
             checks: Vec::new(),
             summary: Summary::default(),
         };

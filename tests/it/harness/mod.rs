@@ -21,7 +21,7 @@ use std::{
 
 use tempfile::TempDir;
 use tidal_cleanup::{
-    domain::{ChangeKind, Collection, NodeKind, RekordboxSchema},
+    domain::{ChangeKind, Collection, ContentId, NodeKind, RekordboxSchema},
     edge::rekordbox::MasterDb,
     plan::{Plan, canonical},
 };
@@ -125,7 +125,7 @@ impl World {
         let text = format!(
             "version = 1\n[library]\nroot = {root:?}\n{library}\n[tidal]\nsnapshot = \"tidal.json\"\n\
              [download]\ncommand = [\"sh\", {script:?}, {cloud:?}, \"{{id}}\", \"{{dir}}\"]\n{download}\n\
-             [rekordbox]\ndatabase = {database:?}\n{usual}\n{more}\n"
+             [rekordbox]\ndatabase = {database:?}\nrelocate = true\n{usual}\n{more}\n"
         );
         fs::write(self.path("tidal-cleanup.toml"), text).unwrap();
     }
@@ -265,6 +265,11 @@ impl World {
                 .map(|entry| title(&entry.content))
                 .collect(),
         )
+    }
+
+    /// The DJ gives a track five stars.
+    pub(crate) fn rate(&self, content: &ContentId) {
+        collection::rate(&self.path("rekordbox"), content);
     }
 
     /// Every playlist is in the XML, and nothing else.
