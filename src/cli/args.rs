@@ -105,6 +105,28 @@ pub enum Command {
     /// Save a reading of TIDAL, the library or Rekordbox as a file
     #[command(after_help = "Example:\n  tidal-cleanup snapshot tidal --out tidal.json")]
     Snapshot(SnapshotArgs),
+    /// Take over a library that is there: what is matched, doubtful, missing; and a plan to adopt it
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup import                          match and link; every file stays yours\n  \
+                      tidal-cleanup import --adopt \"Playlists/*\"    these become ours to manage\n  \
+                      tidal-cleanup import --from-peer ~/code/cleanup-tidal-playlists\n  \
+                      tidal-cleanup apply plan.json                 record it; no file and no Rekordbox row changes"
+    )]
+    Import(ImportArgs),
+    /// Answer open questions: which file is this track?
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup decide                  on a terminal: one question after the other\n  \
+                      tidal-cleanup decide plan.json        the questions of a saved plan\n  \
+                      tidal-cleanup decide d_4f1c 2         without a terminal: this answer to that question\n  \
+                      tidal-cleanup decide --all none       none of the files is any of the tracks\n\n\
+                      Answers stand in tidal-cleanup.decisions.toml beside the policy: commit both."
+    )]
+    Decide(DecideArgs),
+    /// Duplicates, orphans and missing files, and what the policy makes of each
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup library\n  tidal-cleanup library duplicates --json"
+    )]
+    Library(LibraryArgs),
     /// Check and test the policy
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup policy check")]
     Policy(PolicyCommand),
@@ -186,6 +208,63 @@ pub struct PlanArgs {
     pub markdown: Markdown,
     #[command(flatten)]
     pub overrides: Overrides,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    pub inputs: PlanInputs,
+    /// Make files of the library ours to manage, where their path fits this pattern; may be repeated
+    /// [default pattern: all]
+    #[arg(long, value_name = "GLOB", num_args = 0..=1, default_missing_value = "*")]
+    pub adopt: Vec<String>,
+    /// Read what the Python tool knows, too: its folder, or its sync.db
+    #[arg(long, value_name = "PATH")]
+    pub from_peer: Option<PathBuf>,
+    /// Save the plan [default: plan.json, unless the answer is JSON]
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct DecideArgs {
+    /// A saved plan, and answers: a question's id (or its beginning) followed by the key of an option,
+    /// `none`, or `defer` to be asked again
+    #[arg(value_name = "PLAN | ID KEY")]
+    pub words: Vec<String>,
+    /// The same as `ID KEY`; may be repeated
+    #[arg(long, value_name = "ID=KEY")]
+    pub answer: Vec<String>,
+    /// Answer every open question with the likeliest file, with none, or not at all
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub all: Option<AnswerAll>,
+    #[command(flatten)]
+    pub inputs: PlanInputs,
+}
+
+/// One answer for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AnswerAll {
+    Best,
+    None,
+    Defer,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct LibraryArgs {
+    /// Only this list [default: all three]
+    #[arg(value_enum)]
+    pub list: Option<ShelfList>,
+    #[command(flatten)]
+    pub inputs: PlanInputs,
+}
+
+/// A list of the shelf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShelfList {
+    Duplicates,
+    Orphans,
+    Missing,
 }
 
 /// `--markdown[=BYTES]`
@@ -334,8 +413,15 @@ pub enum DbCommand {
     #[command(after_help = "Example:\n  tidal-cleanup db status")]
     Status,
     /// Check the state database's integrity
-    #[command(after_help = "Example:\n  tidal-cleanup db check")]
-    Check,
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup db check\n  tidal-cleanup db check --hashes"
+    )]
+    Check {
+        /// Also read every audio file anew, and name those whose content changed although their size
+        /// and times did not; what has no hash yet gets one
+        #[arg(long)]
+        hashes: bool,
+    },
     /// Back the state database up
     #[command(after_help = "Example:\n  tidal-cleanup db backup")]
     Backup,

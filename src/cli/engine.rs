@@ -11,6 +11,7 @@ use jiff::{Timestamp, Zoned};
 use crate::{
     cli::{
         args::{Allowance, Overrides, PlanInputs},
+        decisions,
         error::CliError,
         readings::{self, Wish},
         select::PlaylistSelector,
@@ -19,10 +20,14 @@ use crate::{
     },
     desired::desire,
     diff::{diff, identity},
-    domain::{Observed, Playlist, PlaylistId, TidalReading},
+    domain::{MediaPath, Observed, Playlist, PlaylistId, TidalReading, TrackId},
     edge::{
         download::command::CommandDownloader,
-        local::{LocalReader as _, cache::FileCache, folder::LibraryFolder},
+        local::{
+            LocalReader as _,
+            cache::FileCache,
+            folder::{LibraryFolder, Verified},
+        },
         rekordbox::{
             RekordboxError, RekordboxReader as _, locate,
             masterdb::{MasterDb, MasterDbOptions},
@@ -39,7 +44,7 @@ use crate::{
     observe::{Observation, observe},
     plan::{
         Plan, PlanInput, canonical, cleanup,
-        document::{Check, Mode, PlanMeta, Precondition},
+        document::{Body, Check, Mode, PlanMeta, Precondition},
         guard::{self, Allow, Moment},
         plan, protected,
     },
@@ -65,6 +70,9 @@ pub struct Request {
     pub overrides: Overrides,
     /// `None`: `normal`.
     pub mode: Option<Mode>,
+    /// Which files another tool takes for which tracks: they count as decisions where the user has not
+    /// decided.
+    pub hints: BTreeMap<TrackId, MediaPath>,
 }
 
 /// A plan and what it was made from.
@@ -164,7 +172,8 @@ impl Engine {
             .map(|source| source.path.clone())
             .collect();
         let cache = FileCache::load(&cache_path(&db));
-        let library = LibraryFolder::new(&policy.library.root, &sources, cache);
+        let library = LibraryFolder::new(&policy.library.root, &sources, cache)
+            .with_hashes(policy.library.hash_always);
         let rekordbox = open_rekordbox(&policy, settings, &db, ui)?;
         Ok(Self {
             policy,
@@ -198,6 +207,19 @@ impl Engine {
         let service = self.service(self.policy.tidal.favorites, ui).await?;
         ui.status("Reading TIDAL …");
         Ok(TidalSource::Service(Box::new(service)))
+    }
+
+    /// The inputs of a command that needs no fresh reading: the last one does, where there is one.
+    ///
+    /// # Errors
+    /// When the state database cannot be read.
+    pub async fn at_hand(&self, inputs: &PlanInputs) -> Result<PlanInputs, CliError> {
+        let named = inputs.desired.is_some() || self.policy.tidal.snapshot.is_some();
+        let offline = inputs.offline || (!named && self.last_reading().await?.is_some());
+        Ok(PlanInputs {
+            offline,
+            ..inputs.clone()
+        })
     }
 
     /// The TIDAL service of the policy's account.
@@ -261,6 +283,18 @@ impl Engine {
         Ok(observation)
     }
 
+    /// Reads every file of the library anew and compares it with the hash that is remembered of it.
+    ///
+    /// # Errors
+    /// When the library cannot be read.
+    pub fn verify_files(&mut self) -> Result<Verified, CliError> {
+        let scanned = self.library.scan()?;
+        let verified = self.library.verify(&scanned.value.files);
+        // A cache that cannot be written costs time and nothing else.
+        let _ = self.library.save_cache(&cache_path(&self.db));
+        Ok(verified)
+    }
+
     /// Makes a plan.
     ///
     /// # Errors
@@ -268,13 +302,22 @@ impl Engine {
     pub async fn plan(&mut self, request: &Request, ui: &Ui) -> Result<Made, CliError> {
         self.require_canary().await?;
         let tidal = self.tidal(&request.inputs, ui).await?;
-        let observation = self.observe(&tidal).await;
+        let observation = self.look(&tidal, ui).await?;
+        self.plan_from(request, observation, ui).await
+    }
+
+    /// Observes, and keeps what the service said.
+    ///
+    /// # Errors
+    /// When a source cannot be read at all.
+    pub async fn look(&mut self, tidal: &TidalSource, ui: &Ui) -> Result<Observation, CliError> {
+        let observation = self.observe(tidal).await;
         ui.end_progress();
         let observation = observation?;
         if let TidalSource::Service(_) = tidal {
             readings::keep(&mut self.store, &observation.tidal.value, ui).await;
         }
-        self.plan_from(request, observation, ui).await
+        Ok(observation)
     }
 
     /// Makes a plan from what was read.
@@ -288,15 +331,50 @@ impl Engine {
         ui: &Ui,
     ) -> Result<Made, CliError> {
         tell_problems(&observation, ui);
+        let body = self
+            .decide(request, &mut observation, ui, |input| {
+                let planned = plan(input);
+                (planned.body, planned.unhashed)
+            })
+            .await?;
+        let plan = self.sealed(body, &observation, &request.inputs);
+        Ok(Made { plan, observation })
+    }
+
+    /// A plan of that body.
+    #[must_use]
+    pub fn sealed(&self, body: Body, observation: &Observation, inputs: &PlanInputs) -> Plan {
+        canonical::seal(body, self.meta(observation, inputs))
+    }
+
+    /// Does `work`, a pure stage, over what was read; again with the hashes that it asks for, until it
+    /// asks for none.
+    ///
+    /// # Errors
+    /// When a playlist is named that nobody knows, the decisions have mistakes, or a file cannot be
+    /// hashed.
+    pub async fn decide<T>(
+        &mut self,
+        request: &Request,
+        observation: &mut Observation,
+        ui: &Ui,
+        work: impl Fn(&PlanInput<'_>) -> (T, BTreeSet<MediaPath>),
+    ) -> Result<T, CliError> {
         let as_of = request.inputs.as_of.unwrap_or_else(|| Zoned::now().date());
         let past_removals = self.past_removals().await?;
         let files_before = self.files_before().await?;
-        let scope = scope(&request.inputs.playlists, &observation)?;
-        let decisions = BTreeMap::new();
+        let scope = scope(&request.inputs.playlists, observation)?;
+        let mut decisions = decisions::known(&self.policy, observation, ui)?;
+        for (track, path) in &request.hints {
+            decisions
+                .entry(track.clone())
+                .or_insert_with(|| Some(path.clone()));
+        }
+        let mode = request.mode.unwrap_or(Mode::Normal);
         let read_only = self.tidal_is_read_only(&request.inputs);
         loop {
-            let shield = protected(&self.policy, &observation);
-            let cleanup = cleanup(&self.policy, &observation, &shield, read_only.as_deref());
+            let shield = protected(&self.policy, observation);
+            let cleanup = cleanup(&self.policy, observation, &shield, read_only.as_deref());
             let reading = &*cleanup.without(&observation.tidal.value);
             let library = &observation.library.value;
             let state = &observation.state;
@@ -309,27 +387,32 @@ impl Engine {
                 &decisions,
                 &self.policy.matching,
             );
-            let planned = plan(&PlanInput {
+            // A take-over says which file is which track, and concludes nothing else.
+            let changes = match mode {
+                Mode::Reconcile => Vec::new(),
+                Mode::Normal | Mode::Undo | Mode::Download | Mode::Purge => {
+                    diff(&desired, state, reading.complete)
+                }
+            };
+            let (done, unhashed) = work(&PlanInput {
                 policy: &self.policy,
-                observation: &observation,
+                observation,
                 desired: &desired,
-                changes: diff(&desired, state, reading.complete),
+                changes,
                 identities: &identities,
                 cleanup: &cleanup,
                 scope: scope.clone(),
-                mode: request.mode.unwrap_or(Mode::Normal),
+                mode,
                 as_of,
                 tidal_hash: snapshot::content_hash(&observation.tidal.value),
                 past_removals: past_removals.clone(),
                 files_before,
                 allows: allows(&request.overrides),
             });
-            if planned.unhashed.is_empty() {
-                let meta = self.meta(&observation, &request.inputs);
-                let plan = canonical::seal(planned.body, meta);
-                return Ok(Made { plan, observation });
+            if unhashed.is_empty() {
+                return Ok(done);
             }
-            for path in &planned.unhashed {
+            for path in &unhashed {
                 let hash = self.library.hash(path)?;
                 let files = &mut observation.library.value.files;
                 if let Ok(at) = files.binary_search_by(|file| file.path.cmp(path))
@@ -554,7 +637,7 @@ fn allows(overrides: &Overrides) -> Vec<Allow> {
 }
 
 /// What could not be read goes to stderr, the first few of each source.
-fn tell_problems(observation: &Observation, ui: &Ui) {
+pub fn tell_problems(observation: &Observation, ui: &Ui) {
     let rekordbox = observation.rekordbox.iter().flat_map(|read| &read.problems);
     for problems in [
         observation.tidal.problems.iter().collect::<Vec<_>>(),

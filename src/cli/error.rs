@@ -13,7 +13,7 @@ use crate::{
     },
     observe::ObserveError,
     plan::canonical::PlanError,
-    policy::LoadError,
+    policy::{DecisionsError, LoadError},
 };
 
 /// The exit codes of every command.
@@ -484,6 +484,13 @@ impl From<StoreError> for CliError {
                 Kind::Bug,
                 vec!["this is a mistake of the program's; `tidal-cleanup history` shows what was done".to_owned()],
             ),
+            StoreError::Damaged { reason, .. } if reason.contains("another program") => (
+                Kind::Config,
+                vec![
+                    "name another file with `--db PATH`, TIDAL_CLEANUP_DB_PATH or `[state] path`; it was not touched".to_owned(),
+                    "if it is the Python tool's: `tidal-cleanup import --from-peer FILE` reads it".to_owned(),
+                ],
+            ),
             StoreError::Damaged { .. } => (
                 Kind::World,
                 vec!["restore the newest file of its `backups` folder; your music and Rekordbox are not concerned".to_owned()],
@@ -614,6 +621,24 @@ impl From<LoginError> for CliError {
             }
         };
         Self::new(kind, error).hint(hint)
+    }
+}
+
+impl From<DecisionsError> for CliError {
+    fn from(error: DecisionsError) -> Self {
+        match &error {
+            DecisionsError::Invalid { findings, .. } => {
+                let pictures = findings.iter().map(|finding| finding.render(false));
+                let picture = pictures.collect::<Vec<_>>().join("\n");
+                Self::new(Kind::Config, error)
+                    .picture(picture)
+                    .hint("correct it in an editor; nothing was changed")
+            }
+            DecisionsError::File { source, path, .. } => {
+                let hint = io_hint(source, path);
+                Self::new(Kind::Config, error).hint(hint)
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ pub mod args;
 pub mod settings;
 pub mod select;
 pub mod consent;
+pub mod decisions;
 pub mod plan;
 pub mod init;
 pub mod demo;
@@ -110,6 +111,9 @@ async fn dispatch(
         Command::Status => command::look::status(settings, ui).await,
         Command::Download(args) => command::apply::download(settings, ui, interrupt, &args).await,
         Command::Snapshot(args) => command::snapshot::snapshot(settings, ui, &args).await,
+        Command::Decide(args) => command::decide::decide(settings, ui, &args).await,
+        Command::Import(args) => command::import::import(settings, ui, &args).await,
+        Command::Library(args) => command::library::library(settings, ui, &args).await,
         Command::Policy(what) => command::policy::policy(settings, ui, &what),
         Command::Db(what) => command::db::db(settings, ui, interrupt, &what).await,
         Command::Login(args) => command::account::log_in(settings, ui, &args).await,

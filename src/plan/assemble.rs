@@ -649,7 +649,9 @@ fn summary(draft: &Draft<'_>, changes: &[PlannedChange]) -> Summary {
     for action in &draft.actions {
         match &action.effect {
             Effect::FileTrash { .. } => summary.trash += 1,
-            Effect::StateAdopt { after } if after.provenance == Provenance::Adopted => {
+            Effect::StateAdopt { after }
+                if after.provenance == Provenance::Adopted || !covered.contains(&action.id) =>
+            {
                 summary.adopt += 1;
             }
             _ if covered.contains(&action.id) => {}

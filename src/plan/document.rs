@@ -415,6 +415,9 @@ const fn is_none(number: &usize) -> bool {
     *number == 0
 }
 
+/// The key of the answer that no candidate is the track.
+pub const NONE_OF_THESE: &str = "none";
+
 /// A question to a person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -33,6 +33,8 @@ pub(super) struct Draft<'a> {
     pub(super) new_tags: BTreeMap<TagName, ActionId>,
     /// Files whose content hash the plan needs and nobody has computed yet.
     pub(super) unhashed: BTreeSet<MediaPath>,
+    /// Files of ours that may not be needed, and what the policy makes of each, in words.
+    pub(super) spare: BTreeMap<MediaPath, String>,
 }
 
 /// What the plan makes of one track.
@@ -81,6 +83,7 @@ impl<'a> Draft<'a> {
             new_folders: BTreeMap::new(),
             new_tags: BTreeMap::new(),
             unhashed: BTreeSet::new(),
+            spare: BTreeMap::new(),
         }
     }
 

@@ -6,23 +6,23 @@ use crate::{
     desired::DesiredTrack,
     diff::{
         Change,
-        identity::{Candidate, How, Match},
+        identity::{How, Match},
     },
     domain::{
-        ActionId, AudioFile, ChangeKind, Content, ContentId, MediaPath, Provenance, TagName, Track,
-        TrackId,
+        ActionId, AudioFile, ChangeKind, Content, ContentId, MediaPath, TagName, Track, TrackId,
         state::{ObjectKey, PlaylistRow},
     },
     plan::{
-        canonical,
+        ask::ask,
         document::{
-            Adoption, At, Class, ContentAt, ContentFields, Convert, DecisionKind, DecisionOption,
-            DecisionRequest, Effect, Estimate, Fetch, NewContent, Precondition, Subject, TagSet,
+            Adoption, At, Class, ContentAt, ContentFields, Convert, Effect, Estimate, Fetch,
+            NewContent, Precondition, Subject, TagSet,
         },
         draft::{ContentPlan, Draft, FilePlan, Hold, TrackPlan, act},
         drift, facts,
+        removals::probation,
     },
-    policy::{Denied, Owner, SyncMode},
+    policy::{Denied, Owner, SyncMode, decisions},
 };
 
 /// Plans every track of a managed playlist.
@@ -130,8 +130,13 @@ fn link(
         provenance,
         content,
         home: None,
+        further: false,
     };
-    let action = act(
+    let rule = match found.how {
+        How::Decision => "decision",
+        How::Link | How::Moved | How::TidalId | How::Isrc | How::Likeness => "match",
+    };
+    let mut action = act(
         Class::Additive,
         Effect::StateAdopt { after: adoption },
         subject(&want.track),
@@ -139,9 +144,12 @@ fn link(
     .under(&want.home)
     .provided([precondition(file)])
     .because(
-        "match",
+        rule,
         format!("{} is this track: {}", file.path, found.reasons.join(", ")),
     );
+    if found.how == How::Decision {
+        decisions::FILE_NAME.clone_into(&mut action.why.at);
+    }
     planned.file_action = Some(draft.push(action));
 }
 
@@ -227,7 +235,8 @@ fn place(draft: &mut Draft<'_>, want: &DesiredTrack, file: &AudioFile, planned: 
         content.as_ref(),
         Some(file),
         Denied::Move,
-    );
+    )
+    .or_else(|| probation(draft));
     match denied.or_else(|| relocation_hold(draft, content.as_ref()?)) {
         Some(hold) => draft.hold(&action, hold),
         None => {
@@ -261,45 +270,6 @@ fn relocation_hold(draft: &Draft<'_>, id: &ContentId) -> Option<Hold> {
         ),
         at: String::new(),
     })
-}
-
-fn ask(draft: &mut Draft<'_>, want: &DesiredTrack, candidates: &[Candidate]) {
-    let track = &want.track;
-    let option = |(number, candidate): (usize, &Candidate)| {
-        let adoption = Adoption {
-            track: track.id.clone(),
-            path: candidate.path.clone(),
-            provenance: Provenance::Foreign,
-            content: draft.index.content_at(&candidate.path).cloned(),
-            home: None,
-        };
-        let file = draft.index.file(&candidate.path)?;
-        let action = act(
-            Class::Additive,
-            Effect::StateAdopt { after: adoption },
-            subject(track),
-        )
-        .under(&want.home)
-        .provided([precondition(file)])
-        .because("decision", candidate.reasons.join(", "));
-        Some(DecisionOption {
-            key: (number + 1).to_string(),
-            label: candidate.path.to_string(),
-            path: Some(candidate.path.clone()),
-            score: Some(candidate.score),
-            veto: candidate.vetoes.clone(),
-            actions: vec![action],
-        })
-    };
-    let options: Vec<_> = candidates.iter().enumerate().filter_map(option).collect();
-    draft.decisions.push(DecisionRequest {
-        id: canonical::decision_id(Some(&track.id), "match"),
-        kind: DecisionKind::Match,
-        question: format!("Which file is “{}”?", track.label()),
-        track: Some(track.id.clone()),
-        default: "defer".into(),
-        options,
-    });
 }
 
 fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut TrackPlan) {
@@ -496,7 +466,7 @@ fn keep_content(
         )
         .at_risk(draft.index.risk(content))
         .after(planned.file_action.clone());
-    match relocation_hold(draft, content) {
+    match probation(draft).or_else(|| relocation_hold(draft, content)) {
         Some(hold) => draft.hold(&action, hold),
         None => planned.content_action = Some(draft.push(action)),
     }
@@ -581,6 +551,7 @@ fn plan_fields(
     .because(rule, text)
     .after(planned.content_action.clone());
     let denied = facts::denial(draft, id, Some(content_id), None, Denied::Change);
+    let denied = denied.or_else(|| probation(draft));
     if let Some(hold) = denied {
         draft.hold(&action, hold);
     } else if draft.writes_rekordbox() {

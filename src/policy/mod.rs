@@ -5,6 +5,7 @@
 //! a plan gives.
 
 pub mod condition;
+pub mod decisions;
 pub mod diagnostic;
 pub mod document;
 pub mod emoji;
@@ -20,6 +21,7 @@ pub mod verdict;
 use std::{collections::BTreeSet, path::PathBuf};
 
 pub use condition::{Condition, Facts};
+pub use decisions::{Decisions, DecisionsError};
 pub use diagnostic::Diagnostic;
 pub use load::{LoadError, Loaded, find};
 pub use verdict::{
@@ -98,6 +100,9 @@ pub struct LibraryPolicy {
     pub sharing: LinkForm,
     /// Extra roots: matched against, never changed.
     pub sources: Vec<Source>,
+    /// Whether every scan learns the SHA-256 of new and changed files (`hash = "always"`), and not only
+    /// of those where a decision hangs on it.
+    pub hash_always: bool,
 }
 
 /// One of `[library] sources`.

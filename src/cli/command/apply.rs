@@ -69,7 +69,7 @@ pub async fn apply(
             let request = Request {
                 inputs: args.inputs.clone(),
                 overrides: args.overrides.clone(),
-                mode: None,
+                ..Request::default()
             };
             let made = engine.plan(&request, ui).await?;
             show(ui, &engine, &made.plan)?;
@@ -77,7 +77,7 @@ pub async fn apply(
         }
     };
     exclude(&mut plan, &args.exclude)?;
-    if is_empty(&plan.body) || plan.body.actions.is_empty() {
+    if is_empty(&plan.body) || left_in(&plan).next().is_none() {
         return nothing(ui, "Nothing to apply.");
     }
     if occasion == Occasion::SavedPlan {
@@ -482,17 +482,18 @@ fn exclude(plan: &mut Plan, wanted: &[String]) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The actions that are not left out by name.
+/// The actions of the plan and of its answers that are not left out by name.
 fn left_in(plan: &Plan) -> impl Iterator<Item = &Action> {
-    let excluded = plan
-        .review
-        .as_ref()
-        .map(|review| review.exclude.as_slice())
-        .unwrap_or_default();
-    plan.body
-        .actions
-        .iter()
-        .filter(move |action| !excluded.contains(&action.id))
+    let review = plan.review.as_ref();
+    let excluded = review.map_or(&[][..], |review| review.exclude.as_slice());
+    let answered = plan.body.decisions.iter().flat_map(move |asked| {
+        let key = review.and_then(|review| review.decisions.get(&asked.id));
+        let options = asked.options.iter();
+        options.filter(move |option| key.is_some_and(|key| option.key == *key))
+    });
+    let answered = answered.flat_map(|option| &option.actions);
+    let actions = plan.body.actions.iter().chain(answered);
+    actions.filter(move |action| !excluded.contains(&action.id))
 }
 
 impl Engine {

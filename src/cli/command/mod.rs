@@ -3,8 +3,11 @@
 pub mod account;
 pub mod apply;
 pub mod db;
+pub mod decide;
 pub mod demo;
+pub mod import;
 pub mod init;
+pub mod library;
 pub mod look;
 pub mod plan;
 pub mod policy;

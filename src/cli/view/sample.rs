@@ -241,6 +241,7 @@ impl Sample {
             provenance: Provenance::Foreign,
             content: None,
             home: None,
+            further: false,
         };
         let adopt = self.action(
             Effect::StateAdopt { after: adoption },

@@ -350,6 +350,9 @@ pub struct Adoption {
     /// The playlist that counts as its home.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<PlaylistId>,
+    /// One more file of the track, which has another: it becomes known, and stands for nothing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub further: bool,
 }
 
 /// Payload of [`Effect::StateRecord`].

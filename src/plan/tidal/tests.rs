@@ -56,6 +56,7 @@ fn observation(lists: &[(&str, &str)]) -> Observation {
         },
         rekordbox: None,
         state: State::default(),
+        local_lists: Default::default(),
         roots: Vec::new(),
     }
 }

@@ -469,6 +469,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
             provenance: Provenance::Adopted,
             content: Some(content.clone()),
             home: None,
+            further: false,
         };
         let effect = Effect::StateAdopt { after };
         self.push(effect, Class::Additive, id, Vec::new(), &[])

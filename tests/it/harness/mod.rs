@@ -100,6 +100,13 @@ impl World {
         self.dir.path().join(below)
     }
 
+    /// Puts an audio file of that pitch and length into the world.
+    pub(crate) fn put(&self, below: &str, seed: &str, milliseconds: u32) {
+        let path = self.path(below);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, audio::tone(seed, milliseconds)).unwrap();
+    }
+
     /// The download command: `sh fetch.sh CLOUD ID DIR`, which notes that it was called and then does
     /// this. It runs in the world's folder.
     pub(crate) fn write_downloader(&self, body: &str) {

@@ -77,7 +77,7 @@ pub(super) fn describe(effect: &Effect) -> (Symbol, Option<Label>, String) {
         Effect::StateAdopt { after } => match after.provenance {
             Provenance::Adopted => (Symbol::Adopt, path(&after.path), String::new()),
             Provenance::Tidal | Provenance::Foreign => {
-                (Symbol::Add, path(&after.path), say("linked, stays yours"))
+                (Symbol::Adopt, path(&after.path), say("linked, stays yours"))
             }
         },
         Effect::StateRecord { .. } => (Symbol::Change, None, say("remembered")),
