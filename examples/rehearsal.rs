@@ -118,6 +118,7 @@ async fn make_plan(
             as_of: date(2026, 11, 22),
             tidal_hash: snapshot::content_hash(reading),
             past_removals: Vec::new(),
+            failed_fetches: BTreeMap::new(),
             files_before: None,
             allows: Vec::new(),
         });

@@ -49,7 +49,7 @@ pub struct Global {
     /// Reasons, evidence and every row
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Which TIDAL log-in to use
+    /// Which TIDAL log-in to use, with a state of its own [default: the policy's, else `default`]
     #[arg(long, global = true, value_name = "NAME")]
     pub account: Option<String>,
     /// The state database [env: `TIDAL_CLEANUP_DB_PATH`] [default: ~/.tidal-cleanup/sync.db, or as the policy says]
@@ -134,7 +134,9 @@ pub enum Command {
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup db sync --check")]
     Db(DbCommand),
     /// Log in to TIDAL
-    #[command(after_help = "Example:\n  tidal-cleanup login --no-browser")]
+    #[command(after_help = "Examples:\n  tidal-cleanup login\n  \
+                      tidal-cleanup login --no-browser      over ssh: paste the address that the browser ends at\n  \
+                      tidal-cleanup login --account anna    a second account")]
     Login(LoginArgs),
     /// Forget the TIDAL log-in of this account
     #[command(after_help = "Example:\n  tidal-cleanup logout")]
@@ -450,7 +452,7 @@ pub enum DbCommand {
 
 #[derive(Clone, Debug, Args)]
 pub struct LoginArgs {
-    /// Only print the address to open
+    /// Only print the address to open, and take the pasted one that the browser ends at
     #[arg(long)]
     pub no_browser: bool,
     /// Ask TIDAL for leave to write, too; only a policy that asks by name makes use of it

@@ -43,13 +43,18 @@ use crate::{
     },
     observe::{Observation, observe},
     plan::{
-        Plan, PlanInput, canonical, cleanup,
+        FailedFetch, Plan, PlanInput, canonical, cleanup,
         document::{Body, Check, Mode, PlanMeta, Precondition},
         guard::{self, Allow, Moment},
         plan, protected,
     },
     policy::{Outcome, Policy, RekordboxDatabase},
 };
+
+/// When earlier runs removed how much.
+type Removals = Vec<(Timestamp, u64)>;
+/// What earlier runs could not download.
+type FailedFetches = BTreeMap<TrackId, FailedFetch>;
 
 /// The worlds of one policy, open.
 pub struct Engine {
@@ -361,7 +366,7 @@ impl Engine {
         work: impl Fn(&PlanInput<'_>) -> (T, BTreeSet<MediaPath>),
     ) -> Result<T, CliError> {
         let as_of = request.inputs.as_of.unwrap_or_else(|| Zoned::now().date());
-        let past_removals = self.past_removals().await?;
+        let (past_removals, failed_fetches) = self.past().await?;
         let files_before = self.files_before().await?;
         let scope = scope(&request.inputs.playlists, observation)?;
         let mut decisions = decisions::known(&self.policy, observation, ui)?;
@@ -406,6 +411,7 @@ impl Engine {
                 as_of,
                 tidal_hash: snapshot::content_hash(&observation.tidal.value),
                 past_removals: past_removals.clone(),
+                failed_fetches: failed_fetches.clone(),
                 files_before,
                 allows: allows(&request.overrides),
             });
@@ -501,8 +507,9 @@ impl Engine {
         }
     }
 
-    /// What earlier runs removed, for the rolling window.
-    async fn past_removals(&self) -> Result<Vec<(Timestamp, u64)>, CliError> {
+    /// What earlier runs removed, for the rolling window, and what they could not download.
+    async fn past(&self) -> Result<(Removals, FailedFetches), CliError> {
+        let mut failed = FailedFetches::new();
         let filter = HistoryFilter {
             limit: 100_000,
             ..HistoryFilter::default()
@@ -515,8 +522,22 @@ impl Engine {
             if removes && counts {
                 *past.entry(row.at).or_default() += 1;
             }
+            if let (Some(track), Some(message)) = (&row.track, &row.error_message)
+                && row.kind == "file.fetch"
+                && row.status == OperationStatus::Failed
+            {
+                let on = row.at.to_zoned(jiff::tz::TimeZone::UTC).date();
+                failed
+                    .entry(TrackId::new(track.as_str()))
+                    .and_modify(|known| known.add_older(on, message))
+                    .or_insert_with(|| FailedFetch {
+                        since: on,
+                        last: on,
+                        message: message.clone(),
+                    });
+            }
         }
-        Ok(past.into_iter().collect())
+        Ok((past.into_iter().collect(), failed))
     }
 
     async fn files_before(&self) -> Result<Option<usize>, CliError> {

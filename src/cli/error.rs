@@ -442,6 +442,9 @@ impl From<FetchError> for CliError {
             FetchError::Failed { .. } => {
                 "try the command by hand; then `tidal-cleanup apply --resume`".to_owned()
             }
+            FetchError::Unavailable { .. } => {
+                "it is tried again later, see `[download] retry_unavailable`".to_owned()
+            }
             FetchError::NotDelivered { .. } => {
                 "the download command must leave one whole audio file in {dir}; try it by hand"
                     .to_owned()

@@ -8,6 +8,7 @@ pub mod decisions;
 pub mod plan;
 pub mod init;
 pub mod demo;
+pub mod downloads;
 pub mod readings;
 pub mod engine;
 pub mod command;

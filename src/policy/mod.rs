@@ -163,6 +163,8 @@ pub struct DownloadPolicy {
     pub timeout: std::time::Duration,
     /// The program to convert with.
     pub ffmpeg: String,
+    /// How long a track is left alone that the command says TIDAL does not have.
+    pub retry_unavailable: std::time::Duration,
 }
 
 /// `[rekordbox]`

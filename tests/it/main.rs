@@ -2,6 +2,7 @@
 
 mod apply;
 mod cmd;
+mod fetch;
 mod harness;
 mod journey;
 mod journey_consent;

@@ -1,5 +1,7 @@
 //! `apply`, `apply --resume` and `download`: one way from a plan to its effects.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -7,6 +9,7 @@ use crate::{
     cli::{
         args::{ApplyArgs, Consent, DownloadArgs, PlanInputs},
         consent::{Occasion, Weight, agree},
+        downloads::Downloads,
         engine::{Engine, Request},
         error::{CliError, Exit, Kind, unfinished_hints},
         interrupt::Interrupt,
@@ -22,7 +25,7 @@ use crate::{
     },
     domain::{ActionId, ApplyId},
     edge::{
-        download::command::CommandDownloader,
+        download::{Step, command::CommandDownloader},
         local::folder::LibraryFolder,
         rekordbox::masterdb::MasterDb,
         store::{
@@ -179,7 +182,7 @@ pub async fn run(
     refuse_moment(&engine, &plan)?;
     engine.back_up().await?;
     let settings = settings_of(&engine, interrupt);
-    let mut worlds = worlds(engine, tidal);
+    let mut worlds = worlds(engine, tidal, Downloads::of(ui.voice(), Some(&plan)));
     let working = interrupt.working();
     let total = left_in(&plan).count();
     ui.begin_progress(total as u64, "Applying");
@@ -229,7 +232,7 @@ async fn resume(
     .await?;
     engine.back_up().await?;
     let settings = settings_of(&engine, interrupt);
-    let mut worlds = worlds(engine, tidal);
+    let mut worlds = worlds(engine, tidal, Downloads::of(ui.voice(), None));
     let working = interrupt.working();
     let total = usize::try_from(left).unwrap_or(0);
     ui.begin_progress(total as u64, "Resuming");
@@ -303,8 +306,13 @@ pub async fn close_unfinished(
 }
 
 /// The engine's worlds, for the run; the engine without them comes back with [`conclude`].
-fn worlds(engine: Engine, tidal: Option<Box<dyn TidalWriter>>) -> (RealWorlds, std::path::PathBuf) {
-    let downloader = engine.downloader();
+fn worlds(
+    engine: Engine,
+    tidal: Option<Box<dyn TidalWriter>>,
+    downloads: Downloads,
+) -> (RealWorlds, std::path::PathBuf) {
+    let told = Arc::new(move |step: &Step| downloads.show(step));
+    let downloader = engine.downloader().telling(told);
     let Engine {
         store,
         library,

@@ -99,11 +99,18 @@ pub(super) fn download(top: &Table<'_>) -> DownloadPolicy {
         parallel: 2,
         timeout: Duration::from_secs(600),
         ffmpeg: "ffmpeg".to_owned(),
+        retry_unavailable: Duration::from_secs(7 * 24 * 3600),
     };
     let Some(table) = top.table("download") else {
         return download;
     };
-    table.only(&["command", "parallel", "timeout", "ffmpeg"]);
+    table.only(&[
+        "command",
+        "parallel",
+        "timeout",
+        "ffmpeg",
+        "retry_unavailable",
+    ]);
     download.command = table.get("command").and_then(|value| command(&value));
     set(
         &mut download.parallel,
@@ -126,6 +133,12 @@ pub(super) fn download(top: &Table<'_>) -> DownloadPolicy {
         table
             .get("ffmpeg")
             .and_then(|value| value.name().map(str::to_owned)),
+    );
+    set(
+        &mut download.retry_unavailable,
+        table
+            .get("retry_unavailable")
+            .and_then(|value| duration(&value)),
     );
     download
 }
@@ -498,7 +511,7 @@ fn command(value: &Value<'_>) -> Option<Vec<String>> {
     }
     if words.is_empty() || !names_track {
         let message = "the command does not say which track to fetch".to_owned();
-        let help = "such as [\"tidal-dl-ng\", \"dl\", \"{url}\"]".to_owned();
+        let help = "such as [\"your-downloader\", \"{url}\", \"--output\", \"{dir}\"]".to_owned();
         value.report(Code::BadTemplate, message, Some(help));
     }
     Some(words)
