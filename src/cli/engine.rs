@@ -139,7 +139,6 @@ fn not_carried_out(policy: &Policy) -> Vec<&'static str> {
             !policy.moved.is_empty(),
             "`[[moved]]` (the playlist counts as a new one)",
         ),
-        (policy.rekordbox.xml.is_some(), "`[rekordbox] xml`"),
         (upgrades, "a rule's `upgrade` (the file stays as it is)"),
     ];
     parts
@@ -587,34 +586,105 @@ fn cache_path(db: &Path) -> PathBuf {
     db.with_extension("files.cache")
 }
 
+/// Where the Rekordbox library is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// There, and who says so.
+    At(PathBuf, FoundBy),
+    /// Nowhere; the default place.
+    Missing(PathBuf),
+    /// The policy leaves Rekordbox alone.
+    Unwanted,
+    /// Rekordbox does not run on this system, and no path is named.
+    Elsewhere,
+}
+
+/// Who says where the library is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FoundBy {
+    /// `--rekordbox`
+    Flag,
+    /// `[rekordbox] database`
+    Policy,
+    /// Rekordbox's own settings.
+    Settings,
+    /// The options of Rekordbox's agent.
+    Options,
+    /// It is in its default place.
+    Default,
+}
+
+/// Looks for the Rekordbox library: flag, policy, Rekordbox's own settings, default places.
+///
+/// # Errors
+/// When the settings name a library that is not there: another one is no substitute.
+pub fn locate_rekordbox(policy: Option<&Policy>, settings: &Settings) -> Result<Located, CliError> {
+    if let Some(path) = &settings.rekordbox {
+        return Ok(Located::At(path.clone(), FoundBy::Flag));
+    }
+    match policy.map(|policy| &policy.rekordbox.database) {
+        Some(RekordboxDatabase::None) => return Ok(Located::Unwanted),
+        Some(RekordboxDatabase::At(path)) => {
+            return Ok(Located::At(path.clone(), FoundBy::Policy));
+        }
+        Some(RekordboxDatabase::Auto) | None => {}
+    }
+    let app_data = settings.around.variable("APPDATA").map(PathBuf::from);
+    let home = settings.around.home.as_deref();
+    let Some(places) = locate::Places::of_this_system(home, app_data.as_deref()) else {
+        return Ok(Located::Elsewhere);
+    };
+    match locate::find(&places) {
+        Ok((path, source)) => Ok(Located::At(
+            path,
+            match source {
+                locate::Source::Settings => FoundBy::Settings,
+                locate::Source::Options => FoundBy::Options,
+                locate::Source::Default => FoundBy::Default,
+            },
+        )),
+        Err(RekordboxError::Missing(path)) => Ok(Located::Missing(path)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// How a library is opened beside this state database. The last reading is kept there.
+#[must_use]
+pub fn rekordbox_options(
+    settings: &Settings,
+    db: &Path,
+    policy: Option<&Policy>,
+) -> MasterDbOptions {
+    let mut options = MasterDbOptions::new(settings.backups(db));
+    options.cache = Some(db.with_extension("rekordbox.cache"));
+    if let Some(policy) = policy {
+        options.keep = policy.rekordbox.backups;
+    }
+    options
+}
+
 fn open_rekordbox(
     policy: &Policy,
     settings: &Settings,
     db: &Path,
     ui: &Ui,
 ) -> Result<Option<MasterDb>, CliError> {
-    let options = MasterDbOptions::new(settings.backups(db));
-    let path = match &policy.rekordbox.database {
-        RekordboxDatabase::None => return Ok(None),
-        RekordboxDatabase::At(path) => path.clone(),
-        RekordboxDatabase::Auto => {
-            let app_data = settings.around.variable("APPDATA").map(PathBuf::from);
-            let home = settings.around.home.as_deref();
-            let Some(places) = locate::Places::of_this_system(home, app_data.as_deref()) else {
-                ui.detail("Rekordbox does not run on this system; name its library in `[rekordbox] database`.");
-                return Ok(None);
-            };
-            match locate::locate(&places) {
-                Ok(path) => path,
-                Err(RekordboxError::Missing(_)) => {
-                    ui.status("No Rekordbox library found; planning without it.");
-                    return Ok(None);
-                }
-                Err(error) => return Err(error.into()),
-            }
+    match locate_rekordbox(Some(policy), settings)? {
+        Located::At(path, _) => {
+            let options = rekordbox_options(settings, db, Some(policy));
+            Ok(Some(MasterDb::open(&path, options)?))
         }
-    };
-    Ok(Some(MasterDb::open(&path, options)?))
+        Located::Missing(_) => {
+            ui.status("No Rekordbox library found; planning without it.");
+            Ok(None)
+        }
+        Located::Elsewhere => {
+            ui.detail("Rekordbox does not run on this system; name its library in `[rekordbox] database`.");
+            Ok(None)
+        }
+        Located::Unwanted => Ok(None),
+    }
 }
 
 fn scope(

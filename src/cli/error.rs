@@ -420,7 +420,7 @@ impl From<RekordboxError> for CliError {
             ),
             RekordboxError::Database { .. } => (
                 Kind::World,
-                "every apply makes a backup first: `tidal-cleanup db status` names the folder".to_owned(),
+                "every apply makes a backup first: `tidal-cleanup rekordbox status` lists them".to_owned(),
             ),
             RekordboxError::Io { source, path, .. } => (Kind::World, io_hint(source, path)),
         };

@@ -178,6 +178,8 @@ pub struct RekordboxPolicy {
     pub write: bool,
     /// Where to export `rekordbox.xml` to.
     pub xml: Option<PathBuf>,
+    /// How many backups of the database are kept.
+    pub backups: usize,
     /// Whether rows that carry the DJ's work may be pointed at a file's new place: `false` until the
     /// user has checked once that Rekordbox takes it.
     pub relocate: bool,

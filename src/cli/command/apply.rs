@@ -81,6 +81,7 @@ pub async fn apply(
     };
     exclude(&mut plan, &args.exclude)?;
     if is_empty(&plan.body) || left_in(&plan).next().is_none() {
+        after_apply(engine.policy.clone(), settings, ui).await;
         return nothing(ui, "Nothing to apply.");
     }
     if occasion == Occasion::SavedPlan {
@@ -182,6 +183,7 @@ pub async fn run(
     refuse_moment(&engine, &plan)?;
     engine.back_up().await?;
     let settings = settings_of(&engine, interrupt);
+    let (policy, own) = (engine.policy.clone(), engine.settings.clone());
     let mut worlds = worlds(engine, tidal, Downloads::of(ui.voice(), Some(&plan)));
     let working = interrupt.working();
     let total = left_in(&plan).count();
@@ -199,6 +201,7 @@ pub async fn run(
     ui.end_progress();
     drop(working);
     let exit = conclude(ui, &mut worlds, outcome).await;
+    after_apply(policy, &own, ui).await;
     drop(locks);
     exit
 }
@@ -232,6 +235,7 @@ async fn resume(
     .await?;
     engine.back_up().await?;
     let settings = settings_of(&engine, interrupt);
+    let (policy, own) = (engine.policy.clone(), engine.settings.clone());
     let mut worlds = worlds(engine, tidal, Downloads::of(ui.voice(), None));
     let working = interrupt.working();
     let total = usize::try_from(left).unwrap_or(0);
@@ -248,8 +252,16 @@ async fn resume(
     ui.end_progress();
     drop(working);
     let exit = conclude(ui, &mut worlds, outcome).await;
+    after_apply(policy, &own, ui).await;
     drop(locks);
     exit
+}
+
+/// Brings `[rekordbox] xml` up to date. The apply is done and recorded whatever comes of this.
+async fn after_apply(policy: crate::policy::Policy, settings: &Settings, ui: &Ui) {
+    if let Err(error) = super::rekordbox_export::after_apply(policy, settings, ui).await {
+        ui.warning(format!("`[rekordbox] xml` was not written: {error}"));
+    }
 }
 
 /// How a run of this engine is done.

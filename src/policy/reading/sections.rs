@@ -149,12 +149,13 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
         folder: vec!["TIDAL".to_owned()],
         write: true,
         xml: None,
+        backups: 10,
         relocate: false,
     };
     let Some(table) = top.table("rekordbox") else {
         return rekordbox;
     };
-    table.only(&["database", "folder", "write", "xml", "relocate"]);
+    table.only(&["database", "folder", "write", "xml", "backups", "relocate"]);
     if let Some(value) = table.get("database") {
         let database = match value.text() {
             Some("auto") => Some(RekordboxDatabase::Auto),
@@ -173,6 +174,12 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
     rekordbox.xml = table
         .get("xml")
         .and_then(|value| path(&value, surroundings));
+    set(
+        &mut rekordbox.backups,
+        table
+            .get("backups")
+            .and_then(|value| value.number(1..=1000)),
+    );
     set(
         &mut rekordbox.relocate,
         table.get("relocate").and_then(|value| value.flag()),
