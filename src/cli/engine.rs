@@ -20,7 +20,7 @@ use crate::{
     },
     desired::desire,
     diff::{diff, identity},
-    domain::{MediaPath, Observed, PlaylistId, TidalReading, TrackId},
+    domain::{MediaPath, Observed, Playlist, PlaylistId, TidalReading, TrackId},
     edge::{
         download::command::CommandDownloader,
         local::{
@@ -37,13 +37,14 @@ use crate::{
             StateStore as _, sqlite::SqliteStore,
         },
         tidal::{
-            SnapshotFile, TidalApi, TidalError, TidalMemory, TidalService, TidalSettings, snapshot,
+            ReadOptions, SnapshotFile, TidalApi, TidalError, TidalMemory, TidalService,
+            TidalSettings, TidalWriter, snapshot,
         },
     },
     observe::{Observation, observe},
     plan::{
-        FailedFetch, Plan, PlanInput, canonical,
-        document::{Body, Check, Mode, PlanMeta},
+        FailedFetch, Plan, PlanInput, canonical, cleanup,
+        document::{Body, Check, Mode, PlanMeta, Precondition},
         guard::{self, Allow, Moment},
         plan, protected,
     },
@@ -374,9 +375,11 @@ impl Engine {
                 .or_insert_with(|| Some(path.clone()));
         }
         let mode = request.mode.unwrap_or(Mode::Normal);
+        let read_only = self.tidal_is_read_only(&request.inputs);
         loop {
             let shield = protected(&self.policy, observation);
-            let reading = &observation.tidal.value;
+            let cleanup = cleanup(&self.policy, observation, &shield, read_only.as_deref());
+            let reading = &*cleanup.without(&observation.tidal.value);
             let library = &observation.library.value;
             let state = &observation.state;
             let desired = desire(&self.policy, reading, state, library, &shield);
@@ -401,10 +404,11 @@ impl Engine {
                 desired: &desired,
                 changes,
                 identities: &identities,
+                cleanup: &cleanup,
                 scope: scope.clone(),
                 mode,
                 as_of,
-                tidal_hash: snapshot::content_hash(reading),
+                tidal_hash: snapshot::content_hash(&observation.tidal.value),
                 past_removals: past_removals.clone(),
                 failed_fetches: failed_fetches.clone(),
                 files_before,
@@ -423,6 +427,36 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Why TIDAL cannot be written, if it cannot: a plan from a file is about the file.
+    fn tidal_is_read_only(&self, inputs: &PlanInputs) -> Option<String> {
+        if !self.policy.tidal.cleanup.is_asked_for() {
+            return None;
+        }
+        let from_file = self.policy.tidal.snapshot.is_some() && !inputs.offline;
+        if inputs.desired.is_some() || from_file {
+            return Some("TIDAL was read from a file, so it is not changed".to_owned());
+        }
+        let settings = self.tidal_settings().ok()?;
+        match TidalService::open(&settings, ReadOptions::default()) {
+            Ok(service) if service.may_write() => None,
+            Ok(_) => Some("it needs a log-in with `tidal-cleanup login --write`".to_owned()),
+            Err(error) => Some(format!("{error}; `tidal-cleanup login --write` logs in")),
+        }
+    }
+
+    /// What changes TIDAL's playlists.
+    ///
+    /// # Errors
+    /// When nobody is logged in, or without the permission.
+    pub fn tidal_writer(&self) -> Result<Box<dyn TidalWriter>, CliError> {
+        let options = ReadOptions {
+            country: self.policy.tidal.country.clone(),
+            ..ReadOptions::default()
+        };
+        let service = TidalService::open(&self.tidal_settings()?, options)?;
+        Ok(Box::new(service.into_writer()?))
     }
 
     fn meta(&self, observation: &Observation, inputs: &PlanInputs) -> PlanMeta {
@@ -757,6 +791,57 @@ impl Engine {
         ui.end_progress();
         let observed = observed?;
         Ok(observed.is_complete().then_some(observed.value))
+    }
+
+    /// The reading, with the lists that the plan changes in TIDAL read again for certain: whether a
+    /// list's time moves with every change of it is not known.
+    ///
+    /// # Errors
+    /// When TIDAL is asked and does not answer.
+    pub async fn with_lists(
+        &self,
+        plan: &Plan,
+        reading: Option<TidalReading>,
+        ui: &Ui,
+    ) -> Result<Option<TidalReading>, CliError> {
+        let pre = plan.body.actions.iter().flat_map(|action| &action.pre);
+        let lists: BTreeSet<&PlaylistId> = pre
+            .filter_map(|pre| match pre {
+                Precondition::TidalList { playlist, .. } => Some(playlist),
+                _ => None,
+            })
+            .collect();
+        if lists.is_empty() {
+            return Ok(reading);
+        }
+        let mut reading = reading.unwrap_or(TidalReading {
+            taken_at: None,
+            // Of this nothing may be concluded about other lists.
+            complete: false,
+            user: None,
+            playlists: Vec::new(),
+            favorites: None,
+        });
+        ui.status("Looking at the playlists in TIDAL that will change …");
+        let tidal = self.tidal_writer()?;
+        for id in lists {
+            let items = tidal.entries(id).await?;
+            let name = plan.body.playlists.get(id).map(|list| list.name.clone());
+            let list = Playlist {
+                id: id.clone(),
+                name: name.unwrap_or_else(|| id.to_string()),
+                description: String::new(),
+                last_modified_at: None,
+                number_of_items: u32::try_from(items.len()).ok(),
+                complete: true,
+                items,
+            };
+            match reading.playlists.iter_mut().find(|it| it.id == *id) {
+                Some(known) => known.items = list.items,
+                None => reading.playlists.push(list),
+            }
+        }
+        Ok(Some(reading))
     }
 
     /// Who runs this: the system's user name.

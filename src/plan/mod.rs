@@ -19,6 +19,7 @@ mod facts;
 mod index;
 mod playlists;
 mod removals;
+mod tidal;
 mod tracks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use jiff::{Timestamp, civil::Date};
 
 pub use document::Plan;
 pub use facts::protected;
+pub use tidal::{Cleanup, cleanup};
 
 use crate::{
     desired::DesiredState,
@@ -47,6 +49,8 @@ pub struct PlanInput<'a> {
     pub desired: &'a DesiredState,
     pub changes: Vec<Change>,
     pub identities: &'a Identities,
+    /// What leaves TIDAL itself; the goal is without it.
+    pub cleanup: &'a Cleanup,
     /// Only these playlists; `None`: all.
     pub scope: Option<BTreeSet<PlaylistId>>,
     pub mode: Mode,
@@ -111,6 +115,9 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
     tracks::plan_tracks(&mut draft);
     playlists::plan_playlists(&mut draft);
     removals::plan_removals(&mut draft);
+    if input.mode == Mode::Normal {
+        tidal::plan_tidal(&mut draft);
+    }
     if input.mode == Mode::Download {
         assemble::keep_downloads(&mut draft);
     }

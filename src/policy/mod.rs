@@ -129,6 +129,27 @@ pub struct TidalPolicy {
     pub snapshot: Option<PathBuf>,
     /// Which log-in to use.
     pub account: String,
+    /// What may be taken out of TIDAL's own playlists.
+    pub cleanup: TidalCleanup,
+}
+
+/// `[tidal] cleanup`: what is written to TIDAL. Nothing, unless it is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TidalCleanup {
+    /// `duplicates`: of several entries of one track in one playlist the first stays.
+    pub duplicates: bool,
+    /// `unavailable`: entries whose track TIDAL withholds.
+    pub unavailable: bool,
+    /// Where the key stands.
+    pub at: Place,
+}
+
+impl TidalCleanup {
+    /// Whether anything may be written to TIDAL at all.
+    #[must_use]
+    pub const fn is_asked_for(&self) -> bool {
+        self.duplicates || self.unavailable
+    }
 }
 
 /// `[download]`
