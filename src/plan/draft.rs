@@ -230,6 +230,7 @@ const fn undo(effect: &Effect) -> Undo {
         | Effect::StateRecord { .. }
         | Effect::StateForget { .. }
         | Effect::StateRestore { .. } => Undo::RowIdentical,
+        Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => Undo::Readd,
     }
 }
 
@@ -255,5 +256,7 @@ const fn would(effect: &Effect) -> &'static str {
         Effect::StateAdopt { .. } => "would link",
         Effect::StateRecord { .. } => "would record",
         Effect::StateForget { .. } => "would forget",
+        Effect::TidalEntryRemove { .. } => "would remove from TIDAL",
+        Effect::TidalEntryRestore { .. } => "would add to TIDAL again",
     }
 }

@@ -22,6 +22,7 @@ mod index;
 mod playlists;
 mod removals;
 mod tags;
+mod tidal;
 mod tracks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ use jiff::{Timestamp, civil::Date};
 
 pub use document::Plan;
 pub use facts::protected;
+pub use tidal::{Cleanup, cleanup};
 
 use crate::{
     desired::DesiredState,
@@ -50,6 +52,8 @@ pub struct PlanInput<'a> {
     pub desired: &'a DesiredState,
     pub changes: Vec<Change>,
     pub identities: &'a Identities,
+    /// What leaves TIDAL itself; the goal is without it.
+    pub cleanup: &'a Cleanup,
     /// Only these playlists; `None`: all.
     pub scope: Option<BTreeSet<PlaylistId>>,
     pub mode: Mode,
@@ -121,6 +125,9 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
     playlists::plan_playlists(&mut draft);
     removals::plan_removals(&mut draft);
     duplicates::plan_duplicates(&mut draft);
+    if input.mode == Mode::Normal {
+        tidal::plan_tidal(&mut draft);
+    }
     if input.mode == Mode::Download {
         assemble::keep_downloads(&mut draft);
     }

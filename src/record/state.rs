@@ -152,7 +152,9 @@ impl<'a> Ledger<'a> {
             Effect::FileRestore { .. }
             | Effect::EntriesMerge { .. }
             | Effect::RowsRestore { .. }
-            | Effect::StateRestore { .. } => {}
+            | Effect::StateRestore { .. }
+            | Effect::TidalEntryRemove { .. }
+            | Effect::TidalEntryRestore { .. } => {}
         }
     }
 }

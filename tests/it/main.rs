@@ -12,6 +12,8 @@ mod journey_kill;
 mod journey_names;
 mod local;
 mod rekordbox;
+mod rekordbox_backup;
+mod rekordbox_export;
 mod rekordbox_drift;
 mod rekordbox_duplicates;
 mod rekordbox_oracle;

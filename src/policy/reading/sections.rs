@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Surroundings, duration, paths::path, texts};
 use crate::policy::{
     Defaults, DownloadPolicy, Duplicates, Limit, MatchPolicy, Owner, Ownership, Place,
-    PlaylistRemoved, RekordboxDatabase, RekordboxPolicy, Rolling, Safety, SyncMode, TidalPolicy,
-    TrackRemoved, TrashPolicy, WorkAtRisk,
+    PlaylistRemoved, RekordboxDatabase, RekordboxPolicy, Rolling, Safety, SyncMode, TidalCleanup,
+    TidalPolicy, TrackRemoved, TrashPolicy, WorkAtRisk,
     diagnostic::Code,
     document::{Table, Value},
     glob, values,
@@ -31,6 +31,7 @@ pub(super) fn tidal(top: &Table<'_>, surroundings: &Surroundings<'_>) -> TidalPo
         country: None,
         snapshot: None,
         account: "default".to_owned(),
+        cleanup: TidalCleanup::default(),
     };
     let Some(table) = top.table("tidal") else {
         return tidal;
@@ -42,6 +43,7 @@ pub(super) fn tidal(top: &Table<'_>, surroundings: &Surroundings<'_>) -> TidalPo
         "country",
         "snapshot",
         "account",
+        "cleanup",
     ]);
     for key in ["playlists", "exclude"] {
         check_globs(&table, key);
@@ -68,7 +70,27 @@ pub(super) fn tidal(top: &Table<'_>, surroundings: &Surroundings<'_>) -> TidalPo
             .get("account")
             .and_then(|value| value.name().map(str::to_owned)),
     );
+    set(
+        &mut tidal.cleanup,
+        table.get("cleanup").as_ref().map(cleanup),
+    );
     tidal
+}
+
+/// `cleanup = ["duplicates", "unavailable"]`
+fn cleanup(value: &Value<'_>) -> TidalCleanup {
+    let words = [("duplicates", true), ("unavailable", false)];
+    let mut cleanup = TidalCleanup {
+        at: value.place(),
+        ..TidalCleanup::default()
+    };
+    for duplicates in value.items().iter().filter_map(|item| item.word(&words)) {
+        match duplicates {
+            true => cleanup.duplicates = true,
+            false => cleanup.unavailable = true,
+        }
+    }
+    cleanup
 }
 
 pub(super) fn download(top: &Table<'_>) -> DownloadPolicy {
@@ -127,6 +149,7 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
         folder: vec!["TIDAL".to_owned()],
         write: true,
         xml: None,
+        backups: 10,
         relocate: false,
         duplicates: Duplicates::Keep,
     };
@@ -138,6 +161,7 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
         "folder",
         "write",
         "xml",
+        "backups",
         "relocate",
         "duplicates",
     ]);
@@ -159,6 +183,12 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
     rekordbox.xml = table
         .get("xml")
         .and_then(|value| path(&value, surroundings));
+    set(
+        &mut rekordbox.backups,
+        table
+            .get("backups")
+            .and_then(|value| value.number(1..=1000)),
+    );
     set(
         &mut rekordbox.relocate,
         table.get("relocate").and_then(|value| value.flag()),
