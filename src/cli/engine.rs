@@ -23,12 +23,13 @@ use crate::{
         download::command::CommandDownloader,
         local::{LocalReader as _, cache::FileCache, folder::LibraryFolder},
         rekordbox::{
-            RekordboxError, RekordboxReader as _, locate,
+            RekordboxError, RekordboxReader as _, exports, locate,
             masterdb::{MasterDb, MasterDbOptions},
         },
         store::{
             ApplyRow, ApplyStatus, HistoryFilter, NewSnapshot, OperationStatus, StateReader as _,
             StateStore as _,
+            freeze::HandFreeze,
             sqlite::{SqliteStore, StoreOptions},
         },
         tidal::{
@@ -38,9 +39,9 @@ use crate::{
     },
     observe::{Observation, observe},
     plan::{
-        Plan, PlanInput, canonical,
+        Conditions, Plan, PlanInput, canonical,
         document::{Check, Mode, PlanMeta},
-        guard::{self, Allow, Moment},
+        guard::{self, Allow, Leave, Moment},
         plan, protected,
     },
     policy::{Outcome, Policy, RekordboxDatabase},
@@ -335,8 +336,11 @@ impl Engine {
         let files_before = self.files_before().await?;
         let scope = scope(&request.inputs.playlists, &observation)?;
         let decisions = BTreeMap::new();
+        let former = self.former_policy();
+        let mut leave = Leave::default();
         loop {
-            let shield = protected(&self.policy, &observation);
+            let former = former.as_ref().filter(|_| leave.unprotect == 0);
+            let shield = protected(&self.policy, former, &observation);
             let reading = &observation.tidal.value;
             let library = &observation.library.value;
             let state = &observation.state;
@@ -362,7 +366,18 @@ impl Engine {
                 past_removals: past_removals.clone(),
                 files_before,
                 allows: allows(&request.overrides),
+                conditions: Conditions {
+                    former,
+                    require_decisions: request.inputs.require_decisions,
+                    leave,
+                },
             });
+            let granted = planned.awaiting.granted(&allows(&request.overrides));
+            if granted != Leave::default() && planned.unhashed.is_empty() {
+                leave.unprotect = leave.unprotect.max(granted.unprotect);
+                leave.work = leave.work.max(granted.work);
+                continue;
+            }
             if planned.unhashed.is_empty() {
                 let meta = self.meta(&observation, &request.inputs);
                 let plan = canonical::seal(planned.body, meta);
@@ -450,6 +465,26 @@ impl Engine {
         Ok(last.and_then(|snapshot| usize::try_from(snapshot.track_count).ok()))
     }
 
+    /// The policy of the last apply, where it protected otherwise than this one (TC302).
+    fn former_policy(&self) -> Option<Policy> {
+        let text = std::fs::read_to_string(applied_policy_path(&self.db)).ok()?;
+        let env = |name: &str| self.settings.around.variable(name);
+        let parsed = Policy::parse(&self.policy.source.path, &text, &env, self.settings.home());
+        // One that this version cannot read any more protects nothing that it could name.
+        let (former, _) = parsed.ok()?;
+        (former.source.sha256 != self.policy.source.sha256).then_some(former)
+    }
+
+    /// Remembers the policy that was applied, for TC302.
+    pub fn keep_policy(policy: &Policy, db: &Path) {
+        // Without it a protection that is taken out counts as never there: no apply fails for that.
+        if let Ok(text) = std::fs::read_to_string(&policy.source.path)
+            && crate::domain::ContentHash::of(text.as_bytes()) == policy.source.sha256
+        {
+            let _ = crate::cli::plan::write_whole(&applied_policy_path(db), &text);
+        }
+    }
+
     /// The download command of the policy.
     #[must_use]
     pub fn downloader(&self) -> CommandDownloader {
@@ -490,6 +525,11 @@ pub async fn keep_file_count(
 /// The scan's cache lies beside the state database; deleting it costs time only.
 fn cache_path(db: &Path) -> PathBuf {
     db.with_extension("files.cache")
+}
+
+/// The policy of the last apply lies beside the state database.
+fn applied_policy_path(db: &Path) -> PathBuf {
+    db.with_extension("applied-policy.toml")
 }
 
 fn open_rekordbox(
@@ -573,7 +613,9 @@ fn scope(
     Ok(Some(scope))
 }
 
-fn allows(overrides: &Overrides) -> Vec<Allow> {
+/// The overrides of the command line, with their reason.
+#[must_use]
+pub fn allows(overrides: &Overrides) -> Vec<Allow> {
     let because = overrides.because.clone().unwrap_or_default();
     let allow = |allowance: &Allowance| Allow {
         what: allowance.what,
@@ -607,7 +649,7 @@ fn tell_problems(observation: &Observation, ui: &Ui) {
 impl Engine {
     /// The gates of the moment, which are no part of a plan: freeze, Rekordbox, room on the disk.
     #[must_use]
-    pub fn moment(&self, plan: &Plan) -> Vec<Check> {
+    pub fn moment(&self, plan: &Plan, overrides: &Overrides) -> Vec<Check> {
         let running = match &self.rekordbox {
             Some(rekordbox) if touches_rekordbox(plan) => rekordbox.running(),
             Some(_) | None => Ok(Vec::new()),
@@ -619,13 +661,42 @@ impl Engine {
             .iter()
             .map(|action| action.estimate.bytes_down)
             .sum();
+        let frozen = HandFreeze::read(&self.db).map_err(|error| error.to_string());
+        let exports = self.exports();
         let moment = Moment {
+            hand_freeze: match &frozen {
+                Ok(freeze) => Ok(freeze.as_ref().map(|freeze| guard::HandFreeze {
+                    until: freeze.until,
+                    because: &freeze.because,
+                })),
+                Err(reason) => Err(reason),
+            },
+            exports: &exports,
+            allow: &allows(overrides),
             now: &Zoned::now(),
             rekordbox: running.as_deref().map_err(String::as_str),
             free: self.library.free_bytes().ok(),
             needed,
         };
         guard::moment(&self.policy, &plan.body.actions, &moment)
+    }
+
+    /// Mounted volumes with a Rekordbox export; not the ones that hold the library or Rekordbox's own
+    /// database, which an apply is about.
+    fn exports(&self) -> Vec<String> {
+        let around = &self.settings.around;
+        let named = around.variable("TIDAL_CLEANUP_VOLUMES").map(PathBuf::from);
+        let user = around.variable("USER");
+        let database = self.rekordbox.as_ref().map(|rekordbox| rekordbox.path());
+        let ours = |volume: &Path| {
+            self.policy.library.root.starts_with(volume)
+                || database.is_some_and(|path| path.starts_with(volume))
+        };
+        exports::mounted(named.as_deref(), user.as_deref())
+            .into_iter()
+            .filter(|volume| !ours(volume))
+            .map(|volume| volume.display().to_string())
+            .collect()
     }
 
     /// TIDAL asked again, from where the plan had it; `None` when nobody can be asked.

@@ -12,6 +12,7 @@ mod effect;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
@@ -30,14 +31,17 @@ pub const FORMAT_VERSION: &str = "1.0";
 pub const KIND: &str = "tidal-cleanup/plan";
 
 /// A whole plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// `1.0`; a reader takes any `1.x`.
+    #[schemars(extend("pattern" = r"^1\.[0-9]+$"))]
     pub format_version: String,
-    /// [`KIND`].
+    /// Always the same word.
+    #[schemars(extend("const" = KIND))]
     pub kind: String,
     /// `sha256:` and the hash of the canonical body.
+    #[schemars(extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
     pub digest: String,
     /// What is reviewed.
     pub body: Body,
@@ -50,7 +54,7 @@ pub struct Plan {
 }
 
 /// The reviewed part.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Body {
     /// What made the plan.
@@ -82,7 +86,7 @@ pub struct Body {
 }
 
 /// What made the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// `plan`.
@@ -98,7 +102,7 @@ pub enum Mode {
 }
 
 /// The state that a plan starts from; `apply` refuses another.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Base {
     /// From the canary.
@@ -112,7 +116,7 @@ pub struct Base {
 }
 
 /// What the plan was made from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Inputs {
     /// The date that ages are counted to, `YYYY-MM-DD`.
@@ -128,7 +132,7 @@ pub struct Inputs {
 }
 
 /// The policy that a plan was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyInput {
     /// The file's name without its folder.
@@ -138,7 +142,7 @@ pub struct PolicyInput {
 }
 
 /// The TIDAL reading that a plan was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TidalInput {
     /// Hash of the reading's content, independent of the order of playlists and of `taken_at`.
@@ -152,7 +156,7 @@ pub struct TidalInput {
 }
 
 /// The scan that a plan was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesInput {
     /// Hash over paths, sizes and modification times.
@@ -164,7 +168,7 @@ pub struct FilesInput {
 }
 
 /// The Rekordbox reading that a plan was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RekordboxInput {
     /// The application's version, where known.
@@ -176,7 +180,7 @@ pub struct RekordboxInput {
 }
 
 /// A playlist as it shall be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedPlaylist {
     /// The raw TIDAL name.
@@ -195,7 +199,7 @@ pub struct PlannedPlaylist {
 }
 
 /// A fact about two states, and the actions that answer it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedChange {
     /// `c_` and 16 hex digits.
@@ -220,7 +224,7 @@ pub struct PlannedChange {
 }
 
 /// A decision to act, complete in itself: one effect, one journal row.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Action {
     /// A hash of effect and subject: the same action has the same id in every plan.
     pub id: ActionId,
@@ -253,7 +257,7 @@ pub struct Action {
 }
 
 /// Whom an action is about, for people.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subject {
     /// The track, where there is one.
@@ -264,7 +268,7 @@ pub struct Subject {
 }
 
 /// Something that must be true of the worlds before anything is written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "is", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Precondition {
     /// The file is there and unchanged. The hash is compared where it is given.
@@ -305,7 +309,7 @@ pub enum Precondition {
 }
 
 /// Why an action is proposed: which rule, where it stands, in words, with evidence.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Why {
     /// The rule's name, or the default's key.
@@ -321,7 +325,7 @@ pub struct Why {
 }
 
 /// The DJ's work that hangs on a track.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Risk {
     pub hot_cues: u32,
@@ -340,7 +344,7 @@ impl Risk {
 }
 
 /// What undo gives back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Undo {
     /// The same bytes, mode, time and path.
@@ -354,7 +358,7 @@ pub enum Undo {
 }
 
 /// Bytes that an action moves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Estimate {
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -380,7 +384,7 @@ const fn is_zero(number: &u64) -> bool {
 }
 
 /// A question to a person.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionRequest {
     /// `d_` and 16 hex digits.
@@ -400,7 +404,7 @@ pub struct DecisionRequest {
 }
 
 /// What a question is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DecisionKind {
     /// Which file is this track?
@@ -408,7 +412,7 @@ pub enum DecisionKind {
 }
 
 /// One answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionOption {
     /// What to type.
@@ -430,7 +434,7 @@ pub struct DecisionOption {
 }
 
 /// An action that is not proposed, and what holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Held {
     /// The id that the action would have.
@@ -455,7 +459,7 @@ pub struct Held {
 }
 
 /// A gate's finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
     /// `TC201`.
@@ -476,7 +480,7 @@ pub struct Check {
 }
 
 /// A gate's verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckStatus {
     /// As it should be.
@@ -490,7 +494,7 @@ pub enum CheckStatus {
 }
 
 /// Counts for the closing line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
     pub add: usize,
@@ -505,7 +509,7 @@ pub struct Summary {
 }
 
 /// What varies from run to run; never in the digest.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanMeta {
     /// RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -525,7 +529,7 @@ pub struct PlanMeta {
 }
 
 /// What a person decided about a plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Review {
     /// The digest it is for.
@@ -537,4 +541,7 @@ pub struct Review {
     /// Actions left out; what depends on them is left out too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<ActionId>,
+    /// Gates of the moment that an override let through, with its reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<String>,
 }

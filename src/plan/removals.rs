@@ -18,7 +18,7 @@ use crate::{
         tracks::write_hold,
     },
     policy::{
-        Decision, Facts, Verdict, WorkAtRisk,
+        Decision, Denied, Facts, Verdict, WorkAtRisk,
         condition::Fact,
         verdict,
         verdict::{By, unprotected},
@@ -51,8 +51,18 @@ fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) {
     let gone = || Precondition::PlaylistAbsent {
         playlist: row.id.clone(),
     };
-    let decided = verdict(draft.input.policy, &facts::of_removed_playlist(row));
+    let known = facts::of_removed_playlist(row);
+    let mut decided = verdict(draft.input.policy, &known);
     let text = "the playlist is gone from TIDAL";
+    if decided.decision != Decision::Keep
+        && let Some(hold) = facts::former_denial(draft, &known, Denied::Remove)
+    {
+        if let Some(before) = node_of(draft, row) {
+            let action = act(Class::Destructive, Effect::NodeRemove { before }, about());
+            draft.hold(&action.under(&row.id), hold);
+        }
+        decided.decision = Decision::Keep;
+    }
     match &decided.decision {
         Decision::Archive(folder) => archive(draft, row, folder, &decided),
         Decision::Remove => {
@@ -256,7 +266,7 @@ fn untag(draft: &mut Draft<'_>) {
 
 /// Tracks of playlists that are not managed now and still stand for something: those that the policy
 /// merely leaves alone, and those that are gone from TIDAL and that the policy keeps.
-fn kept_by_memory(draft: &Draft<'_>) -> BTreeSet<TrackId> {
+pub(super) fn kept_by_memory(draft: &Draft<'_>) -> BTreeSet<TrackId> {
     let desired = draft.input.desired;
     let stays = |row: &&PlaylistRow| {
         let decided = || verdict(draft.input.policy, &facts::of_removed_playlist(row)).decision;
@@ -269,25 +279,22 @@ fn kept_by_memory(draft: &Draft<'_>) -> BTreeSet<TrackId> {
         .collect()
 }
 
+/// Whether some playlist stands for the track: in TIDAL, in our memory, or by what is retained.
+pub(super) fn is_needed(draft: &Draft<'_>, kept: &BTreeSet<TrackId>, track: &TrackId) -> bool {
+    let desired = draft.input.desired;
+    // Every entry of a desired playlist has its desired track.
+    desired.in_tidal.contains(track) || kept.contains(track) || desired.tracks.contains_key(track)
+}
+
 /// Files of ours whose track is in no playlist: the rules decide.
 fn plan_orphans(draft: &mut Draft<'_>) {
     let state = &draft.input.observation.state;
     let kept = kept_by_memory(draft);
-    let retained: BTreeSet<&TrackId> = draft
-        .input
-        .desired
-        .playlists
-        .values()
-        .flat_map(|p| &p.entries)
-        .collect();
     for row in state.files.values() {
         let (Some(track), FileRole::Track) = (&row.track, row.role) else {
             continue;
         };
-        let needed = draft.input.desired.in_tidal.contains(track)
-            || kept.contains(track)
-            || retained.contains(track);
-        if needed || !row.provenance.is_ours() {
+        if is_needed(draft, &kept, track) || !row.provenance.is_ours() {
             continue;
         }
         if let Some(file) = draft.index.file(&row.path) {
@@ -356,6 +363,8 @@ fn judge(
         return;
     };
     let work = action.risk.is_some_and(|risk| risk.is_work());
+    let safety = &draft.input.policy.safety;
+    let leave = draft.input.conditions.leave.work;
     let hold = if decided.by == By::Protect {
         Some(Hold {
             gate: "protect",
@@ -363,6 +372,8 @@ fn judge(
             at: decided.at.to_string(),
             text: work_text(action.risk),
         })
+    } else if let Some(hold) = facts::former_denial(draft, &known, Denied::Trash) {
+        Some(hold)
     } else if own_lists > 0 {
         let text = format!("it is in {own_lists} playlist(s) of yours in Rekordbox");
         Some(Hold {
@@ -370,8 +381,11 @@ fn judge(
             text,
             ..Hold::default()
         })
-    } else if work && draft.input.policy.safety.work_at_risk != WorkAtRisk::Allow {
-        let at = draft.input.policy.safety.at.to_string();
+    } else if work
+        && (safety.work_at_risk == WorkAtRisk::Deny
+            || safety.work_at_risk == WorkAtRisk::Ask && leave == 0)
+    {
+        let at = safety.at.to_string();
         let text = work_text(action.risk);
         Some(Hold {
             gate: "TC303",

@@ -9,6 +9,8 @@ mod journey_delivery;
 mod journey_gates;
 mod journey_kill;
 mod journey_names;
+mod policy;
+mod policy_gates;
 mod rekordbox;
 mod rekordbox_oracle;
 mod rekordbox_read;

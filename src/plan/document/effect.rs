@@ -1,5 +1,6 @@
 //! The effects of actions: one variant for each kind, with what `apply` needs to carry it out.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
@@ -8,7 +9,7 @@ use crate::domain::{
 };
 
 /// What an action does. One variant, one effect; the payload is what `apply` needs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind")]
 pub enum Effect {
     /// Download a track. With `format` the verified download waits in the library's own
@@ -84,7 +85,7 @@ pub enum Effect {
 }
 
 /// Payload of [`Effect::FileFetch`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fetch {
     /// The track to fetch.
@@ -99,7 +100,7 @@ pub struct Fetch {
 }
 
 /// Payload of [`Effect::FileConvert`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Convert {
     /// The track.
@@ -115,7 +116,7 @@ pub struct Convert {
 }
 
 /// A path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct At {
     /// Where.
@@ -126,7 +127,7 @@ pub struct At {
 }
 
 /// A file's content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hashed {
     /// SHA-256.
@@ -134,7 +135,7 @@ pub struct Hashed {
 }
 
 /// Payload of [`Effect::FileLink`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
     /// What is written.
@@ -150,7 +151,7 @@ pub struct Link {
 }
 
 /// Payload of [`Effect::FileTrash`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trashed {
     /// Where.
@@ -162,7 +163,7 @@ pub struct Trashed {
 }
 
 /// A file in the trash.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FromTrash {
     /// Below the library root.
@@ -172,7 +173,7 @@ pub struct FromTrash {
 }
 
 /// Payload of [`Effect::ContentAdd`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewContent {
     /// The track; its metadata is in `body.tracks`.
@@ -183,7 +184,7 @@ pub struct NewContent {
 }
 
 /// A Rekordbox row and its file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContentAt {
     /// The row.
@@ -195,7 +196,7 @@ pub struct ContentAt {
 }
 
 /// The fields of a Rekordbox row that TIDAL may own; absent ones are left alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContentFields {
     /// The row.
@@ -213,7 +214,7 @@ pub struct ContentFields {
 }
 
 /// Payload of [`Effect::NodeCreate`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewNode {
     /// What it is.
@@ -231,7 +232,7 @@ pub struct NewNode {
 }
 
 /// A node of the Rekordbox tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeAt {
     /// The row.
@@ -246,7 +247,7 @@ pub struct NodeAt {
 }
 
 /// A list of entries, by number and hash of its track or content ids.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Entries {
     /// The playlist.
@@ -264,7 +265,7 @@ pub struct Entries {
 }
 
 /// MyTags of a track, as `Group: Tag` in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TagSet {
     /// The track.
@@ -274,7 +275,7 @@ pub struct TagSet {
 }
 
 /// Which earlier action is taken back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reversal {
     /// The run.
@@ -286,7 +287,7 @@ pub struct Reversal {
 }
 
 /// Payload of [`Effect::StateAdopt`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Adoption {
     /// The track.
@@ -304,7 +305,7 @@ pub struct Adoption {
 }
 
 /// Payload of [`Effect::StateRecord`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recorded {
     /// The playlist; its new values are in `body.playlists`.
@@ -316,7 +317,7 @@ pub struct Recorded {
 }
 
 /// Payload of [`Effect::StateForget`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub enum Forgotten {
     /// Soft-delete it.
