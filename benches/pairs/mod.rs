@@ -9,14 +9,14 @@
 use std::time::{Duration, Instant};
 
 /// What some rounds of one pair took.
-pub struct Pair {
+pub(crate) struct Pair {
     ours: Vec<Duration>,
     theirs: Vec<Duration>,
 }
 
 impl Pair {
     /// Our middle time through theirs, round by round: below 1 is faster than they are.
-    pub fn ratio(&self) -> f64 {
+    pub(crate) fn ratio(&self) -> f64 {
         middle(&self.ratios())
     }
 
@@ -33,8 +33,16 @@ impl Pair {
 }
 
 /// Runs `ours` and `theirs` in turns, `rounds` times, and prints one line under `name`.
-pub fn pair(name: &str, rounds: usize, mut ours: impl FnMut(), mut theirs: impl FnMut()) -> Pair {
-    let mut pair = Pair { ours: Vec::new(), theirs: Vec::new() };
+pub(crate) fn pair(
+    name: &str,
+    rounds: usize,
+    mut ours: impl FnMut(),
+    mut theirs: impl FnMut(),
+) -> Pair {
+    let mut pair = Pair {
+        ours: Vec::new(),
+        theirs: Vec::new(),
+    };
     for round in 0..rounds {
         // Who goes first changes, so that neither always meets the warmer cache.
         if round % 2 == 0 {
@@ -58,7 +66,7 @@ pub fn pair(name: &str, rounds: usize, mut ours: impl FnMut(), mut theirs: impl 
 }
 
 /// Runs `job` `rounds` times, prints its middle and range under `name` beside `goal`, gives the middle.
-pub fn alone(name: &str, goal: &str, rounds: usize, mut job: impl FnMut()) -> Duration {
+pub(crate) fn alone(name: &str, goal: &str, rounds: usize, mut job: impl FnMut()) -> Duration {
     let mut times: Vec<Duration> = (0..rounds).map(|_| time(&mut job)).collect();
     times.sort();
     let median = median(&times);

@@ -11,7 +11,8 @@ use jiff::{Timestamp, Zoned};
 use crate::{
     cli::{
         args::{Allowance, Overrides, PlanInputs},
-        error::{CliError, Kind},
+        error::CliError,
+        readings::{self, Wish},
         select::PlaylistSelector,
         settings::Settings,
         ui::Ui,
@@ -28,13 +29,10 @@ use crate::{
         },
         store::{
             ApplyRow, ApplyStatus, HistoryFilter, NewSnapshot, OperationStatus, StateReader as _,
-            StateStore as _,
-            freeze::HandFreeze,
-            sqlite::{SqliteStore, StoreOptions},
+            StateStore as _, freeze::HandFreeze, sqlite::SqliteStore,
         },
         tidal::{
-            ReadOptions, SnapshotFile, TidalApi, TidalError, TidalMemory, TidalService,
-            TidalSettings, snapshot,
+            SnapshotFile, TidalApi, TidalError, TidalMemory, TidalService, TidalSettings, snapshot,
         },
     },
     observe::{Observation, observe},
@@ -46,9 +44,6 @@ use crate::{
     },
     policy::{Outcome, Policy, RekordboxDatabase},
 };
-
-/// How often everything is read again, although nothing seems to have changed.
-const FULL_READING_EVERY: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
 
 /// The worlds of one policy, open.
 pub struct Engine {
@@ -159,18 +154,8 @@ impl Engine {
             return Err(CliError::config("TIDAL_CLEANUP_DATABASE_URL is set, and this version keeps its state in SQLite only")
                 .hint("unset it, and name the file with `--db PATH` or TIDAL_CLEANUP_DB_PATH"));
         }
-        let db = settings.db_path(policy.state_path.as_deref())?;
-        let options = StoreOptions {
-            log_sql: settings.log_sql,
-            ..StoreOptions::new(settings.backups(&db), Timestamp::now())
-        };
-        let store = match SqliteStore::open(&db, &options).await {
-            // A folder that may only be read is good enough for what only reads.
-            Err(error) if error.is_read_only() => SqliteStore::open_to_read(&db, &options)
-                .await
-                .map_err(|_| error)?,
-            opened => opened?,
-        };
+        let db = settings.place(Some(&policy))?.db;
+        let store = readings::open_store(settings, &db).await?;
         let sources: Vec<PathBuf> = policy
             .library
             .sources
@@ -214,26 +199,16 @@ impl Engine {
         Ok(TidalSource::Service(Box::new(service)))
     }
 
-    /// The TIDAL service of the policy's account. Playlists that have not changed since the last good
-    /// reading are taken from it, unless that is long ago: what TIDAL no longer streams shows only in a
-    /// full reading.
+    /// The TIDAL service of the policy's account.
     ///
     /// # Errors
     /// When nobody is logged in.
     pub async fn service(&self, favorites: bool, ui: &Ui) -> Result<TidalService, CliError> {
-        let settings = self.tidal_settings()?;
-        let options = |previous| ReadOptions {
+        let wish = Wish {
             favorites,
             country: self.policy.tidal.country.clone(),
-            previous,
-            on_progress: ui.reporter("Reading TIDAL"),
         };
-        let service = TidalService::open(&settings, options(None))?;
-        if service.full_reading_is_due(Timestamp::now(), FULL_READING_EVERY) {
-            return Ok(service);
-        }
-        let previous = self.last_reading().await?;
-        Ok(TidalService::open(&settings, options(previous))?)
+        readings::service(Some(&self.store), &self.tidal_settings()?, wish, ui).await
     }
 
     /// How to reach TIDAL.
@@ -241,7 +216,8 @@ impl Engine {
     /// # Errors
     /// When the environment names a host that cannot be used.
     pub fn tidal_settings(&self) -> Result<TidalSettings, CliError> {
-        tidal_settings(&self.settings, &self.db, Some(&self.policy))
+        let place = self.settings.place(Some(&self.policy))?;
+        readings::tidal_settings(&self.settings, &place)
     }
 
     /// The last complete reading of TIDAL that was saved.
@@ -249,8 +225,7 @@ impl Engine {
     /// # Errors
     /// When the state database cannot be read.
     pub async fn last_reading(&self) -> Result<Option<TidalReading>, CliError> {
-        let text = self.store.last_reading().await?;
-        Ok(text.and_then(|text| snapshot::parse(text.as_bytes()).ok()))
+        Ok(readings::last(&self.store, &self.tidal_settings()?).await?)
     }
 
     /// What TIDAL holds as far as that is known without asking it: the policy's file, else the last
@@ -282,29 +257,7 @@ impl Engine {
         .await?;
         // A cache that cannot be written costs time and nothing else.
         let _ = self.library.save_cache(&cache_path(&self.db));
-        if let TidalSource::Service(_) = tidal {
-            self.keep_reading(&observation.tidal.value).await?;
-        }
         Ok(observation)
-    }
-
-    /// Keeps a reading in the state database, for `--offline` and the next quick one.
-    ///
-    /// # Errors
-    /// When the state database cannot be written.
-    pub async fn keep_reading(&mut self, reading: &TidalReading) -> Result<(), CliError> {
-        let entries: usize = reading.playlists.iter().map(|list| list.items.len()).sum();
-        let complete = reading.complete && reading.playlists.iter().all(|list| list.complete);
-        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let snapshot = NewSnapshot {
-            kind: "tidal",
-            data: &snapshot::render(reading),
-            playlist_count: count(reading.playlists.len()),
-            track_count: count(entries),
-            complete,
-            at: Timestamp::now(),
-        };
-        Ok(self.store.save_snapshot(snapshot).await?)
     }
 
     /// Makes a plan.
@@ -317,6 +270,9 @@ impl Engine {
         let observation = self.observe(&tidal).await;
         ui.end_progress();
         let observation = observation?;
+        if let TidalSource::Service(_) = tidal {
+            readings::keep(&mut self.store, &observation.tidal.value, ui).await;
+        }
         self.plan_from(request, observation, ui).await
     }
 
@@ -560,27 +516,6 @@ fn open_rekordbox(
         }
     };
     Ok(Some(MasterDb::open(&path, options)?))
-}
-
-/// How to reach TIDAL, from the environment, the flags and the policy.
-///
-/// # Errors
-/// When a host or an account's name cannot be used.
-pub fn tidal_settings(
-    settings: &Settings,
-    db: &Path,
-    policy: Option<&Policy>,
-) -> Result<TidalSettings, CliError> {
-    let by_policy = policy.map(|policy| policy.tidal.account.as_str());
-    let account = settings
-        .tidal
-        .account
-        .as_deref()
-        .or(by_policy)
-        .unwrap_or("default");
-    let lookup = |name: &str| settings.around.variable(name);
-    TidalSettings::from_lookup(&Settings::state_dir(db), account, lookup)
-        .map_err(|error| CliError::new(Kind::Config, error))
 }
 
 fn scope(

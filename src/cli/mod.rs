@@ -7,6 +7,7 @@ pub mod consent;
 pub mod plan;
 pub mod init;
 pub mod demo;
+pub mod readings;
 pub mod engine;
 pub mod command;
 pub mod ui;
@@ -116,7 +117,7 @@ async fn dispatch(
         Command::Login(args) => command::account::log_in(settings, ui, &args).await,
         Command::Logout => command::account::log_out(settings, ui),
         Command::Whoami => command::account::who_am_i(settings, ui).await,
-        Command::Tidal(TidalCommand::Lists) => command::snapshot::lists(settings, ui).await,
+        Command::Tidal(TidalCommand::Lists) => command::tidal::lists(settings, ui).await,
         Command::Trash(what) => command::look::trash_command(settings, ui, &what),
         Command::Completions(args) => completions(ui, &args),
         Command::Demo(args) => {

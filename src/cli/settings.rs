@@ -9,8 +9,9 @@ use std::{
 
 use super::{
     args::{ColorWhen, Global},
-    error::CliError,
+    error::{CliError, Kind},
 };
+use crate::{edge::tidal::settings::AccountName, policy::Policy};
 
 /// The policy's file name.
 pub const POLICY_FILE: &str = "tidal-cleanup.toml";
@@ -132,6 +133,17 @@ pub struct Settings {
     pub columns: Option<usize>,
     /// The surroundings that it was made from.
     pub around: Surroundings,
+}
+
+/// Where the state of one account lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatePlace {
+    /// What all accounts share: the pace that TIDAL bears, and a folder for each account's log-in.
+    pub dir: PathBuf,
+    /// The account's state database.
+    pub db: PathBuf,
+    /// Its name.
+    pub account: String,
 }
 
 /// How to reach TIDAL; `None`: the official service, the program's own client id.
@@ -287,6 +299,32 @@ impl Settings {
         Ok(home.join(".tidal-cleanup/sync.db"))
     }
 
+    /// Where the state of the account lies that the flag, else the policy names. The account that a
+    /// state database was made for has it as it stands; every other one has its own, in the folder
+    /// `accounts/NAME` beside it. A database that a flag or the environment names is taken by its word.
+    ///
+    /// # Errors
+    /// When there is no home folder, or the account's name cannot be one.
+    pub fn place(&self, policy: Option<&Policy>) -> Result<StatePlace, CliError> {
+        let parse = |name: &str| {
+            AccountName::parse(name).map_err(|error| CliError::new(Kind::Config, error))
+        };
+        let by_policy = policy.map_or(AccountName::DEFAULT, |policy| &policy.tidal.account);
+        let account = parse(self.tidal.account.as_deref().unwrap_or(by_policy))?;
+        let path = policy.and_then(|policy| policy.state_path.as_deref());
+        let owner = parse(path.map_or(AccountName::DEFAULT, |_| by_policy))?;
+        let base = self.db_path(path)?;
+        let dir = Self::state_dir(&base);
+        let db = match base.file_name() {
+            Some(name) if self.db.is_none() && account != owner => {
+                dir.join("accounts").join(account.as_str()).join(name)
+            }
+            Some(_) | None => base,
+        };
+        let account = account.as_str().to_owned();
+        Ok(StatePlace { dir, db, account })
+    }
+
     /// The folder that the run's lock and tokens lie in: that of the state database.
     #[must_use]
     pub fn state_dir(db: &Path) -> PathBuf {
@@ -345,6 +383,31 @@ mod tests {
             env.unwrap().db_path(Some(policy)).unwrap(),
             Path::new("/env.db")
         );
+    }
+
+    #[test]
+    fn each_account_has_a_state_of_its_own() {
+        let settings = |account: Option<&str>, db: Option<&str>| {
+            let global = Global {
+                account: account.map(str::to_owned),
+                db: db.map(PathBuf::from),
+                ..Global::default()
+            };
+            resolve(&global, |_| None).unwrap()
+        };
+        let place = |account, db| settings(account, db).place(None);
+        let own = place(None, None).unwrap();
+        assert_eq!(own.db, Path::new("/home/dj/.tidal-cleanup/sync.db"));
+        assert_eq!(place(Some("default"), None).unwrap(), own);
+        let other = place(Some("anna"), None).unwrap();
+        assert_eq!(
+            other.db,
+            Path::new("/home/dj/.tidal-cleanup/accounts/anna/sync.db")
+        );
+        assert_eq!((other.dir, &*other.account), (own.dir, "anna"));
+        let named = place(Some("anna"), Some("/gig/sync.db")).unwrap();
+        assert_eq!(named.db, Path::new("/gig/sync.db"));
+        assert!(place(Some("../x"), None).is_err());
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::{
     collections::VecDeque,
     fmt::Display,
     io::{self, IsTerminal as _, Write},
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -22,10 +22,14 @@ use super::{
 /// Is told how far something is.
 pub type Reporter<T> = Box<dyn Fn(&T) + Send + Sync>;
 
+/// After how long a long reading tells how far it is, where nothing can be drawn, and how often then.
+const FIRST_LINE: Duration = Duration::from_secs(1);
+const NEXT_LINE: Duration = Duration::from_secs(10);
+
 /// The terminal, or what stands in for it.
 pub struct Ui {
     out: Mutex<Sink>,
-    err: Mutex<Sink>,
+    err: Arc<Mutex<Sink>>,
     answers: Answers,
     look: Look,
     err_color: bool,
@@ -121,7 +125,7 @@ impl Ui {
         let sink = |to| Mutex::new(Sink { to, closed: false });
         Self {
             out: sink(streams.out),
-            err: sink(streams.err),
+            err: Arc::new(sink(streams.err)),
             answers: streams.answers,
             look: streams.look,
             err_color: streams.err_color,
@@ -303,12 +307,29 @@ impl Ui {
         *lock(&self.bar) = Some(bar);
     }
 
-    /// Draws a long reading on a terminal, for whoever reports how far it is.
+    /// Tells of a long reading, for whoever reports how far it is: drawn on a terminal, elsewhere in
+    /// a line after the first second and then every ten. Not when quiet.
     pub fn reporter<T: Display>(&self, what: &'static str) -> Option<Reporter<T>> {
+        if self.verbosity == Verbosity::Quiet {
+            return None;
+        }
         self.begin_spinner(what);
-        let bar = lock(&self.bar).clone()?;
+        if let Some(bar) = lock(&self.bar).clone() {
+            return Some(Box::new(move |progress: &T| {
+                bar.set_message(format!("{what}: {progress}"));
+            }));
+        }
+        let (err, due) = (
+            Arc::clone(&self.err),
+            Mutex::new(Instant::now() + FIRST_LINE),
+        );
         Some(Box::new(move |progress: &T| {
-            bar.set_message(format!("{what}: {progress}"));
+            let mut due = lock(&due);
+            if Instant::now() >= *due {
+                *due = Instant::now() + NEXT_LINE;
+                // Nobody is left to tell when stderr itself fails.
+                let _ = lock(&err).write(&format!("{what}: {progress}\n"));
+            }
         }))
     }
 

@@ -64,12 +64,36 @@ pub struct PlaylistEntry {
 }
 
 /// What a playlist entry points at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ItemKind {
     /// A track.
     Track,
-    /// A video, or a kind that TIDAL added later: kept in the reading, left out of decisions.
-    Other,
+    /// A video, or a kind that TIDAL added later: kept in the reading under TIDAL's own name for it
+    /// (`videos`), left out of decisions.
+    Other(String),
+}
+
+impl ItemKind {
+    /// TIDAL's name for tracks.
+    const TRACKS: &'static str = "tracks";
+
+    /// The kind of TIDAL's name for it.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        match name {
+            Self::TRACKS => Self::Track,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// TIDAL's name for it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Track => Self::TRACKS,
+            Self::Other(name) => name,
+        }
+    }
 }
 
 impl Playlist {

@@ -31,17 +31,17 @@ pub enum Shape {
     /// `50GiB`, or bytes.
     Size,
     /// One of the shape, or a list of them.
-    Few(&'static Shape),
+    Few(&'static Self),
     /// A list of the shape.
-    Many(&'static Shape),
+    Many(&'static Self),
     /// A table with these keys.
     Table(&'static [Key]),
     /// Tables with these keys.
     Tables(&'static [Key]),
     /// A table of named values.
-    Named(&'static Shape),
+    Named(&'static Self),
     /// Either.
-    Either(&'static [Shape]),
+    Either(&'static [Self]),
     /// `when`.
     Condition,
     /// `given`.

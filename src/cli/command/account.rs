@@ -5,8 +5,9 @@ use std::io::BufReader;
 use crate::{
     cli::{
         args::LoginArgs,
-        engine::{load_policy, tidal_settings},
+        engine::load_policy,
         error::{CliError, Exit},
+        readings::tidal_settings,
         settings::Settings,
         ui::Ui,
         view::Envelope,
@@ -21,11 +22,7 @@ fn account(settings: &Settings, ui: &Ui) -> Result<TidalSettings, CliError> {
         Ok(_) => Some(load_policy(settings, ui)?),
         Err(_) => None,
     };
-    let by_policy = policy
-        .as_ref()
-        .and_then(|policy| policy.state_path.as_deref());
-    let db = settings.db_path(by_policy)?;
-    tidal_settings(settings, &db, policy.as_ref())
+    tidal_settings(settings, &settings.place(policy.as_ref())?)
 }
 
 /// `login`
@@ -36,7 +33,7 @@ pub async fn log_in(settings: &Settings, ui: &Ui, args: &LoginArgs) -> Result<Ex
     let options = login::LoginOptions {
         no_browser: args.no_browser,
         write: args.write,
-        ..login::LoginOptions::default()
+        ports: ports(settings)?,
     };
     let said = login::login(
         &account(settings, ui)?,
@@ -54,6 +51,20 @@ pub async fn log_in(settings: &Settings, ui: &Ui, args: &LoginArgs) -> Result<Ex
         ),
     )?;
     Ok(Exit::Done)
+}
+
+/// Where the browser comes back to: for an app that was registered with other addresses,
+/// `TIDAL_CLEANUP_TIDAL_PORTS` names them. 0 is any port.
+fn ports(settings: &Settings) -> Result<Vec<u16>, CliError> {
+    let name = "TIDAL_CLEANUP_TIDAL_PORTS";
+    let Some(text) = settings.around.variable(name) else {
+        return Ok(login::PORTS.to_vec());
+    };
+    let ports: Result<Vec<u16>, _> = text.split(',').map(|port| port.trim().parse()).collect();
+    ports.map_err(|_| {
+        CliError::config(format!("{name}={text:?} is no list of ports"))
+            .hint(format!("write {name}=8765,8766"))
+    })
 }
 
 /// `logout`

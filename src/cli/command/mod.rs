@@ -12,4 +12,5 @@ pub mod plan;
 pub mod policy;
 pub mod schema;
 pub mod snapshot;
+pub mod tidal;
 pub mod undo;

@@ -1,11 +1,12 @@
-//! `snapshot` and `tidal lists`: what is read, as it was read.
+//! `snapshot`: what is read, as it was read.
 
 use crate::{
     cli::{
         args::{SnapshotArgs, World},
-        engine::{Engine, TidalSource, load_policy, tidal_settings},
+        engine::{Engine, load_policy},
         error::{CliError, Exit, Kind},
         plan::write_whole,
+        readings::{self, Wish},
         settings::Settings,
         ui::Ui,
         view::{
@@ -14,11 +15,11 @@ use crate::{
             text,
         },
     },
-    domain::{Observed, TidalReading},
+    domain::Observed,
     edge::{
         local::LocalReader as _,
         rekordbox::RekordboxReader as _,
-        tidal::{ReadOptions, TidalApi as _, TidalService, snapshot},
+        tidal::{TidalApi as _, snapshot},
     },
 };
 
@@ -52,31 +53,34 @@ pub async fn snapshot(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Resu
     }
 }
 
-/// A reading of TIDAL needs no policy: it works right after `login`. With a policy it is kept in the
-/// state database as well.
+/// A reading of TIDAL needs no policy: it works right after `login`.
 async fn tidal(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Result<Exit, CliError> {
-    let observed = match settings.policy_path() {
-        Ok(_) => {
-            let mut engine = Engine::open(settings, ui).await?;
-            let favorites = args.favorites || engine.policy.tidal.favorites;
-            let source = TidalSource::Service(Box::new(engine.service(favorites, ui).await?));
-            let observed = source.read().await?;
-            engine.keep_reading(&observed.value).await?;
-            observed
-        }
-        Err(_) => {
-            let db = settings.db_path(None)?;
-            let options = ReadOptions {
-                favorites: args.favorites,
-                on_progress: ui.reporter("Reading TIDAL"),
-                ..ReadOptions::default()
-            };
-            TidalService::open(&tidal_settings(settings, &db, None)?, options)?
-                .read()
-                .await?
+    let policy = match settings.policy_path() {
+        Ok(_) => Some(load_policy(settings, ui)?),
+        Err(error) if settings.policy.is_some() => return Err(error),
+        Err(_) => None,
+    };
+    let place = settings.place(policy.as_ref())?;
+    let account = readings::tidal_settings(settings, &place)?;
+    let mut store = match readings::open_store(settings, &place.db).await {
+        Ok(store) => Some(store),
+        Err(error) => {
+            ui.warning(format!("the reading cannot be kept: {error}"));
+            None
         }
     };
+    let policy = policy.as_ref().map(|policy| &policy.tidal);
+    let wish = Wish {
+        favorites: args.favorites || policy.is_some_and(|policy| policy.favorites),
+        country: policy.and_then(|policy| policy.country.clone()),
+    };
+    let service = readings::service(store.as_ref(), &account, wish, ui).await?;
+    let observed = service.read().await;
     ui.end_progress();
+    let observed = observed?;
+    if let Some(store) = &mut store {
+        readings::keep(store, &observed.value, ui).await;
+    }
     for problem in &observed.problems {
         ui.warning(format!("{}: {}", problem.subject, problem.message));
     }
@@ -143,64 +147,4 @@ fn put(
             Ok(())
         }
     }
-}
-
-/// `tidal lists`
-///
-/// # Errors
-/// When TIDAL cannot be read.
-pub async fn lists(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
-    #[derive(serde::Serialize)]
-    struct Line {
-        id: String,
-        name: String,
-        entries: usize,
-        mode: &'static str,
-    }
-    let policy = load_policy(settings, ui)?;
-    let engine = Engine::of(policy, settings, ui).await?;
-    let reading: TidalReading = engine
-        .tidal(&Default::default(), ui)
-        .await?
-        .read()
-        .await?
-        .value;
-    let lines: Vec<Line> = reading
-        .playlists
-        .iter()
-        .map(|list| {
-            let (id, name) = (list.id.as_str(), list.name.as_str());
-            let mode = match (
-                engine.policy.tidal.selects(id, name),
-                engine.policy.mode(id, name).0,
-            ) {
-                (false, _) => "not managed",
-                (true, crate::policy::SyncMode::Manage) => "manage",
-                (true, crate::policy::SyncMode::Additive) => "additive",
-                (true, crate::policy::SyncMode::Observe) => "observe",
-            };
-            Line {
-                id: id.to_owned(),
-                name: name.to_owned(),
-                entries: list.items.len(),
-                mode,
-            }
-        })
-        .collect();
-    let rows: Vec<String> = lines
-        .iter()
-        .map(|line| {
-            format!(
-                "{:>6}  {:<11}  {}",
-                line.entries,
-                line.mode,
-                text::visible(&line.name)
-            )
-        })
-        .collect();
-    ui.answer_either(
-        rows.join("\n"),
-        &Envelope::new("tidal-lists", serde_json::json!({ "playlists": lines })),
-    )?;
-    Ok(Exit::Done)
 }

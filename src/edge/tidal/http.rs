@@ -119,7 +119,8 @@ impl Http {
     }
 
     /// A new reading begins: what went wrong before it does not count.
-    pub(super) fn begin(&self) {
+    pub(super) async fn begin(&self) {
+        self.tokens.begin().await;
         self.mark_alive();
         self.given_up.store(0, Ordering::Relaxed);
         self.sent.store(0, Ordering::Relaxed);

@@ -107,7 +107,7 @@ pub async fn login(
     pasted: impl BufRead + Send + 'static,
     say: &mut (dyn FnMut(&str) + Send),
 ) -> Result<LoggedIn, LoginError> {
-    let file = TokenFile::in_dir(&settings.account_dir());
+    let file = TokenFile::of(settings);
     let client_id = client_id(settings, &file)?;
     let scopes = wanted_scopes(options.write);
     let attempt = Attempt::new();
@@ -121,7 +121,8 @@ pub async fn login(
         consent: options.write,
     };
     let tokens = if options.no_browser {
-        let port = options.ports.first().copied().unwrap_or(PORTS[0]);
+        let fixed = options.ports.iter().copied().find(|port| *port != 0);
+        let port = fixed.unwrap_or(PORTS[0]);
         let redirect = redirect_uri(port);
         let code = request.paste(&redirect, pasted, say).await?;
         request.tokens(&auth, &code, &redirect).await?
@@ -148,7 +149,7 @@ pub async fn login(
 /// # Errors
 /// [`LoginError::Store`].
 pub fn logout(settings: &TidalSettings) -> Result<bool, LoginError> {
-    let file = TokenFile::in_dir(&settings.account_dir());
+    let file = TokenFile::of(settings);
     file.delete().map_err(|source| LoginError::Store {
         doing: "remove",
         path: file.path().display().to_string(),
@@ -390,8 +391,8 @@ mod tests {
 
     #[test]
     fn without_a_client_id_there_is_a_hint() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = client_id(&settings(), &TokenFile::in_dir(dir.path())).unwrap_err();
+        let settings = settings();
+        let error = client_id(&settings, &TokenFile::of(&settings)).unwrap_err();
         assert!(error.to_string().contains("TIDAL_CLEANUP_TIDAL_CLIENT_ID"));
     }
 }

@@ -17,6 +17,7 @@ pub mod service;
 mod browser;
 mod client;
 mod http;
+pub mod keyring;
 mod pages;
 mod reader;
 mod redirect;

@@ -77,7 +77,7 @@ impl TidalService {
     /// # Errors
     /// [`TidalError::NotLoggedIn`] when there is no log-in.
     pub fn open(settings: &TidalSettings, options: ReadOptions) -> Result<Self, TidalError> {
-        let file = TokenFile::in_dir(&settings.account_dir());
+        let file = TokenFile::of(settings);
         let tokens = file
             .load()
             .map_err(|error| {
@@ -104,6 +104,11 @@ impl TidalService {
         })
     }
 
+    /// What [`TidalApi::read`] may take unchanged playlists from.
+    pub fn set_previous(&mut self, previous: Option<TidalReading>) {
+        self.options.previous = previous;
+    }
+
     /// Reads everything; playlists that `previous` has and that have not changed since are taken from
     /// it. What that cannot notice (a track that TIDAL withdrew or re-delivered) needs a reading
     /// without it now and then: see [`Self::full_reading_is_due`].
@@ -114,7 +119,7 @@ impl TidalService {
         &self,
         previous: Option<&TidalReading>,
     ) -> Result<Observed<TidalReading>, TidalError> {
-        self.http.begin();
+        self.http.begin().await;
         let observed = self.read_as_user(previous).await;
         self.http.throttle.remember();
         let observed = observed?;
@@ -129,9 +134,10 @@ impl TidalService {
         previous: Option<&TidalReading>,
     ) -> Result<Observed<TidalReading>, TidalError> {
         let previous = previous.filter(|reading| self.is_mine(reading));
-        let user = match (previous, &self.user) {
-            (Some(_), Some(user)) if user.country.is_some() => user.clone(),
-            (Some(_) | None, _) => self.me().await?,
+        let user = match &self.user {
+            // The log-in asked, and `whoami` asks again.
+            Some(user) if user.country.is_some() => user.clone(),
+            Some(_) | None => self.me().await?,
         };
         let country = self.options.country.clone();
         let wish = Wish {
@@ -155,7 +161,7 @@ impl TidalService {
     /// # Errors
     /// When they cannot be read.
     pub async fn heads(&self) -> Result<Vec<PlaylistHead>, TidalError> {
-        self.http.begin();
+        self.http.begin().await;
         let known = self.user.as_ref().and_then(|user| user.country.clone());
         let country = self.options.country.clone().or(known);
         reader::heads(&self.http, country).await
@@ -166,7 +172,7 @@ impl TidalService {
     /// # Errors
     /// When TIDAL does not say.
     pub async fn whoami(&self) -> Result<WhoAmI, TidalError> {
-        self.http.begin();
+        self.http.begin().await;
         self.ask_me().await.map_err(Fault::into_error)
     }
 

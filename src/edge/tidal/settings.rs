@@ -8,6 +8,8 @@ use std::{
 
 use reqwest::Url;
 
+use super::keyring::Keyring;
+
 /// Everything that the TIDAL edge needs to know from outside.
 #[derive(Clone, Debug)]
 pub struct TidalSettings {
@@ -25,6 +27,8 @@ pub struct TidalSettings {
     pub account: AccountName,
     /// The folder of the state database.
     pub state_dir: PathBuf,
+    /// Where the secrets of a log-in go, if not into a file.
+    pub keyring: Keyring,
     /// How fast, how long.
     pub timing: Timing,
 }
@@ -35,6 +39,9 @@ pub enum SettingsError {
     /// Not a URL, or one that would send tokens in the clear.
     #[error("{name} is not usable: {reason}")]
     Url { name: String, reason: String },
+    /// Pace and patience are for servers on this machine to try out.
+    #[error("TIDAL_CLEANUP_TIDAL_TIMING is not usable: {0}")]
+    Timing(String),
     /// An account's name is a folder's name too.
     #[error(
         "{0:?} cannot be an account's name: use up to 64 letters, digits, `-`, `_`, `.` and `@`"
@@ -71,7 +78,7 @@ impl TidalSettings {
             let value = set(&name).unwrap_or_else(|| default.to_owned());
             BaseUrl::parse(&value).map_err(|reason| SettingsError::Url { name, reason })
         };
-        Ok(Self {
+        let mut settings = Self {
             client_id: set("TIDAL_CLEANUP_TIDAL_CLIENT_ID"),
             login_url: url("LOGIN_URL", "https://login.tidal.com")?,
             auth_url: url("AUTH_URL", "https://auth.tidal.com/v1")?,
@@ -79,8 +86,17 @@ impl TidalSettings {
             browser: set("BROWSER"),
             account: AccountName::parse(account)?,
             state_dir: state_dir.to_owned(),
+            keyring: Keyring::of_system(&set),
             timing: Timing::default(),
-        })
+        };
+        if let Some(text) = set("TIDAL_CLEANUP_TIDAL_TIMING") {
+            if !settings.api_url.is_loopback() || !settings.auth_url.is_loopback() {
+                let reason = "it is for a service on this machine only".to_owned();
+                return Err(SettingsError::Timing(reason));
+            }
+            settings.timing = Timing::parse(&text).map_err(SettingsError::Timing)?;
+        }
+        Ok(settings)
     }
 
     /// Where the account's own state lies.
@@ -250,9 +266,66 @@ impl Default for Timing {
     }
 }
 
+impl Timing {
+    /// The usual, but for what `text` names: `rate=50 request=1.5`, times in seconds. For tests and
+    /// measurements against a server on this machine.
+    ///
+    /// # Errors
+    /// Says which part makes no sense.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut timing = Self::default();
+        for part in text.split_whitespace() {
+            let value = part
+                .split_once('=')
+                .and_then(|(name, value)| Some((name, value.parse::<f64>().ok()?)))
+                .filter(|(_, value)| (0.001..1e6).contains(value));
+            let Some((name, value)) = value else {
+                return Err(format!("{part:?} is no `name=number`"));
+            };
+            let time = Duration::from_secs_f64(value);
+            match name {
+                "rate" => timing.rate = value,
+                "min_rate" => timing.min_rate = value,
+                "creep" => timing.creep = value,
+                "creep_every" => timing.creep_every = time,
+                "connect" => timing.connect = time,
+                "request" => timing.request = time,
+                "backoff" => timing.backoff = time,
+                "backoff_max" => timing.backoff_max = time,
+                "address" => timing.address = time,
+                "outage" => timing.outage = time,
+                "login" => timing.login = time,
+                _ => return Err(format!("{name:?} is unknown")),
+            }
+        }
+        timing.min_rate = timing.min_rate.min(timing.rate);
+        Ok(timing)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_service_on_this_machine_may_be_hurried() {
+        let settings = |api: &'static str| {
+            TidalSettings::from_lookup(Path::new("state"), "", move |name| match name {
+                "TIDAL_CLEANUP_TIDAL_API_URL" => Some(api.to_owned()),
+                "TIDAL_CLEANUP_TIDAL_AUTH_URL" => Some("http://127.0.0.1:7".to_owned()),
+                "TIDAL_CLEANUP_TIDAL_TIMING" => Some("rate=50 request=1.5".to_owned()),
+                _ => None,
+            })
+        };
+        let timing = settings("http://127.0.0.1:7/v2").unwrap().timing;
+        assert!((timing.rate - 50.0).abs() < 1e-9);
+        assert_eq!(timing.request, Duration::from_millis(1_500));
+        assert_eq!(timing.login, Timing::default().login);
+        assert!(settings("https://openapi.tidal.com/v2").is_err());
+        for bad in ["rate", "rate=x", "rate=-1", "speed=2"] {
+            assert!(Timing::parse(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn plain_http_is_for_loopback_only() {

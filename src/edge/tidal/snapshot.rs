@@ -261,7 +261,7 @@ impl<'a> PlaylistOut<'a> {
 
 #[derive(Serialize)]
 struct ItemOut<'a> {
-    r#type: &'static str,
+    r#type: &'a str,
     id: &'a TrackId,
     #[serde(skip_serializing_if = "Option::is_none")]
     item_id: Option<&'a ItemId>,
@@ -298,10 +298,7 @@ struct TrackOut<'a> {
 impl<'a> ItemOut<'a> {
     fn of(entry: &'a PlaylistEntry) -> Self {
         Self {
-            r#type: match entry.kind {
-                ItemKind::Track => "tracks",
-                ItemKind::Other => "videos",
-            },
+            r#type: entry.kind.name(),
             id: &entry.id,
             item_id: entry.item_id.as_ref(),
             added_at: entry.added_at,
@@ -465,10 +462,7 @@ impl ItemIn<'_> {
             streamable: self.streamable,
         });
         PlaylistEntry {
-            kind: match self.r#type.as_deref() {
-                None | Some("tracks") => ItemKind::Track,
-                Some(_) => ItemKind::Other,
-            },
+            kind: self.r#type.as_deref().map_or(ItemKind::Track, ItemKind::of),
             id,
             item_id: self.item_id.map(|id| ItemId::new(id.0)),
             added_at: self.added_at,
@@ -571,7 +565,7 @@ mod tests {
         assert_eq!(second.track.as_ref().unwrap().version, None);
         assert_eq!(withheld.id.as_str(), "2");
         assert_eq!(withheld.track, None);
-        assert_eq!(video.kind, ItemKind::Other);
+        assert_eq!(video.kind, ItemKind::of("hologram"));
     }
 
     #[test]

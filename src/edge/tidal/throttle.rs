@@ -114,9 +114,9 @@ impl Throttle {
     }
 
     /// A request that nobody waits for any more: the service may still be at work on it, so that it
-    /// counts as in flight for a while. At most half of what may be in flight is lost that way.
+    /// counts as in flight for a while. One request stays free to find out that it is back.
     pub(super) fn abandon(&self, permit: OwnedSemaphorePermit) {
-        let limit = self.timing.in_flight / 2;
+        let limit = self.timing.in_flight.saturating_sub(1);
         if self.abandoned.fetch_add(1, Ordering::Relaxed) >= limit {
             self.abandoned.fetch_sub(1, Ordering::Relaxed);
             return;

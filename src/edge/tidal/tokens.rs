@@ -1,7 +1,8 @@
 //! Tokens: where they are kept, and one keeper who renews them.
 //!
-//! They lie in a file of mode 0600 in the account's folder, written by rename. No type here that holds
-//! one can be serialised by others, and `Debug` hides them.
+//! A file in the account's folder says whose they are; the tokens themselves lie in the system's keyring
+//! where there is one, else in that file, which has mode 0600 and is written by rename. No type here
+//! that holds one can be serialised by others, and `Debug` hides them.
 
 use std::{
     fmt,
@@ -16,7 +17,9 @@ use tokio::sync::Mutex;
 
 use super::{
     TidalError,
+    keyring::{Keyring, Vault},
     oauth::{AuthError, AuthService, Grant},
+    settings::TidalSettings,
 };
 use crate::domain::TidalUser;
 
@@ -108,6 +111,7 @@ impl Tokens {
 #[derive(Clone, Debug)]
 pub struct TokenFile {
     path: PathBuf,
+    keyring: Keyring,
 }
 
 /// The file's form. Private, so that no other document can contain it.
@@ -115,7 +119,11 @@ pub struct TokenFile {
 struct Stored {
     version: u32,
     client_id: String,
-    access_token: String,
+    /// Whether the tokens lie in the system's keyring, and not here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    in_keyring: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    access_token: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
     expires_at: Timestamp,
@@ -132,11 +140,12 @@ struct Stored {
 }
 
 impl TokenFile {
-    /// The file in an account's folder.
+    /// The file of the settings' account, with its keyring.
     #[must_use]
-    pub fn in_dir(account_dir: &Path) -> Self {
+    pub fn of(settings: &TidalSettings) -> Self {
         Self {
-            path: account_dir.join("token.json"),
+            path: settings.account_dir().join("token.json"),
+            keyring: settings.keyring.clone(),
         }
     }
 
@@ -149,7 +158,8 @@ impl TokenFile {
     /// The tokens, if there are any.
     ///
     /// # Errors
-    /// When the file cannot be read. A damaged one counts as none.
+    /// When the file cannot be read, or the keyring that has the tokens does not answer. A damaged file
+    /// counts as none.
     pub fn load(&self) -> io::Result<Option<Tokens>> {
         let bytes = match std::fs::read(&self.path) {
             Ok(bytes) => bytes,
@@ -157,6 +167,13 @@ impl TokenFile {
             Err(error) => return Err(error),
         };
         let Ok(stored) = serde_json::from_slice::<Stored>(&bytes) else {
+            return Ok(None);
+        };
+        let (access, refresh) = match stored.in_keyring {
+            true => self.secrets_of_keyring().map_err(io::Error::other)?,
+            false => (stored.access_token, stored.refresh_token),
+        };
+        let Some(access) = access else {
             return Ok(None);
         };
         Ok(Some(Tokens {
@@ -169,21 +186,73 @@ impl TokenFile {
             username: stored.username,
             expires_at: stored.expires_at,
             lifetime_s: stored.lifetime_s,
-            access: Secret(stored.access_token),
-            refresh: stored.refresh_token.map(Secret),
+            access: Secret(access),
+            refresh: refresh.map(Secret),
         }))
     }
 
-    /// Replaces the file at once, or leaves it as it was.
+    /// The tokens in the keyring. The access token is read first and written last, so that whoever
+    /// reads while another program writes has no refresh token that is older than it.
+    fn secrets_of_keyring(&self) -> Result<(Option<String>, Option<String>), String> {
+        let vault = self.keyring.vault().ok_or_else(|| {
+            "the tokens are in the system keyring, which is not in use here; \
+             log in again to keep them in a file"
+                .to_owned()
+        })?;
+        let get = |what: &str| {
+            vault.get(&self.entry(what)).map_err(|reason| {
+                format!(
+                    "the tokens are in the system keyring: {reason}; unlock it, or log in again \
+                     with TIDAL_CLEANUP_KEYRING=off"
+                )
+            })
+        };
+        Ok((get("access token")?, get("refresh token")?))
+    }
+
+    fn give_to_keyring(&self, vault: &dyn Vault, tokens: &Tokens) -> Result<(), String> {
+        match &tokens.refresh {
+            Some(refresh) => vault.set(&self.entry("refresh token"), refresh.expose())?,
+            None => vault.delete(&self.entry("refresh token"))?,
+        }
+        vault.set(&self.entry("access token"), tokens.access.expose())
+    }
+
+    /// The name of an entry in the keyring: each account of each state has its own.
+    fn entry(&self, what: &str) -> String {
+        let dir = self.path.parent().unwrap_or(&self.path);
+        format!("{what} of {}", dir.display())
+    }
+
+    /// Whose log-in it is, as far as the file says; the keyring is not asked.
+    #[must_use]
+    pub fn user(&self) -> Option<TidalUser> {
+        let stored = self.stored()?;
+        let country = stored.country;
+        stored.user_id.map(|id| TidalUser { id, country })
+    }
+
+    fn stored(&self) -> Option<Stored> {
+        serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()
+    }
+
+    /// Replaces the file at once, or leaves it as it was. A keyring that does not take the tokens is
+    /// passed over.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn save(&self, tokens: &Tokens) -> io::Result<()> {
+        let in_keyring = self
+            .keyring
+            .vault()
+            .is_some_and(|vault| self.give_to_keyring(vault, tokens).is_ok());
+        let here = |secret: &Secret| (!in_keyring).then(|| secret.expose().to_owned());
         let stored = Stored {
             version: 1,
             client_id: tokens.client_id.clone(),
-            access_token: tokens.access.expose().to_owned(),
-            refresh_token: tokens.refresh.as_ref().map(|token| token.0.clone()),
+            in_keyring,
+            access_token: here(&tokens.access),
+            refresh_token: tokens.refresh.as_ref().and_then(here),
             expires_at: tokens.expires_at,
             lifetime_s: tokens.lifetime_s,
             scopes: tokens.scopes.clone(),
@@ -199,6 +268,15 @@ impl TokenFile {
     /// # Errors
     /// When the file cannot be removed.
     pub fn delete(&self) -> io::Result<bool> {
+        if let Some(vault) = self.keyring.vault()
+            && self.stored().is_some_and(|stored| stored.in_keyring)
+        {
+            for what in ["access token", "refresh token"] {
+                vault.delete(&self.entry(what)).map_err(|reason| {
+                    io::Error::other(format!("the system keyring keeps them: {reason}"))
+                })?;
+            }
+        }
         match std::fs::remove_file(&self.path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -245,8 +323,27 @@ struct Held {
     tokens: Tokens,
     /// One more with each renewal.
     generation: u64,
-    /// Said once that they are worth nothing any more: nobody asks again.
-    revoked: Option<String>,
+    /// Why they could not be renewed: workers that wait for the same do not ask again.
+    failed: Option<Failed>,
+}
+
+/// Why there is no new token.
+#[derive(Clone, Debug)]
+enum Failed {
+    /// The old ones are worth nothing any more.
+    Revoked(String),
+    Refused(String),
+    Unavailable(String),
+}
+
+impl Failed {
+    fn error(&self) -> TidalError {
+        match self.clone() {
+            Self::Revoked(reason) => TidalError::NotLoggedIn(reason),
+            Self::Refused(reason) => TidalError::Refused(reason),
+            Self::Unavailable(reason) => TidalError::Unavailable(reason),
+        }
+    }
 }
 
 /// An access token, and which one it is.
@@ -264,8 +361,16 @@ impl TokenKeeper {
             held: Mutex::new(Held {
                 tokens,
                 generation: 0,
-                revoked: None,
+                failed: None,
             }),
+        }
+    }
+
+    /// A new reading begins: a token service that was down may be back.
+    pub(super) async fn begin(&self) {
+        let mut held = self.held.lock().await;
+        if matches!(held.failed, Some(Failed::Unavailable(_))) {
+            held.failed = None;
         }
     }
 
@@ -312,8 +417,8 @@ impl TokenKeeper {
     }
 
     async fn renew(&self, held: &mut Held) -> Result<(), TidalError> {
-        if let Some(reason) = &held.revoked {
-            return Err(TidalError::NotLoggedIn(reason.clone()));
+        if let Some(failed) = &held.failed {
+            return Err(failed.error());
         }
         let _lock = self.lock_file().await;
         match self.file.load() {
@@ -325,8 +430,9 @@ impl TokenKeeper {
                     return Ok(());
                 }
             }
+            Ok(Some(stored)) => held.tokens.refresh = stored.refresh,
             Ok(None) => return Err(held.revoke("somebody logged out")),
-            Ok(Some(_)) | Err(_) => {}
+            Err(_) => {}
         }
         let Some(refresh) = held.tokens.refresh.clone() else {
             return Err(held.revoke("the log-in has ended"));
@@ -344,10 +450,12 @@ impl TokenKeeper {
                 })
             }
             Err(AuthError::Invalid(reason)) => Err(held.revoke(&reason)),
-            Err(AuthError::Refused(reason)) => Err(TidalError::Refused(reason)),
-            Err(AuthError::Unavailable(reason)) => Err(TidalError::Unavailable(format!(
+            Err(AuthError::Refused(reason)) => Err(held.fail(Failed::Refused(format!(
+                "the log-in could not be renewed: {reason}; log in again"
+            )))),
+            Err(AuthError::Unavailable(reason)) => Err(held.fail(Failed::Unavailable(format!(
                 "the token service does not answer ({reason})"
-            ))),
+            )))),
         }
     }
 
@@ -365,9 +473,11 @@ impl Held {
     }
 
     fn revoke(&mut self, reason: &str) -> TidalError {
-        let reason = format!(": {reason}; log in again");
-        self.revoked = Some(reason.clone());
-        TidalError::NotLoggedIn(reason)
+        self.fail(Failed::Revoked(format!(": {reason}; log in again")))
+    }
+
+    fn fail(&mut self, failed: Failed) -> TidalError {
+        self.failed.insert(failed).error()
     }
 }
 
@@ -388,7 +498,16 @@ async fn lock(path: &Path) -> Option<std::fs::File> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::{Arc, atomic::Ordering};
+
+    use super::{super::keyring::memory::Memory, *};
+
+    fn file(dir: &Path, keyring: Keyring) -> TokenFile {
+        TokenFile {
+            path: dir.join("token.json"),
+            keyring,
+        }
+    }
 
     fn tokens(lifetime: u64) -> Tokens {
         Tokens::granted(
@@ -407,7 +526,7 @@ mod tests {
     #[test]
     fn tokens_survive_their_file_and_are_private() {
         let dir = tempfile::tempdir().unwrap();
-        let file = TokenFile::in_dir(&dir.path().join("accounts").join("x"));
+        let file = file(&dir.path().join("accounts").join("x"), Keyring::none());
         assert!(file.load().unwrap().is_none());
         file.save(&tokens(3600)).unwrap();
         let read = file.load().unwrap().unwrap();
@@ -426,8 +545,53 @@ mod tests {
     #[test]
     fn a_damaged_file_is_no_log_in() {
         let dir = tempfile::tempdir().unwrap();
-        let file = TokenFile::in_dir(dir.path());
+        let file = file(dir.path(), Keyring::none());
         std::fs::write(file.path(), b"{\"version\":1,").unwrap();
+        assert!(file.load().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_keyring_has_the_tokens_and_the_file_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Arc::new(Memory::default());
+        let (ours, other) = (dir.path().join("a"), dir.path().join("b"));
+        let ours = file(&ours, memory.keyring());
+        ours.save(&tokens(3600)).unwrap();
+        let text = std::fs::read_to_string(ours.path()).unwrap();
+        assert!(!text.contains("eyJ") && text.contains("client"), "{text}");
+        let read = ours.load().unwrap().unwrap();
+        assert_eq!(read.access.expose(), "eyJaccess");
+        assert_eq!(read.refresh.unwrap().expose(), "eyJrefresh");
+        // Each account has entries of its own.
+        file(&other, memory.keyring()).save(&tokens(3600)).unwrap();
+        assert_eq!(memory.texts.lock().unwrap().len(), 4);
+        assert!(ours.delete().unwrap());
+        assert_eq!(memory.texts.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_keyring_that_is_locked_is_passed_over_and_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Arc::new(Memory::default());
+        let file = file(dir.path(), memory.keyring());
+        file.save(&tokens(3600)).unwrap();
+        memory.is_locked.store(true, Ordering::Relaxed);
+        let error = file.load().unwrap_err().to_string();
+        assert!(
+            error.contains("locked") && error.contains("TIDAL_CLEANUP_KEYRING"),
+            "{error}"
+        );
+        file.save(&tokens(3600)).unwrap();
+        assert_eq!(file.load().unwrap().unwrap().access.expose(), "eyJaccess");
+    }
+
+    #[test]
+    fn an_entry_that_is_gone_is_no_log_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Arc::new(Memory::default());
+        let file = file(dir.path(), memory.keyring());
+        file.save(&tokens(3600)).unwrap();
+        memory.texts.lock().unwrap().clear();
         assert!(file.load().unwrap().is_none());
     }
 

@@ -199,12 +199,8 @@ impl Catalogue {
     /// The entry with what it points at; without a track where TIDAL withholds it.
     #[must_use]
     pub fn resolve(&self, row: &Row) -> PlaylistEntry {
-        let kind = match row.r#type.as_str() {
-            "tracks" => ItemKind::Track,
-            _ => ItemKind::Other,
-        };
         PlaylistEntry {
-            kind,
+            kind: ItemKind::of(&row.r#type),
             id: TrackId::new(&*row.id),
             item_id: row.item_id.as_deref().map(ItemId::from),
             added_at: row.added_at,
@@ -581,7 +577,7 @@ mod tests {
     fn a_video_is_kept_and_is_no_track() {
         let (rows, catalogue) = page();
         let entry = catalogue.resolve(&rows[2]);
-        assert_eq!(entry.kind, ItemKind::Other);
+        assert_eq!(entry.kind, ItemKind::of("videos"));
         assert_eq!(entry.track.unwrap().title, "Film");
     }
 

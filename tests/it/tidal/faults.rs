@@ -284,7 +284,14 @@ async fn a_list_that_is_refused_is_an_error_with_tidals_words() {
 async fn a_user_who_may_not_be_asked_for_is_known_from_the_log_in() {
     let server = Server::start(World::of(&[45]));
     server.script(|_, seen, _| (seen.path == "/users/me").then(|| status(404)));
-    let observed = read(&server).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let settings = server.logged_in(dir.path());
+    let path = settings.account_dir().join("token.json");
+    let token = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, token.replace(r#""country":"DE","#, "")).unwrap();
+    let service = TidalService::open(&settings, ReadOptions::default()).unwrap();
+    let observed = service.read().await.unwrap();
+    assert!(server.lock().seen[0].path == "/users/me");
     assert_exact(&server, &observed);
     assert_eq!(observed.value.user.unwrap().id, "77");
 }

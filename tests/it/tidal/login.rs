@@ -87,7 +87,7 @@ fn agreed(query: &BTreeMap<String, String>) -> String {
 }
 
 fn nothing_is_stored(settings: &TidalSettings) -> bool {
-    !TokenFile::in_dir(&settings.account_dir()).path().exists()
+    !TokenFile::of(settings).path().exists()
 }
 
 #[tokio::test]
@@ -155,13 +155,13 @@ async fn a_failed_log_in_leaves_the_old_one() {
     log_in(&server, &settings, &options(), agreed)
         .await
         .unwrap();
-    let before = std::fs::read(TokenFile::in_dir(&settings.account_dir()).path()).unwrap();
+    let before = std::fs::read(TokenFile::of(&settings).path()).unwrap();
     let failed = log_in(&server, &settings, &options(), |_| {
         "?code=x&state=y".to_owned()
     })
     .await;
     assert!(failed.is_err());
-    let after = std::fs::read(TokenFile::in_dir(&settings.account_dir()).path()).unwrap();
+    let after = std::fs::read(TokenFile::of(&settings).path()).unwrap();
     assert_eq!(before, after);
 }
 

@@ -1,9 +1,12 @@
 //! TIDAL over HTTP: a faithful server on this machine, and what the client makes of it.
 
+mod api;
+mod document;
 mod edits;
 mod faults;
 mod login;
 mod pace;
+mod program;
 mod reading;
 mod server;
 mod tokens;

@@ -6,6 +6,7 @@
 )]
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
@@ -23,7 +24,7 @@ use tidal_cleanup::edge::tidal::{
     settings::{BaseUrl, Timing},
 };
 
-use super::world::{Entry, World, added_at};
+use super::{document::wrong_reply, world::World};
 
 /// What a request is answered with instead of the truth.
 #[derive(Clone, Debug)]
@@ -40,6 +41,10 @@ pub(crate) enum Odd {
     Torn,
     /// The right answer with its `links.next` replaced.
     Next(Value),
+    /// The right answer, packed.
+    Gzip,
+    /// The right answer in chunks, of which the last does not come.
+    Chunks,
     /// The right answer with another content type.
     Typed(&'static str),
     /// The right answer, with first pages that are not what they should be.
@@ -81,6 +86,10 @@ pub(crate) struct Auth {
     pub(crate) asked: Vec<BTreeMap<String, String>>,
     /// Challenges by code, from the log-in page.
     pub(crate) challenges: BTreeMap<String, String>,
+    /// How the user answers on the log-in page: what is behind the redirect address.
+    pub(crate) user: fn(&BTreeMap<String, String>) -> String,
+    /// What the log-in page was asked for.
+    pub(crate) pages: Vec<BTreeMap<String, String>>,
     issued: usize,
 }
 
@@ -137,6 +146,10 @@ pub(crate) struct State {
     /// Refuses what goes faster.
     pub(crate) limit: Option<Bucket>,
     script: Script,
+    /// Whether what is said is held against TIDAL's document.
+    pub(crate) checks: bool,
+    /// What is not as the document has it.
+    pub(crate) complaints: Vec<String>,
 }
 
 /// A running server.
@@ -162,6 +175,8 @@ impl Server {
                 scope: None,
                 asked: Vec::new(),
                 challenges: BTreeMap::new(),
+                user: |query| format!("?code=code-1&state={}", query["state"]),
+                pages: Vec::new(),
                 issued: 0,
             },
             seen: Vec::new(),
@@ -173,6 +188,8 @@ impl Server {
             latency: Duration::ZERO,
             limit: None,
             script: Box::new(|_, _, _| None),
+            checks: true,
+            complaints: Vec::new(),
         }));
         let shared = Arc::clone(&state);
         thread::spawn(move || {
@@ -252,6 +269,21 @@ impl Server {
 }
 
 impl State {
+    /// The truth, which has to be as the document has it.
+    fn answer(&mut self, seen: &Seen) -> (u16, Value) {
+        let faithful = self.world.faithful();
+        let (status, reply) = faithful.answer(seen);
+        if self.checks
+            && let Some(wrong) = wrong_reply("GET", &seen.path, status, &reply)
+        {
+            self.complaints.push(wrong);
+        }
+        match faithful {
+            Cow::Borrowed(_) => (status, reply),
+            Cow::Owned(_) => self.world.answer(seen),
+        }
+    }
+
     fn wait_from(&mut self, wait: Duration) {
         self.wait_until = None;
         self.told = Some((
@@ -310,6 +342,10 @@ fn reply(
     let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
     let url = format!("http://x{target}");
     let (path, query) = parse(&url);
+    if path == "/login/authorize" {
+        let location = lock().auth.page(query);
+        return send(stream, 302, &[("Location", location)], "", None);
+    }
     if path == "/auth/v1/oauth2/token" {
         let form = parse(&format!("http://x/?{}", String::from_utf8_lossy(body))).1;
         let (status, answer) = lock().auth.answer(form);
@@ -356,7 +392,7 @@ fn reply(
             .is_some_and(|t| state.auth.good.contains(t));
         let answer = match (is_good, method) {
             (false, _) => refusal(401, "UNAUTHORIZED"),
-            (true, "GET") => state.world.answer(&seen),
+            (true, "GET") => state.answer(&seen),
             (true, _) => refusal(405, "METHOD_NOT_ALLOWED"),
         };
         (odd, answer, latency)
@@ -387,6 +423,28 @@ fn send_oddly(stream: &TcpStream, odd: Option<Odd>, status: u16, mut answer: Val
         Odd::Torn => {
             let text = answer.to_string();
             send(stream, status, &[], &text[..text.len() / 2], None)
+        }
+        Odd::Gzip => {
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packed.write_all(answer.to_string().as_bytes()).unwrap();
+            let packed = packed.finish().unwrap();
+            let head = format!(
+                "HTTP/1.1 {status} X\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+                packed.len()
+            );
+            let mut stream = stream;
+            stream.write_all(head.as_bytes()).is_ok() && stream.write_all(&packed).is_ok()
+        }
+        Odd::Chunks => {
+            let text = answer.to_string();
+            let head = format!(
+                "HTTP/1.1 {status} X\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{}\r\n",
+                text.len() / 2,
+                &text[..text.len() / 2]
+            );
+            let mut stream = stream;
+            let _ = stream.write_all(head.as_bytes());
+            false
         }
         Odd::Next(next) => {
             answer["links"]["next"] = next;
@@ -449,6 +507,16 @@ pub(crate) fn refusal(status: u16, code: &str) -> (u16, Value) {
 }
 
 impl Auth {
+    /// The log-in page: where it sends the browser to.
+    fn page(&mut self, query: BTreeMap<String, String>) -> String {
+        let code = "code-1".to_owned();
+        let challenge = query["code_challenge"].clone();
+        self.challenges.insert(code, challenge);
+        let location = format!("{}{}", query["redirect_uri"], (self.user)(&query));
+        self.pages.push(query);
+        location
+    }
+
     fn answer(&mut self, form: BTreeMap<String, String>) -> (u16, Value) {
         let get = |name: &str| form.get(name).cloned().unwrap_or_default();
         let (grant, refresh, code) = (get("grant_type"), get("refresh_token"), get("code"));
@@ -493,151 +561,4 @@ impl Auth {
         }
         (200, reply)
     }
-}
-
-impl World {
-    fn answer(&self, seen: &Seen) -> (u16, Value) {
-        let parts: Vec<&str> = seen.path.trim_matches('/').split('/').collect();
-        match parts.as_slice() {
-            ["users", "me"] => (
-                200,
-                json!({"data": {"id": "77", "type": "users", "attributes":
-                    {"country": "DE", "username": "dj@example.org"}}, "links": {"self": "/users/me"}}),
-            ),
-            ["playlists"] => self.all(seen),
-            ["playlists", id] => match self.list(id) {
-                Some(_) => (
-                    200,
-                    json!({"data": {"id": id, "type": "playlists"}, "links": {"self": "/"}}),
-                ),
-                None => refusal(404, "NOT_FOUND"),
-            },
-            ["playlists", id, "relationships", "items"] => match self.list(id) {
-                Some(list) => self.page(seen, &list.entries, "itemIndex", true),
-                None => refusal(404, "NOT_FOUND"),
-            },
-            ["userCollectionTracks", "me"] => (
-                200,
-                json!({"data": {"id": "me", "type": "userCollectionTracks",
-                    "attributes": {"numberOfItems": self.favorites.len()}}, "links": {"self": "/"}}),
-            ),
-            ["userCollectionTracks", "me", "relationships", "items"] => {
-                self.page(seen, &self.favorites, "title", false)
-            }
-            _ => refusal(404, "NOT_FOUND"),
-        }
-    }
-
-    fn all(&self, seen: &Seen) -> (u16, Value) {
-        let known = [
-            "filter[owners.id]",
-            "include",
-            "countryCode",
-            "page[cursor]",
-        ];
-        if seen
-            .query
-            .keys()
-            .any(|name| !known.contains(&name.as_str()))
-            || seen.query.get("filter[owners.id]").map(String::as_str) != Some("me")
-        {
-            return refusal(400, "INVALID_REQUEST");
-        }
-        let embeds = seen.query.contains_key("include");
-        let from = offset(seen);
-        let end = (from + 20).min(self.playlists.len());
-        let from = from.min(end);
-        let mut entries: Vec<&Entry> = Vec::new();
-        let data: Vec<Value> = self.playlists[from..end]
-            .iter()
-            .map(|list| {
-                let first = &list.entries[..list.entries.len().min(20)];
-                let mut resource = json!({"id": list.id, "type": "playlists", "attributes": {
-                    "name": list.name, "description": format!("about {}", list.name),
-                    "numberOfItems": list.count(), "lastModifiedAt": list.modified.to_string(),
-                    "createdAt": "2020-01-01T00:00:00.000Z", "accessType": "UNLISTED",
-                    "playlistType": "USER", "bounded": true}});
-                if embeds {
-                    entries.extend(first);
-                    let path = format!("/playlists/{}/relationships/items", list.id);
-                    let links = links(&path, "", (list.entries.len() > 20).then_some(20));
-                    resource["relationships"] =
-                        json!({"items": {"data": identifiers(first, true), "links": links}});
-                }
-                resource
-            })
-            .collect();
-        let next = (end < self.playlists.len()).then_some(end);
-        let query = "filter%5Bowners.id%5D=me";
-        (
-            200,
-            json!({"data": data, "links": links("/playlists", query, next),
-            "included": self.included(&entries)}),
-        )
-    }
-
-    fn page(&self, seen: &Seen, entries: &[Entry], sort: &str, has_ids: bool) -> (u16, Value) {
-        let mut known = vec!["include", "sort", "page[cursor]"];
-        if has_ids {
-            known.push("countryCode");
-        }
-        if seen
-            .query
-            .keys()
-            .any(|name| !known.contains(&name.as_str()))
-            || seen.query.get("sort").map(String::as_str) != Some(sort)
-        {
-            return refusal(400, "INVALID_REQUEST");
-        }
-        let from = offset(seen);
-        let end = (from + 20).min(entries.len());
-        let page = &entries[from.min(end)..end];
-        let included = match seen.query.get("include").map(String::as_str) {
-            Some("items.artists,items.albums") => self.included(&page.iter().collect::<Vec<_>>()),
-            _ => Vec::new(),
-        };
-        let next = (end < entries.len()).then_some(end);
-        (
-            200,
-            json!({"data": identifiers(page, has_ids), "included": included,
-            "links": links(&seen.path, if has_ids { "countryCode=US" } else { "" }, next)}),
-        )
-    }
-}
-
-fn identifiers(entries: &[Entry], has_ids: bool) -> Vec<Value> {
-    entries
-        .iter()
-        .map(|entry| {
-            let mut meta = json!({"addedAt": added_at().to_string()});
-            if has_ids {
-                meta["itemId"] = json!(entry.item_id);
-            }
-            json!({"id": entry.id, "type": entry.kind, "meta": meta})
-        })
-        .collect()
-}
-
-/// Opaque to the client: the offset, with characters that have to be encoded.
-fn links(path: &str, query: &str, next: Option<usize>) -> Value {
-    match next {
-        None => json!({"self": path}),
-        Some(offset) => {
-            let sep = if query.is_empty() { "" } else { "&" };
-            json!({"self": path,
-                "next": format!("{path}?{query}{sep}page%5Bcursor%5D=%2Bo%2F{offset}%3D"),
-                "meta": {"nextCursor": format!("+o/{offset}=")}})
-        }
-    }
-}
-
-fn offset(seen: &Seen) -> usize {
-    seen.query.get("page[cursor]").map_or(0, |cursor| {
-        let inner = cursor
-            .strip_prefix("+o/")
-            .unwrap()
-            .strip_suffix('=')
-            .unwrap();
-        inner.parse().unwrap()
-    })
 }

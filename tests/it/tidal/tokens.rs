@@ -38,7 +38,7 @@ async fn an_old_token_is_renewed_first_and_kept() {
                 .iter()
                 .all(|seen| seen.token.as_deref() == Some("access-1"))
         );
-        let file = TokenFile::in_dir(&settings.account_dir());
+        let file = TokenFile::of(&settings);
         let text = std::fs::read_to_string(file.path()).unwrap();
         let kept = if rotates { "refresh-1" } else { "refresh-0" };
         assert!(text.contains(kept), "{text}");
@@ -80,12 +80,7 @@ async fn a_token_service_that_stays_down_ends_the_reading() {
     let settings = server.logged_in_for(dir.path(), PAST);
     let error = open(&settings).read().await.unwrap_err();
     assert!(matches!(error, TidalError::Unavailable(_)), "{error}");
-    assert!(
-        TokenFile::in_dir(&settings.account_dir())
-            .load()
-            .unwrap()
-            .is_some()
-    );
+    assert!(TokenFile::of(&settings).load().unwrap().is_some());
 }
 
 #[tokio::test]
@@ -159,7 +154,7 @@ async fn a_log_out_elsewhere_is_not_undone() {
     let dir = tempfile::tempdir().unwrap();
     let settings = server.logged_in_for(dir.path(), PAST);
     let service = open(&settings);
-    let file = TokenFile::in_dir(&settings.account_dir());
+    let file = TokenFile::of(&settings);
     assert!(file.delete().unwrap());
     assert!(matches!(
         service.read().await,

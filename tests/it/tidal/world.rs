@@ -5,7 +5,7 @@
     reason = "a test world is built as wished or not at all"
 )]
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -17,8 +17,14 @@ pub(crate) struct World {
     pub(crate) playlists: Vec<List>,
     pub(crate) favorites: Vec<Entry>,
     pub(crate) withheld: Vec<String>,
-    /// Attributes that come as `null`.
+    /// Attributes that come as `null`: live replies have them, although the document has none.
     pub(crate) nulls: Vec<&'static str>,
+    /// Attributes of tracks that do not come at all.
+    pub(crate) missing: Vec<&'static str>,
+    /// Words of enumerations that the document does not know yet.
+    pub(crate) strangers: bool,
+    /// Tracks come without their relationships.
+    pub(crate) bare: bool,
     clock: i64,
     next_item: u32,
 }
@@ -50,6 +56,19 @@ impl World {
             world.add(&format!("List {number}"), length);
         }
         world
+    }
+
+    /// As the document has it: without the deviations that a reading has to bear.
+    pub(crate) fn faithful(&self) -> Cow<'_, Self> {
+        if self.nulls.is_empty() && self.missing.is_empty() && !self.strangers {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self {
+            nulls: Vec::new(),
+            missing: Vec::new(),
+            strangers: false,
+            ..self.clone()
+        })
     }
 
     /// A new playlist at the front, as TIDAL sorts them.
@@ -126,41 +145,46 @@ impl World {
         entries
             .iter()
             .map(|entry| PlaylistEntry {
-                kind: match entry.kind {
-                    "tracks" => ItemKind::Track,
-                    _ => ItemKind::Other,
-                },
+                kind: ItemKind::of(entry.kind),
                 id: TrackId::new(&*entry.id),
                 item_id: Some((&*entry.item_id).into()).filter(|_| !entry.item_id.is_empty()),
                 added_at: Some(added_at()),
-                track: (!self.withheld.contains(&entry.id)).then(|| self.track(entry)),
+                track: self.delivers(entry).then(|| self.track(entry)),
             })
             .collect()
+    }
+
+    /// Whether TIDAL says what the entry points at.
+    fn delivers(&self, entry: &Entry) -> bool {
+        ["tracks", "videos"].contains(&entry.kind) && !self.withheld.contains(&entry.id)
     }
 
     fn track(&self, entry: &Entry) -> Track {
         let id = &entry.id;
         let is_track = entry.kind == "tracks";
-        let unless_null =
-            |name: &str, value: String| (!self.nulls.contains(&name)).then_some(value);
+        let comes = |name: &str| !self.nulls.contains(&name) && !self.missing.contains(&name);
+        let unless_null = |name: &str, value: String| comes(name).then_some(value);
         Track {
             id: TrackId::new(&**id),
-            title: format!("Title {id}"),
+            title: unless_null("title", format!("Title {id}")).unwrap_or_default(),
             version: unless_null("version", "Dub".to_owned()).filter(|_| is_track),
-            artists: vec![
-                format!("Second {}", number(id) % 50),
-                format!("First {}", number(id) % 40),
-            ],
-            album: Some(format!("Album {}", number(id) % 30)),
+            artists: match self.bare {
+                true => Vec::new(),
+                false => vec![
+                    format!("Second {}", number(id) % 50),
+                    format!("First {}", number(id) % 40),
+                ],
+            },
+            album: (!self.bare).then(|| format!("Album {}", number(id) % 30)),
             isrc: unless_null("isrc", isrc(id)).and_then(|text| Isrc::parse(&text)),
-            duration_s: (!self.nulls.contains(&"duration")).then_some(200 + number(id) % 100),
-            explicit: (!self.nulls.contains(&"explicit")).then_some(false),
-            release_date: Some("1999-05-06".to_owned()),
-            media_tags: match is_track && !self.nulls.contains(&"mediaTags") {
+            duration_s: comes("duration").then_some(200 + number(id) % 100),
+            explicit: comes("explicit").then_some(false),
+            release_date: (!self.bare).then(|| "1999-05-06".to_owned()),
+            media_tags: match is_track && comes("mediaTags") {
                 true => vec!["LOSSLESS".to_owned()],
                 false => Vec::new(),
             },
-            streamable: (!self.nulls.contains(&"availability")).then_some(true),
+            streamable: comes("availability").then_some(true),
         }
     }
 
@@ -168,7 +192,7 @@ impl World {
     pub(crate) fn included(&self, entries: &[&Entry]) -> Vec<Value> {
         let mut found = BTreeMap::new();
         for entry in entries {
-            if self.withheld.contains(&entry.id) {
+            if !self.delivers(entry) {
                 continue;
             }
             let n = number(&entry.id);
@@ -177,6 +201,9 @@ impl World {
                 format!("{}/{}", entry.id, entry.kind),
                 self.resource(entry, first, second, album),
             );
+            if self.bare {
+                continue;
+            }
             for (id, name) in [
                 (first, format!("First {}", n % 40)),
                 (second, format!("Second {}", n % 50)),
@@ -189,7 +216,11 @@ impl World {
             found.insert(
                 format!("{album}/albums"),
                 json!({"id": album.to_string(), "type": "albums", "attributes":
-                    {"title": format!("Album {}", n % 30), "releaseDate": "1999-05-06", "albumType": "BOX_SET"}}),
+                    {"title": format!("Album {}", n % 30), "releaseDate": "1999-05-06",
+                     "albumType": if self.strangers { "BOX_SET" } else { "ALBUM" },
+                     "barcodeId": "00971226058406", "duration": "PT47M34S", "explicit": false,
+                     "mediaTags": ["LOSSLESS"], "numberOfItems": 10, "numberOfVolumes": 1,
+                     "popularity": 0.5}}),
             );
         }
         found.into_values().collect()
@@ -201,14 +232,31 @@ impl World {
         let mut attributes = json!({
             "title": format!("Title {}", entry.id), "isrc": isrc(&entry.id),
             "duration": format!("PT{}M{}S", seconds / 60, seconds % 60), "explicit": false,
-            "popularity": 0.07, "availability": ["STREAM", "HOLOGRAM"], "accessType": "SOMETHING_NEW",
+            "popularity": 0.07,
+            "availability": if self.strangers { ["STREAM", "HOLOGRAM"] } else { ["STREAM", "DJ"] },
         });
         if entry.kind == "tracks" {
             attributes["version"] = json!("Dub");
             attributes["mediaTags"] = json!(["LOSSLESS"]);
+            attributes["key"] = json!(if self.strangers { "H" } else { "B" });
+            attributes["keyScale"] = json!(if self.strangers { "LOCRIAN" } else { "MINOR" });
+            attributes["accessType"] = json!(if self.strangers {
+                "SOMETHING_NEW"
+            } else {
+                "PUBLIC"
+            });
+        }
+        if self.strangers {
+            attributes["unheardOf"] = json!({"deep": [[1, {"x": null}]]});
         }
         for name in &self.nulls {
             attributes[*name] = Value::Null;
+        }
+        for name in &self.missing {
+            attributes.as_object_mut().unwrap().remove(*name);
+        }
+        if self.bare {
+            return json!({"id": entry.id, "type": entry.kind, "attributes": attributes});
         }
         json!({"id": entry.id, "type": entry.kind, "attributes": attributes, "relationships": {
             "artists": {"data": [{"id": second.to_string(), "type": "artists"}, {"id": first.to_string(), "type": "artists"}],
