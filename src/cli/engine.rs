@@ -28,8 +28,8 @@ use crate::{
             masterdb::{MasterDb, MasterDbOptions},
         },
         store::{
-            ApplyRow, ApplyStatus, HistoryFilter, NewSnapshot, OperationStatus, StateReader as _,
-            StateStore as _, freeze::HandFreeze, sqlite::SqliteStore,
+            ApplyRow, ApplyStatus, NewSnapshot, OperationStatus, StateReader as _, StateStore as _,
+            freeze::HandFreeze, sqlite::SqliteStore,
         },
         tidal::{
             SnapshotFile, TidalApi, TidalError, TidalMemory, TidalService, TidalSettings, snapshot,
@@ -39,7 +39,7 @@ use crate::{
     plan::{
         Conditions, Plan, PlanInput, canonical,
         document::{Check, Mode, PlanMeta},
-        guard::{self, Allow, Leave, Moment},
+        guard::{self, Allow, Leave, Managed, Moment, Removals},
         plan, protected,
     },
     policy::{Outcome, Policy, RekordboxDatabase},
@@ -328,8 +328,11 @@ impl Engine {
                     leave,
                 },
             });
-            let granted = planned.awaiting.granted(&allows(&request.overrides));
-            if granted != Leave::default() && planned.unhashed.is_empty() {
+            let granted = planned
+                .awaiting
+                .granted(&self.policy, &allows(&request.overrides));
+            let more = granted.unprotect > leave.unprotect || granted.work > leave.work;
+            if more && planned.unhashed.is_empty() {
                 leave.unprotect = leave.unprotect.max(granted.unprotect);
                 leave.work = leave.work.max(granted.work);
                 continue;
@@ -398,22 +401,51 @@ impl Engine {
         }
     }
 
-    /// What earlier runs removed, for the rolling window.
+    /// What earlier runs removed, for the rolling window: counted from their plans as a plan counts
+    /// itself, for the journal has one row for a whole list.
     async fn past_removals(&self) -> Result<Vec<(Timestamp, u64)>, CliError> {
-        let filter = HistoryFilter {
-            limit: 100_000,
-            ..HistoryFilter::default()
-        };
-        let mut past: BTreeMap<Timestamp, u64> = BTreeMap::new();
-        for row in self.store.history(&filter).await? {
-            let removes = row.action == "remove" && row.mode != "undo";
-            let counts =
-                row.apply_status != ApplyStatus::Undone && row.status == OperationStatus::Completed;
-            if removes && counts {
-                *past.entry(row.at).or_default() += 1;
+        let window = self.policy.safety.rolling.window;
+        // A day more, for a plan may be made as of the end of a day.
+        let from = Timestamp::now()
+            .checked_sub(window + std::time::Duration::from_secs(86_400))
+            .unwrap_or(Timestamp::MIN);
+        let mut past = Vec::new();
+        for run in self.store.applies().await? {
+            let counts = run.mode != "undo" && run.status != ApplyStatus::Undone;
+            if !counts || run.started_at < from {
+                continue;
             }
+            let Some(text) = self.store.applied_plan(run.id).await? else {
+                continue;
+            };
+            // A long plan that only adds is not taken apart.
+            let takes = [
+                "\"class\":\"remove\"",
+                "\"class\":\"destructive\"",
+                "\"TRACK_REMOVED_FROM_PLAYLIST\"",
+            ];
+            if !takes.iter().any(|sign| text.contains(sign)) {
+                continue;
+            }
+            let plan = canonical::parse(text.as_bytes()).map_err(CliError::from)?;
+            let done: BTreeSet<_> = self
+                .store
+                .operations(run.id)
+                .await?
+                .into_iter()
+                .filter(|row| row.status == OperationStatus::Completed)
+                .map(|row| row.action_id)
+                .collect();
+            let actions: Vec<_> = plan
+                .body
+                .actions
+                .into_iter()
+                .filter(|action| done.contains(&action.id))
+                .collect();
+            let removals = Removals::of(&actions, &plan.body.changes, &Managed::default());
+            past.push((run.started_at, removals.total() as u64));
         }
-        Ok(past.into_iter().collect())
+        Ok(past)
     }
 
     async fn files_before(&self) -> Result<Option<usize>, CliError> {

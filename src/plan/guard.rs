@@ -111,16 +111,19 @@ pub struct Leave {
 }
 
 impl Leave {
-    /// What of it the overrides let through.
+    /// What of it the overrides let through; nothing of what the policy denies for good.
     #[must_use]
-    pub fn granted(self, allow: &[Allow]) -> Self {
+    pub fn granted(self, policy: &Policy, allow: &[Allow]) -> Self {
         let of = |what, count| match count > 0 && is_allowed(allow, what, count) {
             true => count,
             false => 0,
         };
         Self {
             unprotect: of(Allowable::Unprotect, self.unprotect),
-            work: of(Allowable::Work, self.work),
+            work: match policy.safety.work_at_risk {
+                WorkAtRisk::Deny => 0,
+                WorkAtRisk::Ask | WorkAtRisk::Allow => of(Allowable::Work, self.work),
+            },
         }
     }
 }

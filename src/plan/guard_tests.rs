@@ -572,14 +572,19 @@ fn what_waits_for_leave_says_how_to_give_it() {
     }
     world.allow = allowed(Allowable::Work, 2);
     assert_eq!(world.check("TC303").status, CheckStatus::Hold);
-    assert_eq!(world.awaiting.granted(&world.allow), Leave::default());
+    assert_eq!(
+        world.awaiting.granted(&world.policy, &world.allow),
+        Leave::default()
+    );
     world.allow = allowed(Allowable::Work, 3);
     assert_eq!(world.check("TC303").status, CheckStatus::Allowed);
-    assert_eq!(world.awaiting.granted(&world.allow).work, 3);
+    assert_eq!(world.awaiting.granted(&world.policy, &world.allow).work, 3);
     let mut never = World::new("[safety]\nwork_at_risk = \"deny\"");
     never.awaiting.work = 1;
     never.allow = allowed(Allowable::Work, 1);
     assert_eq!(never.check("TC303").status, CheckStatus::Hold);
+    let granted = never.awaiting.granted(&never.policy, &never.allow);
+    assert_eq!(granted, Leave::default());
     assert!(!never.check("TC303").text.contains("--allow"));
 }
 
