@@ -319,13 +319,13 @@ where
         match action.class {
             Class::Destructive => self.cancelled()?,
             Class::Remove if self.failed_badly() => self.cancelled()?,
-            Class::Additive | Class::Move | Class::Change | Class::Remove => {}
+            Class::Additive | Class::Move | Class::Change | Class::Remove | Class::Tidal => {}
         }
         match &action.effect {
             Effect::ContentAdd { after } => self.add_content(after),
             Effect::ContentRelocate { before, after } => Ok(Edit::Relocate {
                 content: before.content.clone(),
-                file: self.content_file(&after.path)?,
+                file: self.content_file(&self.arrived(&before.track, &after.path)?)?,
             }),
             Effect::ContentUpdate { before, after } => Ok(update(before, after)),
             Effect::NodeCreate { after } => self.create_node(after, step, collection),
@@ -362,7 +362,9 @@ where
             | Effect::StateAdopt { .. }
             | Effect::StateRecord { .. }
             | Effect::StateForget { .. }
-            | Effect::StateRestore { .. } => {
+            | Effect::StateRestore { .. }
+            | Effect::TidalEntryRemove { .. }
+            | Effect::TidalEntryRestore { .. } => {
                 Err(Failure::Failed("it does not concern Rekordbox".to_owned()))
             }
         }
@@ -416,6 +418,14 @@ where
             created: date(facts.stat.mtime.0),
             comment: String::new(),
         })))
+    }
+
+    /// Where a relocated track's file is. A download decides on its extension itself, so that what
+    /// was planned may have come under another name.
+    fn arrived(&self, track: &TrackId, planned: &MediaPath) -> Attempt<MediaPath> {
+        let there = self.stat(planned)?.is_some();
+        let came = self.file_of(track).filter(|_| !there);
+        Ok(came.unwrap_or_else(|| planned.clone()))
     }
 
     fn content_file(&self, path: &MediaPath) -> Attempt<ContentFile> {
@@ -483,13 +493,14 @@ where
         };
         let node = self.list(&after.playlist, step)?;
         let mut contents: Vec<ContentRef> = planned.entries.iter().filter_map(content).collect();
+        // What the DJ added by hand keeps its place, too, where the order is the DJ's.
+        contents.extend(after.keep.iter().cloned().map(ContentRef::Id));
         if after.order_is_the_djs
             && let NodeRef::Id(id) = &node
             && let Some(list) = collection.nodes.get(id)
         {
             contents = in_the_djs_order(list, contents);
         }
-        contents.extend(after.keep.iter().cloned().map(ContentRef::Id));
         Ok(Edit::SetEntries { node, contents })
     }
 

@@ -49,9 +49,12 @@ pub struct Global {
     /// Reasons, evidence and every row
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Which TIDAL log-in to use
+    /// Which TIDAL log-in to use, with a state of its own [default: the policy's, else `default`]
     #[arg(long, global = true, value_name = "NAME")]
     pub account: Option<String>,
+    /// The Rekordbox library: `master.db` or the folder that holds it [default: as the policy says]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub rekordbox: Option<PathBuf>,
     /// The state database [env: `TIDAL_CLEANUP_DB_PATH`] [default: ~/.tidal-cleanup/sync.db, or as the policy says]
     #[arg(long, global = true, value_name = "PATH")]
     pub db: Option<PathBuf>,
@@ -105,6 +108,28 @@ pub enum Command {
     /// Save a reading of TIDAL, the library or Rekordbox as a file
     #[command(after_help = "Example:\n  tidal-cleanup snapshot tidal --out tidal.json")]
     Snapshot(SnapshotArgs),
+    /// Take over a library that is there: what is matched, doubtful, missing; and a plan to adopt it
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup import                          match and link; every file stays yours\n  \
+                      tidal-cleanup import --adopt \"Playlists/*\"    these become ours to manage\n  \
+                      tidal-cleanup import --from-peer ~/code/cleanup-tidal-playlists\n  \
+                      tidal-cleanup apply plan.json                 record it; no file and no Rekordbox row changes"
+    )]
+    Import(ImportArgs),
+    /// Answer open questions: which file is this track?
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup decide                  on a terminal: one question after the other\n  \
+                      tidal-cleanup decide plan.json        the questions of a saved plan\n  \
+                      tidal-cleanup decide d_4f1c 2         without a terminal: this answer to that question\n  \
+                      tidal-cleanup decide --all none       none of the files is any of the tracks\n\n\
+                      Answers stand in tidal-cleanup.decisions.toml beside the policy: commit both."
+    )]
+    Decide(DecideArgs),
+    /// Duplicates, orphans and missing files, and what the policy makes of each
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup library\n  tidal-cleanup library duplicates --json"
+    )]
+    Library(LibraryArgs),
     /// Check, test, explain and lay out the policy
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup policy check")]
     Policy(PolicyCommand),
@@ -124,7 +149,9 @@ pub enum Command {
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup db sync --check")]
     Db(DbCommand),
     /// Log in to TIDAL
-    #[command(after_help = "Example:\n  tidal-cleanup login --no-browser")]
+    #[command(after_help = "Examples:\n  tidal-cleanup login\n  \
+                      tidal-cleanup login --no-browser      over ssh: paste the address that the browser ends at\n  \
+                      tidal-cleanup login --account anna    a second account")]
     Login(LoginArgs),
     /// Forget the TIDAL log-in of this account
     #[command(after_help = "Example:\n  tidal-cleanup logout")]
@@ -135,6 +162,9 @@ pub enum Command {
     /// Look at TIDAL
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup tidal lists")]
     Tidal(TidalCommand),
+    /// Look at the Rekordbox library, back it up, go back to a backup, export it
+    #[command(subcommand, after_help = "Example:\n  tidal-cleanup rekordbox status")]
+    Rekordbox(RekordboxCommand),
     /// Look into the trash
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup trash list")]
     Trash(TrashCommand),
@@ -201,6 +231,63 @@ pub struct PlanArgs {
     pub markdown: Markdown,
     #[command(flatten)]
     pub overrides: Overrides,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    pub inputs: PlanInputs,
+    /// Make files of the library ours to manage, where their path fits this pattern; may be repeated
+    /// [default pattern: all]
+    #[arg(long, value_name = "GLOB", num_args = 0..=1, default_missing_value = "*")]
+    pub adopt: Vec<String>,
+    /// Read what the Python tool knows, too: its folder, or its sync.db
+    #[arg(long, value_name = "PATH")]
+    pub from_peer: Option<PathBuf>,
+    /// Save the plan [default: plan.json, unless the answer is JSON]
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct DecideArgs {
+    /// A saved plan, and answers: a question's id (or its beginning) followed by the key of an option,
+    /// `none`, or `defer` to be asked again
+    #[arg(value_name = "PLAN | ID KEY")]
+    pub words: Vec<String>,
+    /// The same as `ID KEY`; may be repeated
+    #[arg(long, value_name = "ID=KEY")]
+    pub answer: Vec<String>,
+    /// Answer every open question with the likeliest file, with none, or not at all
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub all: Option<AnswerAll>,
+    #[command(flatten)]
+    pub inputs: PlanInputs,
+}
+
+/// One answer for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AnswerAll {
+    Best,
+    None,
+    Defer,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct LibraryArgs {
+    /// Only this list [default: all three]
+    #[arg(value_enum)]
+    pub list: Option<ShelfList>,
+    #[command(flatten)]
+    pub inputs: PlanInputs,
+}
+
+/// A list of the shelf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShelfList {
+    Duplicates,
+    Orphans,
+    Missing,
 }
 
 /// `--markdown[=BYTES]`
@@ -416,8 +503,15 @@ pub enum DbCommand {
     #[command(after_help = "Example:\n  tidal-cleanup db status")]
     Status,
     /// Check the state database's integrity
-    #[command(after_help = "Example:\n  tidal-cleanup db check")]
-    Check,
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup db check\n  tidal-cleanup db check --hashes"
+    )]
+    Check {
+        /// Also read every audio file anew, and name those whose content changed although their size
+        /// and times did not; what has no hash yet gets one
+        #[arg(long)]
+        hashes: bool,
+    },
     /// Back the state database up
     #[command(after_help = "Example:\n  tidal-cleanup db backup")]
     Backup,
@@ -446,7 +540,7 @@ pub enum DbCommand {
 
 #[derive(Clone, Debug, Args)]
 pub struct LoginArgs {
-    /// Only print the address to open
+    /// Only print the address to open, and take the pasted one that the browser ends at
     #[arg(long)]
     pub no_browser: bool,
     /// Ask TIDAL for leave to write, too; only a policy that asks by name makes use of it
@@ -459,6 +553,58 @@ pub enum TidalCommand {
     /// List the account's playlists, and which of them the policy manages
     #[command(after_help = "Example:\n  tidal-cleanup tidal lists --json")]
     Lists,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum RekordboxCommand {
+    /// Version, counts, our share, cloud, running processes, backups
+    #[command(after_help = "Examples:\n  tidal-cleanup rekordbox status\n  \
+                      tidal-cleanup rekordbox status --rekordbox ~/Library/Pioneer/rekordbox --json")]
+    Status,
+    /// Back up master.db and masterPlaylists6.xml, also while Rekordbox runs
+    #[command(after_help = "Example:\n  tidal-cleanup rekordbox backup")]
+    Backup,
+    /// Go back to a backup; shows first what that would lose
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup rekordbox restore            the newest backup\n  \
+                      tidal-cleanup rekordbox restore 2026-11-22"
+    )]
+    Restore(RestoreArgs),
+    /// Write rekordbox.xml (and playlist files) for import by hand
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup rekordbox export ~/Documents/rekordbox.xml\n  \
+                      tidal-cleanup rekordbox export --ours out.xml --m3u8 ~/Music/Lists"
+    )]
+    Export(ExportArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct RestoreArgs {
+    /// Which, by its name or the beginning of it, as `rekordbox status` lists them [default: the newest]
+    #[arg(value_name = "BACKUP")]
+    pub backup: Option<String>,
+    /// Don't ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Only show what it would lose
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// How long to wait for another run to end
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub lock_timeout: Duration,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// The XML to write
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// A playlist file (.m3u8) for each playlist, in folders below this one
+    #[arg(long, value_name = "DIR")]
+    pub m3u8: Option<PathBuf>,
+    /// Only the playlists that the policy manages, and their tracks
+    #[arg(long)]
+    pub ours: bool,
 }
 
 #[derive(Clone, Debug, Subcommand)]

@@ -11,6 +11,7 @@ use jiff::{Timestamp, Zoned};
 use crate::{
     cli::{
         args::{Allowance, Overrides, PlanInputs},
+        decisions,
         error::CliError,
         readings::{self, Wish},
         select::PlaylistSelector,
@@ -19,31 +20,39 @@ use crate::{
     },
     desired::desire,
     diff::{diff, identity},
-    domain::{Observed, PlaylistId, TidalReading},
+    domain::{MediaPath, Observed, Playlist, PlaylistId, TidalReading, TrackId},
     edge::{
         download::command::CommandDownloader,
-        local::{LocalReader as _, cache::FileCache, folder::LibraryFolder},
+        local::{
+            LocalReader as _,
+            cache::FileCache,
+            folder::{LibraryFolder, Verified},
+        },
         rekordbox::{
             RekordboxError, RekordboxReader as _, exports, locate,
             masterdb::{MasterDb, MasterDbOptions},
         },
         store::{
-            ApplyRow, ApplyStatus, NewSnapshot, OperationStatus, StateReader as _, StateStore as _,
-            freeze::HandFreeze, sqlite::SqliteStore,
+            ApplyRow, ApplyStatus, HistoryFilter, NewSnapshot, OperationStatus, StateReader as _,
+            StateStore as _, freeze::HandFreeze, sqlite::SqliteStore,
         },
         tidal::{
-            SnapshotFile, TidalApi, TidalError, TidalMemory, TidalService, TidalSettings, snapshot,
+            ReadOptions, SnapshotFile, TidalApi, TidalError, TidalMemory, TidalService,
+            TidalSettings, TidalWriter, snapshot,
         },
     },
     observe::{Observation, observe},
     plan::{
-        Conditions, Plan, PlanInput, canonical,
-        document::{Check, Mode, PlanMeta},
-        guard::{self, Allow, Leave, Managed, Moment, Removals},
+        Conditions, FailedFetch, Plan, PlanInput, canonical, cleanup,
+        document::{Body, Check, Mode, PlanMeta, Precondition},
+        guard::{self, Allow, Leave, Managed, Moment},
         plan, protected,
     },
     policy::{Outcome, Policy, RekordboxDatabase},
 };
+
+/// What earlier runs could not download.
+type FailedFetches = BTreeMap<TrackId, FailedFetch>;
 
 /// The worlds of one policy, open.
 pub struct Engine {
@@ -64,6 +73,11 @@ pub struct Request {
     pub overrides: Overrides,
     /// `None`: `normal`.
     pub mode: Option<Mode>,
+    /// Which files another tool takes for which tracks: they count as decisions where the user has not
+    /// decided.
+    pub hints: BTreeMap<TrackId, MediaPath>,
+    /// What a person lets through, as far as that is known already.
+    pub leave: Leave,
 }
 
 /// A plan and what it was made from.
@@ -125,7 +139,6 @@ fn not_carried_out(policy: &Policy) -> Vec<&'static str> {
             !policy.moved.is_empty(),
             "`[[moved]]` (the playlist counts as a new one)",
         ),
-        (policy.rekordbox.xml.is_some(), "`[rekordbox] xml`"),
         (upgrades, "a rule's `upgrade` (the file stays as it is)"),
     ];
     parts
@@ -163,7 +176,8 @@ impl Engine {
             .map(|source| source.path.clone())
             .collect();
         let cache = FileCache::load(&cache_path(&db));
-        let library = LibraryFolder::new(&policy.library.root, &sources, cache);
+        let library = LibraryFolder::new(&policy.library.root, &sources, cache)
+            .with_hashes(policy.library.hash_always);
         let rekordbox = open_rekordbox(&policy, settings, &db, ui)?;
         Ok(Self {
             policy,
@@ -197,6 +211,19 @@ impl Engine {
         let service = self.service(self.policy.tidal.favorites, ui).await?;
         ui.status("Reading TIDAL …");
         Ok(TidalSource::Service(Box::new(service)))
+    }
+
+    /// The inputs of a command that needs no fresh reading: the last one does, where there is one.
+    ///
+    /// # Errors
+    /// When the state database cannot be read.
+    pub async fn at_hand(&self, inputs: &PlanInputs) -> Result<PlanInputs, CliError> {
+        let named = inputs.desired.is_some() || self.policy.tidal.snapshot.is_some();
+        let offline = inputs.offline || (!named && self.last_reading().await?.is_some());
+        Ok(PlanInputs {
+            offline,
+            ..inputs.clone()
+        })
     }
 
     /// The TIDAL service of the policy's account.
@@ -260,6 +287,18 @@ impl Engine {
         Ok(observation)
     }
 
+    /// Reads every file of the library anew and compares it with the hash that is remembered of it.
+    ///
+    /// # Errors
+    /// When the library cannot be read.
+    pub fn verify_files(&mut self) -> Result<Verified, CliError> {
+        let scanned = self.library.scan()?;
+        let verified = self.library.verify(&scanned.value.files);
+        // A cache that cannot be written costs time and nothing else.
+        let _ = self.library.save_cache(&cache_path(&self.db));
+        Ok(verified)
+    }
+
     /// Makes a plan.
     ///
     /// # Errors
@@ -267,13 +306,22 @@ impl Engine {
     pub async fn plan(&mut self, request: &Request, ui: &Ui) -> Result<Made, CliError> {
         self.require_canary().await?;
         let tidal = self.tidal(&request.inputs, ui).await?;
-        let observation = self.observe(&tidal).await;
+        let observation = self.look(&tidal, ui).await?;
+        self.plan_from(request, observation, ui).await
+    }
+
+    /// Observes, and keeps what the service said.
+    ///
+    /// # Errors
+    /// When a source cannot be read at all.
+    pub async fn look(&mut self, tidal: &TidalSource, ui: &Ui) -> Result<Observation, CliError> {
+        let observation = self.observe(tidal).await;
         ui.end_progress();
         let observation = observation?;
         if let TidalSource::Service(_) = tidal {
             readings::keep(&mut self.store, &observation.tidal.value, ui).await;
         }
-        self.plan_from(request, observation, ui).await
+        Ok(observation)
     }
 
     /// Makes a plan from what was read.
@@ -287,17 +335,65 @@ impl Engine {
         ui: &Ui,
     ) -> Result<Made, CliError> {
         tell_problems(&observation, ui);
+        let allows = allows(&request.overrides);
+        let mut request = request.clone();
+        let body = loop {
+            let (body, awaiting) = self
+                .decide(&request, &mut observation, ui, |input| {
+                    let planned = plan(input);
+                    ((planned.body, planned.awaiting), planned.unhashed)
+                })
+                .await?;
+            let granted = awaiting.granted(&self.policy, &allows);
+            let leave = &mut request.leave;
+            if granted.unprotect <= leave.unprotect && granted.work <= leave.work {
+                break body;
+            }
+            leave.unprotect = leave.unprotect.max(granted.unprotect);
+            leave.work = leave.work.max(granted.work);
+        };
+        let plan = self.sealed(body, &observation, &request.inputs);
+        Ok(Made { plan, observation })
+    }
+
+    /// A plan of that body.
+    #[must_use]
+    pub fn sealed(&self, body: Body, observation: &Observation, inputs: &PlanInputs) -> Plan {
+        canonical::seal(body, self.meta(observation, inputs))
+    }
+
+    /// Does `work`, a pure stage, over what was read; again with the hashes that it asks for, until it
+    /// asks for none.
+    ///
+    /// # Errors
+    /// When a playlist is named that nobody knows, the decisions have mistakes, or a file cannot be
+    /// hashed.
+    pub async fn decide<T>(
+        &mut self,
+        request: &Request,
+        observation: &mut Observation,
+        ui: &Ui,
+        work: impl Fn(&PlanInput<'_>) -> (T, BTreeSet<MediaPath>),
+    ) -> Result<T, CliError> {
         let as_of = request.inputs.as_of.unwrap_or_else(|| Zoned::now().date());
         let past_removals = self.past_removals().await?;
+        let failed_fetches = self.failed_fetches().await?;
         let files_before = self.files_before().await?;
-        let scope = scope(&request.inputs.playlists, &observation)?;
-        let decisions = BTreeMap::new();
+        let scope = scope(&request.inputs.playlists, observation)?;
+        let mut decisions = decisions::known(&self.policy, observation, ui)?;
+        for (track, path) in &request.hints {
+            decisions
+                .entry(track.clone())
+                .or_insert_with(|| Some(path.clone()));
+        }
+        let mode = request.mode.unwrap_or(Mode::Normal);
+        let read_only = self.tidal_is_read_only(&request.inputs);
         let former = self.former_policy();
-        let mut leave = Leave::default();
+        let former = former.as_ref().filter(|_| request.leave.unprotect == 0);
         loop {
-            let former = former.as_ref().filter(|_| leave.unprotect == 0);
-            let shield = protected(&self.policy, former, &observation);
-            let reading = &observation.tidal.value;
+            let shield = protected(&self.policy, former, observation);
+            let cleanup = cleanup(&self.policy, observation, &shield, read_only.as_deref());
+            let reading = &*cleanup.without(&observation.tidal.value);
             let library = &observation.library.value;
             let state = &observation.state;
             let desired = desire(&self.policy, reading, state, library, &shield);
@@ -309,40 +405,38 @@ impl Engine {
                 &decisions,
                 &self.policy.matching,
             );
-            let planned = plan(&PlanInput {
+            // A take-over says which file is which track, and concludes nothing else.
+            let changes = match mode {
+                Mode::Reconcile => Vec::new(),
+                Mode::Normal | Mode::Undo | Mode::Download | Mode::Purge => {
+                    diff(&desired, state, reading.complete)
+                }
+            };
+            let (done, unhashed) = work(&PlanInput {
                 policy: &self.policy,
-                observation: &observation,
+                observation,
                 desired: &desired,
-                changes: diff(&desired, state, reading.complete),
+                changes,
                 identities: &identities,
+                cleanup: &cleanup,
                 scope: scope.clone(),
-                mode: request.mode.unwrap_or(Mode::Normal),
+                mode,
                 as_of,
-                tidal_hash: snapshot::content_hash(reading),
+                tidal_hash: snapshot::content_hash(&observation.tidal.value),
                 past_removals: past_removals.clone(),
+                failed_fetches: failed_fetches.clone(),
                 files_before,
                 allows: allows(&request.overrides),
                 conditions: Conditions {
                     former,
                     require_decisions: request.inputs.require_decisions,
-                    leave,
+                    leave: request.leave,
                 },
             });
-            let granted = planned
-                .awaiting
-                .granted(&self.policy, &allows(&request.overrides));
-            let more = granted.unprotect > leave.unprotect || granted.work > leave.work;
-            if more && planned.unhashed.is_empty() {
-                leave.unprotect = leave.unprotect.max(granted.unprotect);
-                leave.work = leave.work.max(granted.work);
-                continue;
+            if unhashed.is_empty() {
+                return Ok(done);
             }
-            if planned.unhashed.is_empty() {
-                let meta = self.meta(&observation, &request.inputs);
-                let plan = canonical::seal(planned.body, meta);
-                return Ok(Made { plan, observation });
-            }
-            for path in &planned.unhashed {
+            for path in &unhashed {
                 let hash = self.library.hash(path)?;
                 let files = &mut observation.library.value.files;
                 if let Ok(at) = files.binary_search_by(|file| file.path.cmp(path))
@@ -352,6 +446,36 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Why TIDAL cannot be written, if it cannot: a plan from a file is about the file.
+    fn tidal_is_read_only(&self, inputs: &PlanInputs) -> Option<String> {
+        if !self.policy.tidal.cleanup.is_asked_for() {
+            return None;
+        }
+        let from_file = self.policy.tidal.snapshot.is_some() && !inputs.offline;
+        if inputs.desired.is_some() || from_file {
+            return Some("TIDAL was read from a file, so it is not changed".to_owned());
+        }
+        let settings = self.tidal_settings().ok()?;
+        match TidalService::open(&settings, ReadOptions::default()) {
+            Ok(service) if service.may_write() => None,
+            Ok(_) => Some("it needs a log-in with `tidal-cleanup login --write`".to_owned()),
+            Err(error) => Some(format!("{error}; `tidal-cleanup login --write` logs in")),
+        }
+    }
+
+    /// What changes TIDAL's playlists.
+    ///
+    /// # Errors
+    /// When nobody is logged in, or without the permission.
+    pub fn tidal_writer(&self) -> Result<Box<dyn TidalWriter>, CliError> {
+        let options = ReadOptions {
+            country: self.policy.tidal.country.clone(),
+            ..ReadOptions::default()
+        };
+        let service = TidalService::open(&self.tidal_settings()?, options)?;
+        Ok(Box::new(service.into_writer()?))
     }
 
     fn meta(&self, observation: &Observation, inputs: &PlanInputs) -> PlanMeta {
@@ -442,10 +566,36 @@ impl Engine {
                 .into_iter()
                 .filter(|action| done.contains(&action.id))
                 .collect();
-            let removals = Removals::of(&actions, &plan.body.changes, &Managed::default());
+            let removals = guard::Removals::of(&actions, &plan.body.changes, &Managed::default());
             past.push((run.started_at, removals.total() as u64));
         }
         Ok(past)
+    }
+
+    /// What earlier runs could not download.
+    async fn failed_fetches(&self) -> Result<FailedFetches, CliError> {
+        let mut failed = FailedFetches::new();
+        let filter = HistoryFilter {
+            limit: 100_000,
+            ..HistoryFilter::default()
+        };
+        for row in self.store.history(&filter).await? {
+            if let (Some(track), Some(message)) = (&row.track, &row.error_message)
+                && row.kind == "file.fetch"
+                && row.status == OperationStatus::Failed
+            {
+                let on = row.at.to_zoned(jiff::tz::TimeZone::UTC).date();
+                failed
+                    .entry(TrackId::new(track.as_str()))
+                    .and_modify(|known| known.add_older(on, message))
+                    .or_insert_with(|| FailedFetch {
+                        since: on,
+                        last: on,
+                        message: message.clone(),
+                    });
+            }
+        }
+        Ok(failed)
     }
 
     async fn files_before(&self) -> Result<Option<usize>, CliError> {
@@ -520,34 +670,105 @@ fn applied_policy_path(db: &Path) -> PathBuf {
     db.with_extension("applied-policy.toml")
 }
 
+/// Where the Rekordbox library is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// There, and who says so.
+    At(PathBuf, FoundBy),
+    /// Nowhere; the default place.
+    Missing(PathBuf),
+    /// The policy leaves Rekordbox alone.
+    Unwanted,
+    /// Rekordbox does not run on this system, and no path is named.
+    Elsewhere,
+}
+
+/// Who says where the library is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FoundBy {
+    /// `--rekordbox`
+    Flag,
+    /// `[rekordbox] database`
+    Policy,
+    /// Rekordbox's own settings.
+    Settings,
+    /// The options of Rekordbox's agent.
+    Options,
+    /// It is in its default place.
+    Default,
+}
+
+/// Looks for the Rekordbox library: flag, policy, Rekordbox's own settings, default places.
+///
+/// # Errors
+/// When the settings name a library that is not there: another one is no substitute.
+pub fn locate_rekordbox(policy: Option<&Policy>, settings: &Settings) -> Result<Located, CliError> {
+    if let Some(path) = &settings.rekordbox {
+        return Ok(Located::At(path.clone(), FoundBy::Flag));
+    }
+    match policy.map(|policy| &policy.rekordbox.database) {
+        Some(RekordboxDatabase::None) => return Ok(Located::Unwanted),
+        Some(RekordboxDatabase::At(path)) => {
+            return Ok(Located::At(path.clone(), FoundBy::Policy));
+        }
+        Some(RekordboxDatabase::Auto) | None => {}
+    }
+    let app_data = settings.around.variable("APPDATA").map(PathBuf::from);
+    let home = settings.around.home.as_deref();
+    let Some(places) = locate::Places::of_this_system(home, app_data.as_deref()) else {
+        return Ok(Located::Elsewhere);
+    };
+    match locate::find(&places) {
+        Ok((path, source)) => Ok(Located::At(
+            path,
+            match source {
+                locate::Source::Settings => FoundBy::Settings,
+                locate::Source::Options => FoundBy::Options,
+                locate::Source::Default => FoundBy::Default,
+            },
+        )),
+        Err(RekordboxError::Missing(path)) => Ok(Located::Missing(path)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// How a library is opened beside this state database. The last reading is kept there.
+#[must_use]
+pub fn rekordbox_options(
+    settings: &Settings,
+    db: &Path,
+    policy: Option<&Policy>,
+) -> MasterDbOptions {
+    let mut options = MasterDbOptions::new(settings.backups(db));
+    options.cache = Some(db.with_extension("rekordbox.cache"));
+    if let Some(policy) = policy {
+        options.keep = policy.rekordbox.backups;
+    }
+    options
+}
+
 fn open_rekordbox(
     policy: &Policy,
     settings: &Settings,
     db: &Path,
     ui: &Ui,
 ) -> Result<Option<MasterDb>, CliError> {
-    let options = MasterDbOptions::new(settings.backups(db));
-    let path = match &policy.rekordbox.database {
-        RekordboxDatabase::None => return Ok(None),
-        RekordboxDatabase::At(path) => path.clone(),
-        RekordboxDatabase::Auto => {
-            let app_data = settings.around.variable("APPDATA").map(PathBuf::from);
-            let home = settings.around.home.as_deref();
-            let Some(places) = locate::Places::of_this_system(home, app_data.as_deref()) else {
-                ui.detail("Rekordbox does not run on this system; name its library in `[rekordbox] database`.");
-                return Ok(None);
-            };
-            match locate::locate(&places) {
-                Ok(path) => path,
-                Err(RekordboxError::Missing(_)) => {
-                    ui.status("No Rekordbox library found; planning without it.");
-                    return Ok(None);
-                }
-                Err(error) => return Err(error.into()),
-            }
+    match locate_rekordbox(Some(policy), settings)? {
+        Located::At(path, _) => {
+            let options = rekordbox_options(settings, db, Some(policy));
+            Ok(Some(MasterDb::open(&path, options)?))
         }
-    };
-    Ok(Some(MasterDb::open(&path, options)?))
+        Located::Missing(_) => {
+            ui.status("No Rekordbox library found; planning without it.");
+            Ok(None)
+        }
+        Located::Elsewhere => {
+            ui.detail("Rekordbox does not run on this system; name its library in `[rekordbox] database`.");
+            Ok(None)
+        }
+        Located::Unwanted => Ok(None),
+    }
 }
 
 fn scope(
@@ -593,7 +814,7 @@ pub fn allows(overrides: &Overrides) -> Vec<Allow> {
 }
 
 /// What could not be read goes to stderr, the first few of each source.
-fn tell_problems(observation: &Observation, ui: &Ui) {
+pub fn tell_problems(observation: &Observation, ui: &Ui) {
     let rekordbox = observation.rekordbox.iter().flat_map(|read| &read.problems);
     for problems in [
         observation.tidal.problems.iter().collect::<Vec<_>>(),
@@ -685,6 +906,57 @@ impl Engine {
         ui.end_progress();
         let observed = observed?;
         Ok(observed.is_complete().then_some(observed.value))
+    }
+
+    /// The reading, with the lists that the plan changes in TIDAL read again for certain: whether a
+    /// list's time moves with every change of it is not known.
+    ///
+    /// # Errors
+    /// When TIDAL is asked and does not answer.
+    pub async fn with_lists(
+        &self,
+        plan: &Plan,
+        reading: Option<TidalReading>,
+        ui: &Ui,
+    ) -> Result<Option<TidalReading>, CliError> {
+        let pre = plan.body.actions.iter().flat_map(|action| &action.pre);
+        let lists: BTreeSet<&PlaylistId> = pre
+            .filter_map(|pre| match pre {
+                Precondition::TidalList { playlist, .. } => Some(playlist),
+                _ => None,
+            })
+            .collect();
+        if lists.is_empty() {
+            return Ok(reading);
+        }
+        let mut reading = reading.unwrap_or(TidalReading {
+            taken_at: None,
+            // Of this nothing may be concluded about other lists.
+            complete: false,
+            user: None,
+            playlists: Vec::new(),
+            favorites: None,
+        });
+        ui.status("Looking at the playlists in TIDAL that will change …");
+        let tidal = self.tidal_writer()?;
+        for id in lists {
+            let items = tidal.entries(id).await?;
+            let name = plan.body.playlists.get(id).map(|list| list.name.clone());
+            let list = Playlist {
+                id: id.clone(),
+                name: name.unwrap_or_else(|| id.to_string()),
+                description: String::new(),
+                last_modified_at: None,
+                number_of_items: u32::try_from(items.len()).ok(),
+                complete: true,
+                items,
+            };
+            match reading.playlists.iter_mut().find(|it| it.id == *id) {
+                Some(known) => known.items = list.items,
+                None => reading.playlists.push(list),
+            }
+        }
+        Ok(Some(reading))
     }
 
     /// Who runs this: the system's user name.

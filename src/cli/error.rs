@@ -13,7 +13,7 @@ use crate::{
     },
     observe::ObserveError,
     plan::canonical::PlanError,
-    policy::LoadError,
+    policy::{DecisionsError, LoadError},
 };
 
 /// The exit codes of every command.
@@ -329,6 +329,10 @@ impl From<TidalError> for CliError {
                 Kind::World,
                 "try again later, or plan from the last good reading with `--offline`",
             ),
+            TidalError::ReadOnly => (
+                Kind::User,
+                "log in with the permission to change playlists: `tidal-cleanup login --write`",
+            ),
             TidalError::Refused(_) => (
                 Kind::World,
                 "`tidal-cleanup whoami` shows the account; `tidal-cleanup login` renews it",
@@ -416,7 +420,7 @@ impl From<RekordboxError> for CliError {
             ),
             RekordboxError::Database { .. } => (
                 Kind::World,
-                "every apply makes a backup first: `tidal-cleanup db status` names the folder".to_owned(),
+                "every apply makes a backup first: `tidal-cleanup rekordbox status` lists them".to_owned(),
             ),
             RekordboxError::Io { source, path, .. } => (Kind::World, io_hint(source, path)),
         };
@@ -437,6 +441,9 @@ impl From<FetchError> for CliError {
             }
             FetchError::Failed { .. } => {
                 "try the command by hand; then `tidal-cleanup apply --resume`".to_owned()
+            }
+            FetchError::Unavailable { .. } => {
+                "it is tried again later, see `[download] retry_unavailable`".to_owned()
             }
             FetchError::NotDelivered { .. } => {
                 "the download command must leave one whole audio file in {dir}; try it by hand"
@@ -479,6 +486,13 @@ impl From<StoreError> for CliError {
             StoreError::Protocol { .. } => (
                 Kind::Bug,
                 vec!["this is a mistake of the program's; `tidal-cleanup history` shows what was done".to_owned()],
+            ),
+            StoreError::Damaged { reason, .. } if reason.contains("another program") => (
+                Kind::Config,
+                vec![
+                    "name another file with `--db PATH`, TIDAL_CLEANUP_DB_PATH or `[state] path`; it was not touched".to_owned(),
+                    "if it is the Python tool's: `tidal-cleanup import --from-peer FILE` reads it".to_owned(),
+                ],
             ),
             StoreError::Damaged { .. } => (
                 Kind::World,
@@ -555,6 +569,11 @@ impl From<ApplyError> for CliError {
                 error.hints = unfinished_hints();
                 error
             }
+            ApplyError::Unsettled { .. } => {
+                let mut error = Self::new(Kind::Partial, error);
+                error.hints = unfinished_hints();
+                error
+            }
             ApplyError::Journal { .. } => {
                 Self::new(Kind::World, error).hint("`tidal-cleanup db check` looks closer")
             }
@@ -605,6 +624,24 @@ impl From<LoginError> for CliError {
             }
         };
         Self::new(kind, error).hint(hint)
+    }
+}
+
+impl From<DecisionsError> for CliError {
+    fn from(error: DecisionsError) -> Self {
+        match &error {
+            DecisionsError::Invalid { findings, .. } => {
+                let pictures = findings.iter().map(|finding| finding.render(false));
+                let picture = pictures.collect::<Vec<_>>().join("\n");
+                Self::new(Kind::Config, error)
+                    .picture(picture)
+                    .hint("correct it in an editor; nothing was changed")
+            }
+            DecisionsError::File { source, path, .. } => {
+                let hint = io_hint(source, path);
+                Self::new(Kind::Config, error).hint(hint)
+            }
+        }
     }
 }
 

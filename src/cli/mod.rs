@@ -4,9 +4,11 @@ pub mod args;
 pub mod settings;
 pub mod select;
 pub mod consent;
+pub mod decisions;
 pub mod plan;
 pub mod init;
 pub mod demo;
+pub mod downloads;
 pub mod readings;
 pub mod engine;
 pub mod command;
@@ -110,6 +112,9 @@ async fn dispatch(
         Command::Status => command::look::status(settings, ui).await,
         Command::Download(args) => command::apply::download(settings, ui, interrupt, &args).await,
         Command::Snapshot(args) => command::snapshot::snapshot(settings, ui, &args).await,
+        Command::Decide(args) => command::decide::decide(settings, ui, &args).await,
+        Command::Import(args) => command::import::import(settings, ui, &args).await,
+        Command::Library(args) => command::library::library(settings, ui, &args).await,
         Command::Policy(what) => command::policy::policy(settings, ui, &what).await,
         Command::Freeze(args) => command::freeze::freeze(settings, ui, &args),
         Command::Schema(args) => command::schema::schema(ui, &args),
@@ -118,6 +123,7 @@ async fn dispatch(
         Command::Logout => command::account::log_out(settings, ui),
         Command::Whoami => command::account::who_am_i(settings, ui).await,
         Command::Tidal(TidalCommand::Lists) => command::tidal::lists(settings, ui).await,
+        Command::Rekordbox(what) => command::rekordbox::rekordbox(settings, ui, &what).await,
         Command::Trash(what) => command::look::trash_command(settings, ui, &what),
         Command::Completions(args) => completions(ui, &args),
         Command::Demo(args) => {

@@ -1,6 +1,7 @@
 //! What differs between the goal and what we remember of TIDAL: facts, not yet decisions.
 
 pub mod entries;
+pub mod hearsay;
 pub mod identity;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,3 +6,4 @@ pub mod local;
 pub mod rekordbox;
 pub mod download;
 pub mod store;
+pub mod peer;

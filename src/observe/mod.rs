@@ -1,6 +1,8 @@
 //! Reads every source once, side by side, into one frozen [`Observation`].
 
-use std::path::PathBuf;
+mod lists;
+
+use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{
     domain::{Collection, Library, MediaPath, Observed, State, TidalReading},
@@ -25,23 +27,36 @@ pub struct Observation {
     pub state: State,
     /// The library root (absolute) followed by the sources: to tell which Rekordbox row is which file.
     pub roots: Vec<PathBuf>,
+    /// Files that the user's own playlist files name, by their path in NFC, and which of them does.
+    pub local_lists: BTreeMap<String, MediaPath>,
 }
 
 impl Observation {
+    /// The user's own playlist file (`.m3u8`, `.m3u`) that names `path`; the first in path order.
+    #[must_use]
+    pub fn local_list_of(&self, path: &MediaPath) -> Option<&MediaPath> {
+        self.local_lists
+            .get(&crate::domain::text::nfc(path.as_str()))
+    }
+
     /// The library path that an absolute path (as Rekordbox stores it) names, NFC and NFD alike; the
     /// spelling is that of the scan when the scan has such a file. `None` outside the roots.
     #[must_use]
     pub fn locate(&self, absolute: &str) -> Option<MediaPath> {
-        let absolute = crate::domain::text::nfc(absolute);
-        self.roots.iter().enumerate().find_map(|(number, root)| {
-            let root = crate::domain::text::nfc(&root.to_string_lossy().replace('\\', "/"));
-            let rest = absolute
-                .strip_prefix(root.trim_end_matches('/'))?
-                .strip_prefix('/')?;
-            let path = MediaPath::from_relative(number, std::path::Path::new(rest));
-            path.is_safe().then_some(path)
-        })
+        locate(&self.roots, absolute)
     }
+}
+
+fn locate(roots: &[PathBuf], absolute: &str) -> Option<MediaPath> {
+    let absolute = crate::domain::text::nfc(absolute);
+    roots.iter().enumerate().find_map(|(number, root)| {
+        let root = crate::domain::text::nfc(&root.to_string_lossy().replace('\\', "/"));
+        let rest = absolute
+            .strip_prefix(root.trim_end_matches('/'))?
+            .strip_prefix('/')?;
+        let path = MediaPath::from_relative(number, std::path::Path::new(rest));
+        path.is_safe().then_some(path)
+    })
 }
 
 /// Why there is nothing to plan from: a source that cannot be read at all. What can be read in part is
@@ -79,11 +94,14 @@ pub async fn observe(
     let scan = async { local.scan() };
     let (tidal, collection, state, library) =
         tokio::join!(tidal.read(), collection, store.state(), scan);
+    let (mut library, state) = (library?, state?);
+    let local_lists = lists::read(local, &mut library, &state);
     Ok(Observation {
         tidal: tidal?,
-        library: library?,
+        library,
         rekordbox: collection?,
-        state: state?,
+        state,
         roots: local.roots().to_vec(),
+        local_lists,
     })
 }

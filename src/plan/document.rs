@@ -19,8 +19,9 @@ use crate::domain::{
     ActionId, ContentHash, ContentId, LibraryId, MediaPath, NodeId, PlaylistId, Track, TrackId,
 };
 pub use effect::{
-    Adoption, At, ContentAt, ContentFields, Convert, Effect, Entries, Fetch, Forgotten, FromTrash,
-    Hashed, Link, NewContent, NewNode, NodeAt, Recorded, Reversal, TagSet, Trashed,
+    Adoption, At, Cause, ContentAt, ContentFields, Convert, Effect, Entries, Fetch, Forgotten,
+    FromTrash, Hashed, Link, NewContent, NewNode, NodeAt, Recorded, Reversal, TagSet, TidalEntry,
+    Trashed,
 };
 
 pub use crate::domain::{ChangeKind, Class, LinkForm, TagName};
@@ -79,6 +80,9 @@ pub struct Body {
     pub decisions: Vec<DecisionRequest>,
     /// What would be done but for a protection or a gate.
     pub held: Vec<Held>,
+    /// What the DJ changed in Rekordbox on things of ours, and the policy leaves so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<Drift>,
     /// Every gate, with its numbers.
     pub checks: Vec<Check>,
     /// Counts.
@@ -223,6 +227,21 @@ pub struct PlannedChange {
     pub actions: Vec<ActionId>,
 }
 
+/// Something of ours that the DJ changed in Rekordbox and that stays as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Drift {
+    /// The playlist it is about, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playlist: Option<PlaylistId>,
+    /// The playlist's name, the track's, a folder's path.
+    pub label: String,
+    /// What is different, in words.
+    pub text: String,
+    /// What of the policy leaves it so: `[own] name = "rekordbox"`.
+    pub rule: String,
+}
+
 /// A decision to act, complete in itself: one effect, one journal row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Action {
@@ -304,6 +323,12 @@ pub enum Precondition {
         count: usize,
         sha256: ContentHash,
     },
+    /// TIDAL's list has these entries (item ids), read for this alone.
+    TidalList {
+        playlist: PlaylistId,
+        count: usize,
+        sha256: ContentHash,
+    },
     /// The rows and files are still as that action left them (undo).
     AsLeft { reversal: Reversal },
 }
@@ -353,6 +378,9 @@ pub enum Undo {
     RowIdentical,
     /// It can be fetched again.
     Refetch,
+    /// TIDAL is asked to add it again at its place; it gets another entry id and date of adding, and
+    /// TIDAL may refuse a track that it withholds.
+    Readd,
     /// Nothing.
     None,
 }
@@ -382,6 +410,17 @@ impl Estimate {
 const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+const fn is_none(number: &usize) -> bool {
+    *number == 0
+}
+
+/// The key of the answer that no candidate is the track.
+pub const NONE_OF_THESE: &str = "none";
 
 /// A question to a person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -503,6 +542,9 @@ pub struct Summary {
     pub moves: usize,
     pub remove: usize,
     pub trash: usize,
+    /// Entries that leave, or come back to, playlists in TIDAL itself.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub tidal: usize,
     pub adopt: usize,
     pub decide: usize,
     pub held: usize,

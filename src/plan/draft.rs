@@ -7,8 +7,8 @@ use crate::{
     plan::{
         PlanInput, canonical,
         document::{
-            Action, Class, DecisionRequest, Effect, Estimate, Held, Precondition, Risk, Subject,
-            Undo, Why,
+            Action, Class, DecisionRequest, Drift, Effect, Estimate, Held, Precondition, Risk,
+            Subject, Undo, Why,
         },
         guard::Leave,
         index::Index,
@@ -22,6 +22,8 @@ pub(super) struct Draft<'a> {
     pub(super) index: Index<'a>,
     pub(super) actions: Vec<Action>,
     pub(super) held: Vec<Held>,
+    /// What the DJ changed and stays.
+    pub(super) drift: Vec<Drift>,
     pub(super) decisions: Vec<DecisionRequest>,
     pub(super) tracks: BTreeMap<TrackId, TrackPlan>,
     /// Tracks without a file that are not fetched, and why.
@@ -34,6 +36,8 @@ pub(super) struct Draft<'a> {
     pub(super) unhashed: BTreeSet<MediaPath>,
     /// What waits for a person's leave.
     pub(super) awaiting: Leave,
+    /// Files of ours that may not be needed, and what the policy makes of each, in words.
+    pub(super) spare: BTreeMap<MediaPath, String>,
 }
 
 /// What the plan makes of one track.
@@ -75,6 +79,7 @@ impl<'a> Draft<'a> {
             index: Index::new(input.observation),
             actions: Vec::new(),
             held: Vec::new(),
+            drift: Vec::new(),
             decisions: Vec::new(),
             tracks: BTreeMap::new(),
             unfetched: BTreeMap::new(),
@@ -82,6 +87,7 @@ impl<'a> Draft<'a> {
             new_tags: BTreeMap::new(),
             unhashed: BTreeSet::new(),
             awaiting: Leave::default(),
+            spare: BTreeMap::new(),
         }
     }
 
@@ -225,6 +231,7 @@ const fn undo(effect: &Effect) -> Undo {
         | Effect::StateRecord { .. }
         | Effect::StateForget { .. }
         | Effect::StateRestore { .. } => Undo::RowIdentical,
+        Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => Undo::Readd,
     }
 }
 
@@ -249,5 +256,7 @@ const fn would(effect: &Effect) -> &'static str {
         Effect::StateAdopt { .. } => "would link",
         Effect::StateRecord { .. } => "would record",
         Effect::StateForget { .. } => "would forget",
+        Effect::TidalEntryRemove { .. } => "would remove from TIDAL",
+        Effect::TidalEntryRestore { .. } => "would add to TIDAL again",
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Index<'a> {
     file_by_path: HashMap<String, &'a AudioFile>,
     /// How many playlists that are not ours hold a content row.
     own_lists: HashMap<&'a ContentId, usize>,
+    /// How many playlists hold a content row, ours counted.
+    lists: HashMap<&'a ContentId, usize>,
     /// The tags that we set, by row.
     our_tags: HashMap<&'a ContentId, BTreeSet<TagName>>,
 }
@@ -31,6 +33,7 @@ impl<'a> Index<'a> {
             content_by_path: HashMap::new(),
             file_by_path: HashMap::new(),
             own_lists: HashMap::new(),
+            lists: HashMap::new(),
             our_tags: HashMap::new(),
         };
         for key in observation.state.objects.keys() {
@@ -78,8 +81,13 @@ impl<'a> Index<'a> {
             .map(|object| object.id.as_str())
             .collect();
         for node in collection.nodes.values() {
-            if node.kind == NodeKind::List && !ours.contains(node.id.as_str()) {
-                for entry in &node.entries {
+            if node.kind != NodeKind::List {
+                continue;
+            }
+            let own = !ours.contains(node.id.as_str());
+            for entry in &node.entries {
+                *self.lists.entry(&entry.content).or_default() += 1;
+                if own {
                     *self.own_lists.entry(&entry.content).or_default() += 1;
                 }
             }
@@ -140,6 +148,11 @@ impl<'a> Index<'a> {
     /// How many of the DJ's own playlists hold the row.
     pub(super) fn own_lists(&self, id: &ContentId) -> usize {
         self.own_lists.get(id).copied().unwrap_or(0)
+    }
+
+    /// How many playlists hold the row, ours counted.
+    pub(super) fn lists(&self, id: &ContentId) -> usize {
+        self.lists.get(id).copied().unwrap_or(0)
     }
 
     /// The DJ's work on a row.

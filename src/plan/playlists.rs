@@ -18,8 +18,8 @@ use crate::{
             Subject, Trashed,
         },
         draft::{ContentPlan, Draft, FilePlan, Hold, act},
-        facts, m3u8,
-        tracks::{make_tag, precondition, write_hold},
+        drift, facts, m3u8,
+        tracks::{make_tag, precondition, tag_hold, write_hold},
     },
     policy::{Order, SyncMode},
 };
@@ -39,6 +39,7 @@ pub(super) fn plan_playlists(draft: &mut Draft<'_>) {
         plan_copies(draft, playlist);
         plan_record(draft, playlist);
     }
+    drift::plan_folders(draft);
     plan_smart(draft);
 }
 
@@ -190,6 +191,10 @@ fn create_node(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) -> (bool, Opti
         draft.hold(&action, write_hold());
         return (false, None);
     }
+    if let Some(hold) = tag_hold(draft, playlist.smart.as_slice()) {
+        draft.hold(&action, hold);
+        return (false, None);
+    }
     let folder = make_folders(draft, &playlist.rekordbox_folder);
     let tag = playlist.smart.as_ref().and_then(|tag| make_tag(draft, tag));
     (
@@ -206,18 +211,25 @@ fn update_node(
     let Some(node) = draft.index.collection().and_then(|c| c.nodes.get(id)) else {
         return (false, None);
     };
-    let at = |name: &str, folder: Vec<String>| NodeAt {
+    let list = node.kind == NodeKind::List;
+    let before = NodeAt {
         id: id.clone(),
-        name: name.to_owned(),
-        folder,
+        name: node.name.clone(),
+        folder: draft.index.folder_path(id),
         playlist: Some(playlist.id.clone()),
     };
-    let list = node.kind == NodeKind::List;
-    let before = at(&node.name, draft.index.folder_path(id));
-    let after = at(&playlist.rekordbox_name, playlist.rekordbox_folder.clone());
+    let after = drift::place(draft, playlist, id, &before);
     if before == after {
         return (list, None);
     }
+    let (rule, text) = match drift::is_unprovoked(draft, playlist) {
+        true => (drift::DRIFT, drift::where_it_is(&before, &after)),
+        false => (
+            "rekordbox.folder",
+            "its name or folder is another now; it keeps its id".to_owned(),
+        ),
+    };
+    let moves = before.folder != after.folder;
     let pre = Precondition::Node {
         node: before.clone(),
     };
@@ -225,15 +237,15 @@ fn update_node(
     let action = act(Class::Move, effect, subject(playlist))
         .under(&playlist.id)
         .provided([pre])
-        .because(
-            "rekordbox.folder",
-            "its name or folder is another now; it keeps its id",
-        );
+        .because(rule, text);
     if !draft.writes_rekordbox() {
         draft.hold(&action, write_hold());
         return (list, None);
     }
-    let folder = make_folders(draft, &playlist.rekordbox_folder);
+    let folder = match moves {
+        true => make_folders(draft, &playlist.rekordbox_folder),
+        false => None,
+    };
     (list, Some(draft.push(action.after(folder))))
 }
 
@@ -271,6 +283,7 @@ fn plan_entries(
     let mut goal = desired;
     goal.extend(keep.iter().cloned().map(Entry::Row));
     let djs = playlist.order == Order::Rekordbox;
+    tell_kept(draft, playlist, &now, &goal, keep.len());
     let same = if djs {
         sorted(&now) == sorted(&goal)
     } else {
@@ -280,6 +293,11 @@ fn plan_entries(
         return;
     }
     let state_row = draft.input.observation.state.playlists.get(&playlist.id);
+    let unprovoked = node.is_some() && old_entries(state_row) == playlist.entries;
+    let (rule, text) = match unprovoked {
+        true => (drift::DRIFT, set_back(&now, &goal, djs)),
+        false => ("tidal.playlists", "its entries follow TIDAL's".to_owned()),
+    };
     let class = match (node, state_row) {
         (Some(_), Some(row)) => {
             class_of(&old_entries(Some(row)), &playlist.entries).max(drift_class(&now, &goal, djs))
@@ -310,12 +328,55 @@ fn plan_entries(
     let action = act(class, effect, subject(playlist))
         .under(&playlist.id)
         .provided(pre)
-        .because("tidal.playlists", "its entries follow TIDAL's")
+        .because(rule, text)
         .after(after);
     if draft.writes_rekordbox() {
         draft.push(action);
     } else {
         draft.hold(&action, write_hold());
+    }
+}
+
+/// Tells what stays of the DJ's own in a list: the order, and what was added by hand.
+fn tell_kept(
+    draft: &mut Draft<'_>,
+    playlist: &DesiredPlaylist,
+    now: &[Entry],
+    goal: &[Entry],
+    kept: usize,
+) {
+    if kept > 0 {
+        let plural = if kept == 1 { "" } else { "s" };
+        let text = format!("{kept} track{plural} that you added in Rekordbox");
+        drift::keep(draft, Some(&playlist.id), &playlist.name, text, "only ours");
+    }
+    let djs = playlist.order == Order::Rekordbox;
+    let same = sorted(now) == sorted(goal);
+    let ours: BTreeSet<&Entry> = goal.iter().take(goal.len() - kept).collect();
+    let order = now.iter().filter(|entry| ours.contains(entry));
+    if djs && same && !order.eq(&goal[..goal.len() - kept]) {
+        let text = "is in your order in Rekordbox".to_owned();
+        let rule = "order = \"rekordbox\"";
+        drift::keep(draft, Some(&playlist.id), &playlist.name, text, rule);
+    }
+}
+
+/// What is set back in a list that the DJ changed.
+fn set_back(now: &[Entry], goal: &[Entry], djs_order: bool) -> String {
+    let is_in = |entry: &Entry, list: &[Entry]| list.contains(entry);
+    let gone = goal.iter().filter(|entry| !is_in(entry, now)).count();
+    let stayed = goal.iter().filter(|entry| is_in(entry, now));
+    let reordered = !djs_order && !now.iter().filter(|entry| is_in(entry, goal)).eq(stayed);
+    let mut parts = Vec::new();
+    if gone > 0 {
+        parts.push(format!("{gone} missing in Rekordbox"));
+    }
+    if reordered {
+        parts.push("in another order in Rekordbox".to_owned());
+    }
+    match parts.as_slice() {
+        [] => "its entries follow TIDAL's".to_owned(),
+        parts => format!("{}; set back as TIDAL has it", parts.join(", ")),
     }
 }
 
@@ -430,9 +491,12 @@ fn plan_m3u8(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
     let class = match class_of(&old_entries(row), &playlist.entries) {
         Class::Additive if is_own => Class::Additive,
         _ if before.is_none() => Class::Additive,
-        Class::Additive | Class::Move | Class::Change | Class::Remove | Class::Destructive => {
-            Class::Change
-        }
+        Class::Additive
+        | Class::Move
+        | Class::Change
+        | Class::Remove
+        | Class::Destructive
+        | Class::Tidal => Class::Change,
     };
     let pre = match (&before, &placed, old) {
         (None, _, _) => Some(Precondition::Vacant { path: path.clone() }),
@@ -700,12 +764,6 @@ fn plan_smart(draft: &mut Draft<'_>) {
         if draft.index.node(&ObjectKey::Smart(path.clone())).is_some() {
             continue;
         }
-        let folder = make_folders(draft, &list.folder);
-        let tags: Vec<ActionId> = list
-            .tags
-            .iter()
-            .filter_map(|tag| make_tag(draft, tag))
-            .collect();
         let node = NewNode {
             node: NodeKind::Smart,
             name: list.name.clone(),
@@ -717,13 +775,20 @@ fn plan_smart(draft: &mut Draft<'_>) {
             track: None,
             label: path.join("/"),
         };
-        let action = act(Class::Additive, Effect::NodeCreate { after: node }, about)
-            .because(
-                "mytags.smart",
-                "the policy asks for a smart playlist over these tags",
-            )
-            .after(folder)
-            .after(tags);
-        draft.push(action);
+        let action = act(Class::Additive, Effect::NodeCreate { after: node }, about).because(
+            "mytags.smart",
+            "the policy asks for a smart playlist over these tags",
+        );
+        if let Some(hold) = tag_hold(draft, &list.tags) {
+            draft.hold(&action, hold);
+            continue;
+        }
+        let folder = make_folders(draft, &list.folder);
+        let tags: Vec<ActionId> = list
+            .tags
+            .iter()
+            .filter_map(|tag| make_tag(draft, tag))
+            .collect();
+        draft.push(action.after(folder).after(tags));
     }
 }

@@ -194,16 +194,23 @@ fn push_removal(draft: &mut Draft<'_>, action: Action, rekordbox: bool) {
     }
 }
 
+/// What holds everything back that does not only add: a library that no apply has gone over yet.
+/// Taking one over ([`super::takeover`]) records files and no playlist, so it does not count.
+pub(super) fn probation(draft: &Draft<'_>) -> Option<Hold> {
+    let state = &draft.input.observation.state;
+    (state.meta.serial == 0 || state.playlists.is_empty()).then(|| Hold {
+        gate: "probation",
+        text: "the first apply on a library only adds".into(),
+        ..Hold::default()
+    })
+}
+
 /// What holds every removal back: a first apply, a half-read source.
 fn global_hold(draft: &Draft<'_>) -> Option<Hold> {
-    let observation = draft.input.observation;
-    if observation.state.meta.serial == 0 {
-        return Some(Hold {
-            gate: "probation",
-            text: "the first apply on a library only adds".into(),
-            ..Hold::default()
-        });
+    if let Some(hold) = probation(draft) {
+        return Some(hold);
     }
+    let observation = draft.input.observation;
     let tidal = &observation.tidal;
     if !tidal.value.complete || tidal.value.playlists.iter().any(|p| !p.complete) {
         let text = "TIDAL was not read completely".into();
@@ -302,35 +309,52 @@ fn plan_orphans(draft: &mut Draft<'_>) {
                 .tracks
                 .get(track)
                 .map_or_else(|| row.path.to_string(), |row| row.track.label());
-            judge(
-                draft,
-                file,
-                Some(track),
-                &label,
-                ("file.orphan", Fact::Flag(true)),
-            );
+            judge(draft, file, Some(track), &label, &Spare::Orphan);
         }
     }
 }
 
-/// Further files of ours for a track that has a better one.
+/// Further files of ours for a track that has another.
 fn plan_duplicates(draft: &mut Draft<'_>) {
     let state = &draft.input.observation.state;
-    for (track, paths) in &draft.input.identities.duplicates {
+    let identities = draft.input.identities;
+    for (track, paths) in &identities.duplicates {
+        let Some(kept) = identities.matches.get(track) else {
+            continue;
+        };
+        let Some(kept) = draft.index.file(&kept.path) else {
+            continue;
+        };
         for path in paths {
             let Some(row) = state.files.get(path).filter(|row| row.provenance.is_ours()) else {
                 continue;
             };
             if let (FileRole::Track, Some(file)) = (row.role, draft.index.file(path)) {
-                let label = path.to_string();
                 judge(
                     draft,
                     file,
                     Some(track),
-                    &label,
-                    ("file.duplicate", Fact::Flag(true)),
+                    path.as_str(),
+                    &Spare::Duplicate(kept),
                 );
             }
+        }
+    }
+}
+
+/// Why a file might not be needed.
+enum Spare<'a> {
+    /// Its track is in no playlist.
+    Orphan,
+    /// This file is the same recording.
+    Duplicate(&'a AudioFile),
+}
+
+impl Spare<'_> {
+    const fn fact(&self) -> &'static str {
+        match self {
+            Self::Orphan => "file.orphan",
+            Self::Duplicate(_) => "file.duplicate",
         }
     }
 }
@@ -341,14 +365,10 @@ fn judge(
     file: &AudioFile,
     track: Option<&TrackId>,
     label: &str,
-    more: (&'static str, Fact),
+    spare: &Spare<'_>,
 ) {
     let mut known = facts::of_file(draft, file, track);
-    known.insert(more.0, more.1);
-    let own_lists = draft
-        .index
-        .content_at(&file.path)
-        .map_or(0, |id| draft.index.own_lists(id));
+    known.insert(spare.fact(), Fact::Flag(true));
     let decided = verdict(draft.input.policy, &known);
     let trashes = match decided.decision {
         Decision::Trash | Decision::Dedupe => true,
@@ -357,49 +377,120 @@ fn judge(
         Decision::Archive(_) | Decision::Upgrade | Decision::Remove => false,
     };
     if !trashes {
+        draft.spare.insert(file.path.clone(), kept_by(&decided));
         return;
     }
-    let Some(action) = trash_action(draft, file, track, label, &decided) else {
+    let Some(action) = trash_action(draft, file, track, label, &decided, spare) else {
         return;
     };
-    let work = action.risk.is_some_and(|risk| risk.is_work());
-    let safety = &draft.input.policy.safety;
-    let leave = draft.input.conditions.leave.work;
-    let hold = if decided.by == By::Protect {
+    let hold =
+        spare_hold(draft, file, &action, (&decided, &known), spare).or_else(|| global_hold(draft));
+    let told = match &hold {
+        Some(hold) => format!("held back: {} {}", hold.gate, hold.text),
+        None => format!("to the trash, by {}{}", decided.name, place(&decided)),
+    };
+    draft
+        .spare
+        .insert(file.path.clone(), told.trim_end().to_owned());
+    match hold {
+        Some(hold) => draft.hold(&action, hold),
+        None => drop(draft.push(action)),
+    }
+}
+
+fn kept_by(decided: &Verdict) -> String {
+    format!("stays, by {}{}", decided.name, place(decided))
+}
+
+fn place(decided: &Verdict) -> String {
+    match decided.at.to_string() {
+        at if at.is_empty() || decided.at.line == 0 => String::new(),
+        at => format!(" ({at})"),
+    }
+}
+
+/// What speaks against trashing this one file.
+fn spare_hold(
+    draft: &Draft<'_>,
+    file: &AudioFile,
+    action: &Action,
+    (decided, known): (&Verdict, &Facts),
+    spare: &Spare<'_>,
+) -> Option<Hold> {
+    let held = |gate, text: String| {
         Some(Hold {
+            gate,
+            text,
+            ..Hold::default()
+        })
+    };
+    if decided.by == By::Protect {
+        return Some(Hold {
             gate: "protect",
             rule: decided.name.clone(),
             at: decided.at.to_string(),
             text: work_text(action.risk),
-        })
-    } else if let Some(hold) = facts::former_denial(draft, &known, Denied::Trash) {
-        Some(hold)
-    } else if own_lists > 0 {
+        });
+    }
+    if let Some(hold) = facts::former_denial(draft, known, Denied::Trash) {
+        return Some(hold);
+    }
+    let row = draft.index.content_at(&file.path);
+    let own_lists = row.map_or(0, |id| draft.index.own_lists(id));
+    if own_lists > 0 {
         let text = format!("it is in {own_lists} playlist(s) of yours in Rekordbox");
-        Some(Hold {
-            gate: "rekordbox",
-            text,
-            ..Hold::default()
-        })
-    } else if work
-        && (safety.work_at_risk == WorkAtRisk::Deny
-            || safety.work_at_risk == WorkAtRisk::Ask && leave == 0)
-    {
-        let at = safety.at.to_string();
-        let text = work_text(action.risk);
-        Some(Hold {
+        return held("rekordbox", text);
+    }
+    if let Some(list) = draft.input.observation.local_list_of(&file.path) {
+        return held("local list", format!("your playlist file {list} names it"));
+    }
+    let work = action.risk.is_some_and(|risk| risk.is_work());
+    let waits = match draft.input.policy.safety.work_at_risk {
+        WorkAtRisk::Allow => false,
+        WorkAtRisk::Ask => draft.input.conditions.leave.work == 0,
+        WorkAtRisk::Deny => true,
+    };
+    if work && waits {
+        return Some(Hold {
             gate: "TC303",
             rule: "work_at_risk".into(),
-            at,
-            text,
-        })
-    } else {
-        None
-    };
-    match hold {
-        Some(hold) => draft.hold(&action, hold),
-        None => push_removal(draft, action, false),
+            at: draft.input.policy.safety.at.to_string(),
+            text: work_text(action.risk),
+        });
     }
+    let Spare::Duplicate(kept) = spare else {
+        return None;
+    };
+    if worth(draft, file) > worth(draft, kept) {
+        let text = format!(
+            "it is the better one, and {} is the track's file",
+            kept.path
+        );
+        return held("dedupe", text);
+    }
+    // What the trash rests on must stay where it is until then.
+    let moves = draft.actions.iter().any(|other| match &other.effect {
+        Effect::FilePlace { before, .. } => before.path == kept.path,
+        Effect::FileTrash { before } => before.path == kept.path,
+        _ => false,
+    });
+    if moves {
+        return held(
+            "order",
+            format!("{} moves first; plan again then", kept.path),
+        );
+    }
+    None
+}
+
+/// What makes one file of a track better than another: the DJ's work, then that nothing is lost, then
+/// the bit rate.
+fn worth(draft: &Draft<'_>, file: &AudioFile) -> (u32, bool, Option<u32>) {
+    let row = draft.index.content_at(&file.path);
+    let risk = row.and_then(|id| draft.index.risk(id)).unwrap_or_default();
+    let rate = file.bitrate_kbps.filter(|_| !file.format.is_lossless());
+    let cues = risk.hot_cues + risk.memory_cues;
+    (cues, file.format.is_lossless(), rate)
 }
 
 /// Whether the file would go, were it not for the protections.
@@ -408,30 +499,54 @@ fn would_trash(draft: &Draft<'_>, known: &Facts) -> bool {
     matches!(decision, Decision::Trash | Decision::Dedupe)
 }
 
-/// The trash action, once the file's hash is known.
+/// The trash action, once the hashes that it rests on are known.
 fn trash_action(
     draft: &mut Draft<'_>,
     file: &AudioFile,
     track: Option<&TrackId>,
     label: &str,
     decided: &Verdict,
+    spare: &Spare<'_>,
 ) -> Option<Action> {
+    if let Spare::Duplicate(kept) = spare
+        && kept.hash.is_none()
+    {
+        draft.unhashed.insert(kept.path.clone());
+    }
     let Some(sha256) = file.hash else {
         draft.unhashed.insert(file.path.clone());
         return None;
     };
     let content = draft.index.content_at(&file.path);
     let risk = content.and_then(|id| draft.index.risk(id));
-    let checked = draft.input.observation.tidal.value.playlists.len();
-    let absent = track.map(|track| Precondition::DesiredAbsent {
-        track: track.clone(),
-        playlists_checked: checked,
-    });
-    let seen = Precondition::File {
+    let seen = |file: &AudioFile| Precondition::File {
         path: file.path.clone(),
         size: file.stat.size,
         mtime: file.stat.mtime,
-        sha256: Some(sha256),
+        sha256: file.hash,
+    };
+    let checked = draft.input.observation.tidal.value.playlists.len();
+    // What it rests on, why in a sentence, and the evidence.
+    let (rests, text, evidence) = match spare {
+        Spare::Orphan => (
+            track.map(|track| Precondition::DesiredAbsent {
+                track: track.clone(),
+                playlists_checked: checked,
+            }),
+            "no playlist needs it".to_owned(),
+            format!("{} is in none of {checked} playlists", file.path),
+        ),
+        Spare::Duplicate(kept) => {
+            let same = match kept.hash == file.hash {
+                true => "the same bytes",
+                false => "the same recording",
+            };
+            (
+                Some(seen(kept)),
+                format!("duplicate of {}", kept.path),
+                format!("{same} as {}, which stays", kept.path),
+            )
+        }
     };
     let before = Trashed {
         path: file.path.clone(),
@@ -447,16 +562,13 @@ fn trash_action(
         bytes_trashed: file.stat.size,
     };
     let mut action = act(Class::Destructive, Effect::FileTrash { before }, about)
-        .provided([seen])
-        .provided(absent)
-        .because(&decided.name, "no playlist needs it")
+        .provided([seen(file)])
+        .provided(rests)
+        .because(&decided.name, text)
         .stated(decided)
         .at_risk(risk)
         .moving(estimate);
-    action
-        .why
-        .evidence
-        .push(format!("{} is in none of {checked} playlists", file.path));
+    action.why.evidence.push(evidence);
     Some(action)
 }
 

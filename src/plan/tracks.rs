@@ -6,23 +6,23 @@ use crate::{
     desired::DesiredTrack,
     diff::{
         Change,
-        identity::{Candidate, How, Match},
+        identity::{How, Match},
     },
     domain::{
-        ActionId, AudioFile, ChangeKind, Content, ContentId, MediaPath, Provenance, TagName, Track,
-        TrackId,
+        ActionId, AudioFile, ChangeKind, Content, ContentId, MediaPath, TagName, Track, TrackId,
         state::{ObjectKey, PlaylistRow},
     },
     plan::{
-        canonical,
+        ask::ask,
         document::{
-            Adoption, At, Class, ContentAt, ContentFields, Convert, DecisionKind, DecisionOption,
-            DecisionRequest, Effect, Estimate, Fetch, NewContent, Precondition, Subject, TagSet,
+            Adoption, At, Class, ContentAt, ContentFields, Convert, Effect, Estimate, Fetch,
+            NewContent, Precondition, Subject, TagSet,
         },
         draft::{ContentPlan, Draft, FilePlan, Hold, TrackPlan, act},
-        facts,
+        drift, facts,
+        removals::probation,
     },
-    policy::{Denied, Owner, SyncMode},
+    policy::{Denied, Owner, SyncMode, decisions},
 };
 
 /// Plans every track of a managed playlist.
@@ -130,8 +130,13 @@ fn link(
         provenance,
         content,
         home: None,
+        further: false,
     };
-    let action = act(
+    let rule = match found.how {
+        How::Decision => "decision",
+        How::Link | How::Moved | How::TidalId | How::Isrc | How::Likeness => "match",
+    };
+    let mut action = act(
         Class::Additive,
         Effect::StateAdopt { after: adoption },
         subject(&want.track),
@@ -139,9 +144,12 @@ fn link(
     .under(&want.home)
     .provided([precondition(file)])
     .because(
-        "match",
+        rule,
         format!("{} is this track: {}", file.path, found.reasons.join(", ")),
     );
+    if found.how == How::Decision {
+        decisions::FILE_NAME.clone_into(&mut action.why.at);
+    }
     planned.file_action = Some(draft.push(action));
 }
 
@@ -227,7 +235,8 @@ fn place(draft: &mut Draft<'_>, want: &DesiredTrack, file: &AudioFile, planned: 
         content.as_ref(),
         Some(file),
         Denied::Move,
-    );
+    )
+    .or_else(|| probation(draft));
     match denied.or_else(|| relocation_hold(draft, content.as_ref()?)) {
         Some(hold) => draft.hold(&action, hold),
         None => {
@@ -248,58 +257,19 @@ fn relocation_hold(draft: &Draft<'_>, id: &ContentId) -> Option<Hold> {
             ..Hold::default()
         });
     }
-    let ours = draft
-        .input
-        .observation
-        .state
-        .object(&ObjectKey::Content(id.clone()))
-        .is_some();
-    let work = draft.index.risk(id).is_some_and(|risk| risk.is_work());
-    (work && !ours && !rekordbox.relocate).then(|| Hold {
+    // A row without work can be made again; one with cues is only moved once the user has seen that
+    // this Rekordbox takes it, for what the application does then is reported differently.
+    let work = draft.index.risk(id).filter(|risk| risk.is_work())?;
+    (!rekordbox.relocate).then(|| Hold {
         gate: "rekordbox.relocate",
         rule: "relocate = false".into(),
-        text: "the row carries your work, and relocating is switched off".into(),
+        text: format!(
+            "{} hang on its row in Rekordbox: check once that they follow a file (README, “Files \
+             that move”), then set `relocate = true`",
+            super::removals::work_text(Some(work))
+        ),
         at: String::new(),
     })
-}
-
-fn ask(draft: &mut Draft<'_>, want: &DesiredTrack, candidates: &[Candidate]) {
-    let track = &want.track;
-    let option = |(number, candidate): (usize, &Candidate)| {
-        let adoption = Adoption {
-            track: track.id.clone(),
-            path: candidate.path.clone(),
-            provenance: Provenance::Foreign,
-            content: draft.index.content_at(&candidate.path).cloned(),
-            home: None,
-        };
-        let file = draft.index.file(&candidate.path)?;
-        let action = act(
-            Class::Additive,
-            Effect::StateAdopt { after: adoption },
-            subject(track),
-        )
-        .under(&want.home)
-        .provided([precondition(file)])
-        .because("decision", candidate.reasons.join(", "));
-        Some(DecisionOption {
-            key: (number + 1).to_string(),
-            label: candidate.path.to_string(),
-            path: Some(candidate.path.clone()),
-            score: Some(candidate.score),
-            veto: candidate.vetoes.clone(),
-            actions: vec![action],
-        })
-    };
-    let options: Vec<_> = candidates.iter().enumerate().filter_map(option).collect();
-    draft.decisions.push(DecisionRequest {
-        id: canonical::decision_id(Some(&track.id), "match"),
-        kind: DecisionKind::Match,
-        question: format!("Which file is “{}”?", track.label()),
-        track: Some(track.id.clone()),
-        default: "defer".into(),
-        options,
-    });
 }
 
 fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut TrackPlan) {
@@ -322,10 +292,17 @@ fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut
         .tracks
         .get(id)
         .and_then(|row| row.file.clone());
-    let text = match &known {
+    let mut text = match &known {
         Some(path) => format!("{path} is gone"),
-        None => "no file in the library is this track".into(),
+        None => "no file in the library is this track".to_owned(),
     };
+    if let Some(failed) = draft.input.failed_fetches.get(id) {
+        let (last, why) = (
+            failed.last,
+            failed.message.lines().next().unwrap_or_default(),
+        );
+        text.push_str(&format!("; the last try, on {last}, failed: {why}"));
+    }
     let action = act(
         Class::Additive,
         Effect::FileFetch { after: fetch },
@@ -396,10 +373,35 @@ fn fetch_hold(draft: &Draft<'_>, want: &DesiredTrack, known: Option<&MediaPath>)
     if !want.available {
         return held("unavailable", "TIDAL does not stream it at present".into());
     }
+    if let Some(failed) = draft.input.failed_fetches.get(&want.track.id)
+        && failed.is_unavailable()
+        && let Some(again) = tried_again(draft, failed.last)
+    {
+        let (since, said) = (failed.since, &failed.message);
+        return held(
+            "unavailable",
+            format!("unavailable since {since}, tried again from {again} ({said})"),
+        );
+    }
     if draft.input.policy.download.command.is_none() {
         return held("download", "[download] command is not set".into());
     }
     None
+}
+
+/// The day from which an unavailable track is tried again, when that is still to come.
+fn tried_again(draft: &Draft<'_>, last: jiff::civil::Date) -> Option<jiff::civil::Date> {
+    const DAY: u64 = 24 * 3600;
+    let days = draft
+        .input
+        .policy
+        .download
+        .retry_unavailable
+        .as_secs()
+        .div_ceil(DAY);
+    let span = jiff::Span::new().try_days(i64::try_from(days).ok()?).ok()?;
+    let again = last.checked_add(span).ok()?;
+    (again > draft.input.as_of).then_some(again)
 }
 
 pub(super) fn is_below(path: &MediaPath, folder: &MediaPath) -> bool {
@@ -422,7 +424,7 @@ fn plan_content(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planne
     let path = match &planned.file {
         FilePlan::None => return,
         FilePlan::At(path) => Some(path.clone()),
-        FilePlan::Fetched(_) => None,
+        FilePlan::Fetched(stem) => fetched_again(draft, id, stem),
     };
     let now_at = draft
         .input
@@ -434,6 +436,14 @@ fn plan_content(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planne
         Some(content) => keep_content(draft, want, &content, now_at, path.as_ref(), planned),
         None => add_content(draft, id, want, path.as_ref(), planned),
     }
+}
+
+/// Where the file of a track that has a row already will lie once it is fetched again, as far as that
+/// can be told: the download decides on the extension, and `apply` looks at what came.
+fn fetched_again(draft: &Draft<'_>, id: &TrackId, stem: &MediaPath) -> Option<MediaPath> {
+    let content = draft.index.content_of(id, None)?;
+    let old = draft.index.location(content)?;
+    Some(stem.with_appended_extension(&old.extension()))
 }
 
 /// The row is there: points it at the file's new place where that differs.
@@ -488,7 +498,7 @@ fn keep_content(
         )
         .at_risk(draft.index.risk(content))
         .after(planned.file_action.clone());
-    match relocation_hold(draft, content) {
+    match probation(draft).or_else(|| relocation_hold(draft, content)) {
         Some(hold) => draft.hold(&action, hold),
         None => planned.content_action = Some(draft.push(action)),
     }
@@ -546,12 +556,16 @@ fn plan_fields(
     let ours = state
         .object(&ObjectKey::Content(content_id.clone()))
         .is_some();
-    let Some(content) = draft
-        .index
-        .content(content_id)
-        .filter(|_| ours && metadata_changed)
-    else {
+    let Some(content) = draft.index.content(content_id).filter(|_| ours) else {
         return;
+    };
+    drift::keep_fields(draft, &want.home, content, &want.track);
+    let (rule, text) = match metadata_changed {
+        true => ("own", "TIDAL owns these fields and changed them"),
+        false => (
+            drift::DRIFT,
+            "changed in Rekordbox; TIDAL owns these fields ([own])",
+        ),
     };
     let Some((before, after)) = fields(draft, id, content_id, content, &want.track) else {
         return;
@@ -566,9 +580,10 @@ fn plan_fields(
     )
     .under(&want.home)
     .provided([pre])
-    .because("own", "TIDAL owns these fields and changed them")
+    .because(rule, text)
     .after(planned.content_action.clone());
     let denied = facts::denial(draft, id, Some(content_id), None, Denied::Change);
+    let denied = denied.or_else(|| probation(draft));
     if let Some(hold) = denied {
         draft.hold(&action, hold);
     } else if draft.writes_rekordbox() {
@@ -595,22 +610,30 @@ fn fields(
         year: None,
     };
     let (mut before, mut after) = (blank.clone(), blank.clone());
-    if own.title == Owner::Tidal && content.title != track.full_title() {
+    // What TIDAL does not say is no wish; names are stored without blanks around them.
+    let said = |text: Option<String>| {
+        let text = text?.trim().to_owned();
+        (!text.is_empty()).then_some(text)
+    };
+    let title = said(Some(track.full_title())).filter(|title| content.title.trim() != *title);
+    if own.title == Owner::Tidal && title.is_some() {
         before.title = Some(content.title.clone());
         after.title = Some(track.full_title());
     }
-    let artist = Some(track.artist()).filter(|artist| !artist.is_empty());
-    if own.artist == Owner::Tidal && artist.is_some() && content.artist != artist {
+    let artist = said(Some(track.artist()));
+    if own.artist == Owner::Tidal && artist.is_some() && said(content.artist.clone()) != artist {
         before.artist = Some(content.artist.clone().unwrap_or_default());
         after.artist = artist;
     }
-    if own.album == Owner::Tidal && track.album.is_some() && content.album != track.album {
+    let album = said(track.album.clone());
+    if own.album == Owner::Tidal && album.is_some() && said(content.album.clone()) != album {
         before.album = Some(content.album.clone().unwrap_or_default());
-        after.album.clone_from(&track.album);
+        after.album = album;
     }
-    if own.year == Owner::Tidal && track.year().is_some() && content.year != track.year() {
+    let year = track.year().filter(|year| *year > 0);
+    if own.year == Owner::Tidal && year.is_some() && content.year != year {
         before.year = Some(content.year.unwrap_or(0));
-        after.year = track.year();
+        after.year = year;
     }
     (after != blank).then_some((before, after))
 }
@@ -630,7 +653,12 @@ fn plan_tags(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: 
             (existing, ours)
         }
     };
-    let add: Vec<TagName> = want.tags.difference(&existing).cloned().collect();
+    let missing: Vec<TagName> = want.tags.difference(&existing).cloned().collect();
+    let set_before = match &planned.content {
+        ContentPlan::Is(content) => draft.index.our_tags(content),
+        ContentPlan::Added | ContentPlan::None => BTreeSet::new(),
+    };
+    let add = drift::missing_tags(draft, (id, &want.track), &want.home, missing, &set_before);
     let mut remove: Vec<TagName> = ours.difference(&want.tags).cloned().collect();
     if may_be_elsewhere(draft, id) {
         remove.clear();
@@ -667,15 +695,9 @@ fn set_tags(
     };
     if !vacancy.is_empty() {
         let action = act(class, effect(&[], &vacancy), subject(&want.track)).under(&want.home);
-        let text = "Rekordbox has four MyTag groups, and none of them has this name".to_owned();
-        draft.hold(
-            &action,
-            Hold {
-                gate: "mytag.groups",
-                text,
-                ..Hold::default()
-            },
-        );
+        if let Some(hold) = tag_hold(draft, &vacancy) {
+            draft.hold(&action, hold);
+        }
     }
     if add.is_empty() && remove.is_empty() {
         return;
@@ -696,11 +718,43 @@ fn has_room(draft: &Draft<'_>, tag: &TagName) -> bool {
     let Some(collection) = draft.index.collection() else {
         return false;
     };
-    let mut groups = collection
+    let groups = collection
         .my_tags
         .values()
         .filter(|tag| tag.group.is_none());
-    groups.clone().any(|group| group.name == tag.group) || groups.by_ref().count() < 4
+    let there: BTreeSet<&str> = groups.map(|group| group.name.as_str()).collect();
+    let made = draft.new_tags.keys().map(|tag| tag.group.as_str());
+    let made: BTreeSet<&str> = made.filter(|group| !there.contains(group)).collect();
+    let group = tag.group.as_str();
+    there.contains(group) || made.contains(group) || groups_in(draft) + made.len() < 4
+}
+
+fn groups_in(draft: &Draft<'_>) -> usize {
+    let tags = draft.index.collection().map(|c| c.my_tags.values());
+    tags.map_or(0, |tags| tags.filter(|tag| tag.group.is_none()).count())
+}
+
+/// Why not all of `tags` can be in Rekordbox, if not. It shows four groups, and which ones is the
+/// DJ's to say.
+pub(super) fn tag_hold(draft: &Draft<'_>, tags: &[TagName]) -> Option<Hold> {
+    let tag = tags.iter().find(|tag| !has_room(draft, tag))?;
+    let collection = draft.index.collection()?;
+    let groups = collection
+        .my_tags
+        .values()
+        .filter(|tag| tag.group.is_none());
+    let names: Vec<&str> = groups.map(|group| group.name.as_str()).collect();
+    Some(Hold {
+        gate: "mytag.groups",
+        text: format!(
+            "Rekordbox has four MyTag groups ({}) and none is called “{}”: rename one there, or \
+             [mytag.{}] in the policy",
+            names.join(", "),
+            tag.group,
+            tag.group
+        ),
+        ..Hold::default()
+    })
 }
 
 /// The action that makes the tag; `None` when Rekordbox has it.

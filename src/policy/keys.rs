@@ -167,6 +167,11 @@ pub const LIBRARY: &[Key] = &[
         Few(&Either(&[Text, Table(SOURCE)])),
         "further folders: matched against, never changed",
     ),
+    key(
+        "hash",
+        Word(&["needed", "always"]),
+        "when a file's SHA-256 is learnt",
+    ),
 ];
 
 /// An item of `[library] sources`.
@@ -203,6 +208,11 @@ pub const TIDAL: &[Key] = &[
         "plan from a saved reading instead of asking TIDAL",
     ),
     key("account", Text, "which log-in"),
+    key(
+        "cleanup",
+        Few(&Word(&["duplicates", "unavailable"])),
+        "what may go from TIDAL itself; absent: nothing is written there",
+    ),
 ];
 
 /// `[download]`
@@ -215,6 +225,11 @@ pub const DOWNLOAD: &[Key] = &[
     key("parallel", Number(1, 32), "how many at once"),
     key("timeout", DURATION, "for one track"),
     key("ffmpeg", Text, "the program to convert with"),
+    key(
+        "retry_unavailable",
+        DURATION,
+        "how long a track is left alone that was not to be had",
+    ),
 ];
 
 /// `[rekordbox]`
@@ -231,6 +246,11 @@ pub const REKORDBOX: &[Key] = &[
         "relocate",
         Flag,
         "whether rows with work may be pointed at a file's new place",
+    ),
+    key(
+        "backups",
+        Number(1, 1000),
+        "how many backups of the database are kept",
     ),
 ];
 
@@ -330,6 +350,17 @@ pub const OWN: &[Key] = &[
         "rating",
         Word(&["rekordbox"]),
         "TIDAL has no rating, so it is always yours",
+    ),
+    key(
+        "name",
+        OWNER,
+        "the name of our playlists and folders in Rekordbox",
+    ),
+    key("folder", OWNER, "which folder they are in there"),
+    key(
+        "mytags",
+        OWNER,
+        "whether a MyTag of ours that you took off comes back",
     ),
 ];
 

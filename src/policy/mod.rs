@@ -5,6 +5,7 @@
 //! a plan gives.
 
 pub mod condition;
+pub mod decisions;
 pub mod diagnostic;
 pub mod document;
 pub mod emoji;
@@ -25,6 +26,7 @@ pub mod verdict;
 use std::{collections::BTreeSet, path::PathBuf};
 
 pub use condition::{Condition, Facts};
+pub use decisions::{Decisions, DecisionsError};
 pub use diagnostic::Diagnostic;
 pub use load::{LoadError, Loaded, find};
 pub use verdict::{
@@ -103,6 +105,9 @@ pub struct LibraryPolicy {
     pub sharing: LinkForm,
     /// Extra roots: matched against, never changed.
     pub sources: Vec<Source>,
+    /// Whether every scan learns the SHA-256 of new and changed files (`hash = "always"`), and not only
+    /// of those where a decision hangs on it.
+    pub hash_always: bool,
 }
 
 /// One of `[library] sources`.
@@ -129,6 +134,27 @@ pub struct TidalPolicy {
     pub snapshot: Option<PathBuf>,
     /// Which log-in to use.
     pub account: String,
+    /// What may be taken out of TIDAL's own playlists.
+    pub cleanup: TidalCleanup,
+}
+
+/// `[tidal] cleanup`: what is written to TIDAL. Nothing, unless it is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TidalCleanup {
+    /// `duplicates`: of several entries of one track in one playlist the first stays.
+    pub duplicates: bool,
+    /// `unavailable`: entries whose track TIDAL withholds.
+    pub unavailable: bool,
+    /// Where the key stands.
+    pub at: Place,
+}
+
+impl TidalCleanup {
+    /// Whether anything may be written to TIDAL at all.
+    #[must_use]
+    pub const fn is_asked_for(&self) -> bool {
+        self.duplicates || self.unavailable
+    }
 }
 
 /// `[download]`
@@ -142,6 +168,8 @@ pub struct DownloadPolicy {
     pub timeout: std::time::Duration,
     /// The program to convert with.
     pub ffmpeg: String,
+    /// How long a track is left alone that the command says TIDAL does not have.
+    pub retry_unavailable: std::time::Duration,
 }
 
 /// `[rekordbox]`
@@ -155,7 +183,10 @@ pub struct RekordboxPolicy {
     pub write: bool,
     /// Where to export `rekordbox.xml` to.
     pub xml: Option<PathBuf>,
-    /// Whether rows that carry the DJ's work may be pointed at a file's new place.
+    /// How many backups of the database are kept.
+    pub backups: usize,
+    /// Whether rows that carry the DJ's work may be pointed at a file's new place: `false` until the
+    /// user has checked once that Rekordbox takes it.
     pub relocate: bool,
 }
 
@@ -280,6 +311,12 @@ pub struct Ownership {
     pub artist: Owner,
     pub album: Owner,
     pub year: Owner,
+    /// The display name of our playlists and folders in Rekordbox.
+    pub name: Owner,
+    /// Which folder they are in there.
+    pub folder: Owner,
+    /// Whether a MyTag of ours that the DJ took off comes back.
+    pub mytags: Owner,
 }
 
 /// Whose word counts for a field.

@@ -151,7 +151,9 @@ impl<'a> Ledger<'a> {
             },
             Effect::FileRestore { .. }
             | Effect::RowsRestore { .. }
-            | Effect::StateRestore { .. } => {}
+            | Effect::StateRestore { .. }
+            | Effect::TidalEntryRemove { .. }
+            | Effect::TidalEntryRestore { .. } => {}
         }
     }
 }
@@ -549,6 +551,9 @@ impl Draft<'_> {
             size: stat.map_or(0, |stat| stat.size),
             hash: None,
         });
+        if adoption.further {
+            return;
+        }
         self.track(&adoption.track, |row| {
             row.file = Some(adoption.path.clone());
             row.content = adoption.content.clone().or(row.content.take());

@@ -108,6 +108,7 @@ pub fn undo_plan(
         actions,
         decisions: Vec::new(),
         held,
+        drift: Vec::new(),
         checks: Vec::new(),
     }
 }
@@ -152,6 +153,17 @@ impl Step<'_> {
         staged
             .into_iter()
             .flat_map(|staged| staged.rows.0.iter().map(key))
+    }
+
+    /// The playlists and folders that the step made or moved: undo takes them away again.
+    fn placed_nodes(&self) -> impl Iterator<Item = String> {
+        let rows = self.staged().into_iter().flat_map(|staged| &staged.rows.0);
+        rows.filter(|row| row.table == "djmdPlaylist")
+            .filter(|row| {
+                let moved = |image: &serde_json::Map<_, _>| image.contains_key("ParentID");
+                row.before.as_ref().is_none_or(moved)
+            })
+            .map(|row| row.id.clone())
     }
 
     /// The ids that the step inserted into a table.
@@ -365,7 +377,11 @@ fn take_back(outcome: &Outcome, files: &mut Files) -> Found {
             // Where something else is by now, it will be restored beside.
             files.entry(was.path.clone()).or_insert_with(|| back(was));
         }
-        Outcome::Waiting { .. } | Outcome::Rows | Outcome::Nothing => {}
+        Outcome::Waiting { .. }
+        | Outcome::Rows
+        | Outcome::TidalRemoved(_)
+        | Outcome::TidalRestored { .. }
+        | Outcome::Nothing => {}
     }
     found
 }
@@ -400,7 +416,11 @@ fn own_obstacle(step: &Step<'_>, files: &Files, changed_rows: &BTreeSet<RowKey>)
             .row_keys()
             .any(|key| changed_rows.contains(&key))
             .then(|| "it was changed in Rekordbox since".to_owned()),
-        Outcome::Waiting { .. } | Outcome::Nothing => None,
+        // What TIDAL has now is asked when it is its turn.
+        Outcome::Waiting { .. }
+        | Outcome::TidalRemoved(_)
+        | Outcome::TidalRestored { .. }
+        | Outcome::Nothing => None,
     }
 }
 
@@ -409,6 +429,7 @@ struct BuiltOn<'a> {
     collection: Option<&'a Collection>,
     state: &'a State,
     entries: BTreeSet<String>,
+    /// Nodes that the run made, or put where they are.
     nodes: BTreeSet<String>,
 }
 
@@ -422,7 +443,7 @@ impl<'a> BuiltOn<'a> {
             collection: facts.collection.as_ref(),
             state: &facts.state,
             entries: inserted("djmdSongPlaylist"),
-            nodes: inserted("djmdPlaylist"),
+            nodes: steps.iter().flat_map(Step::placed_nodes).collect(),
         }
     }
 
@@ -551,6 +572,14 @@ fn effects(apply: &ApplyRow, step: &Step<'_>) -> Inverse {
         Outcome::Rows if step.row_keys().next().is_some() => {
             let before = reversal();
             effects.push((Effect::RowsRestore { before }, as_left()));
+        }
+        Outcome::TidalRemoved(entry) => {
+            let (before, after) = (reversal(), entry.clone());
+            effects.push((Effect::TidalEntryRestore { before, after }, as_left()));
+        }
+        Outcome::TidalRestored { entry, .. } => {
+            let before = entry.clone();
+            effects.push((Effect::TidalEntryRemove { before }, as_left()));
         }
         Outcome::Rows | Outcome::Waiting { .. } | Outcome::Nothing => {}
     }
@@ -715,6 +744,7 @@ impl Writer<'_> {
                 Effect::FileTrash { .. }
                 | Effect::FilePlace { .. }
                 | Effect::FileRestore { .. } => Undo::ByteIdentical,
+                Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => Undo::Readd,
                 _ => Undo::RowIdentical,
             },
             depends_on,
@@ -739,6 +769,7 @@ fn class(effect: &Effect, step: &Step<'_>) -> Class {
                 false => Class::Change,
             }
         }
+        Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => Class::Tidal,
         _ => Class::Change,
     }
 }
@@ -836,6 +867,7 @@ fn summary(actions: &[Action], held: &[Held]) -> Summary {
             (Effect::FilePlace { .. }, _) => summary.moves += 1,
             (Effect::RowsRestore { .. }, Class::Remove) => summary.remove += 1,
             (Effect::RowsRestore { .. }, _) => summary.change += 1,
+            (_, Class::Tidal) => summary.tidal += 1,
             _ => {}
         }
     }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod cmd;
+mod fetch;
 mod harness;
 mod journey;
 mod journey_consent;
@@ -11,10 +12,15 @@ mod journey_kill;
 mod journey_names;
 mod policy;
 mod policy_gates;
+mod local;
 mod rekordbox;
+mod rekordbox_backup;
+mod rekordbox_export;
+mod rekordbox_drift;
 mod rekordbox_oracle;
 mod rekordbox_read;
 mod rekordbox_safety;
 mod rekordbox_write;
 mod shape;
+mod takeover;
 mod tidal;

@@ -147,7 +147,7 @@ fn a_protection_that_is_taken_out_holds_for_one_apply_more() {
 fn the_djs_work_is_asked_for_by_number() {
     let world = World::usual();
     world.sync_with(&first());
-    world.rate("Title 3", 4);
+    world.rate_title("Title 3", 4);
     world.tidal(&less());
     world.plan(3);
     let check = gate(&world.saved(), "TC303").clone();

@@ -50,7 +50,7 @@ pub async fn db(
     match command {
         DbCommand::Init => plant(&mut engine, ui).await,
         DbCommand::Status => status(&engine, ui).await,
-        DbCommand::Check => check(&engine, ui).await,
+        DbCommand::Check { hashes } => check(&mut engine, ui, *hashes).await,
         DbCommand::Backup => backup(&engine, ui).await,
         DbCommand::Sync {
             check,
@@ -87,7 +87,7 @@ fn backups(engine: &Engine) -> Vec<String> {
     names
 }
 
-async fn check(engine: &Engine, ui: &Ui) -> Result<Exit, CliError> {
+async fn check(engine: &mut Engine, ui: &Ui, hashes: bool) -> Result<Exit, CliError> {
     const CHECKS: [&str; 7] = [
         "integrity",
         "foreign_keys",
@@ -103,13 +103,18 @@ async fn check(engine: &Engine, ui: &Ui) -> Result<Exit, CliError> {
         mine.map(|finding| format!("{}: {}", finding.subject, finding.message))
             .collect()
     };
-    let report = DbCheck {
+    let mut report = DbCheck {
         path: engine.db.display().to_string(),
         checks: CHECKS
             .iter()
             .map(|name| ((*name).to_owned(), of(name)))
             .collect(),
+        files: None,
     };
+    if hashes {
+        ui.status("Reading every file …");
+        report.add_files(&engine.verify_files()?);
+    }
     ui.answer_either(&report, &Envelope::new("db-check", &report))?;
     Ok(if report.is_sound() {
         Exit::Done

@@ -1,6 +1,10 @@
 //! `policy explain`: one track or playlist through every rule, from the last readings.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    path::Path,
+};
 
 use jiff::Zoned;
 use serde_json::{Value, json};
@@ -8,18 +12,16 @@ use serde_json::{Value, json};
 use crate::{
     cli::{
         args::PlanInputs,
-        engine::{Engine, TidalSource},
+        engine::{Engine, Request, TidalSource},
         error::{CliError, Exit},
         settings::Settings,
         ui::Ui,
         view::Envelope,
     },
-    desired::{DesiredState, desire, language, naming},
-    diff::{diff, identity},
+    desired::{DesiredState, language, naming},
     domain::{MediaPath, PlaylistId, TrackId, text::fold_name},
-    edge::tidal::snapshot,
     observe::Observation,
-    plan::{Conditions, PlanInput, document::Mode, explain::Explainer, guard, protected},
+    plan::{PlanInput, explain::Explainer, guard},
     policy::{
         Facts, Policy, SyncMode, condition::Truth, explain, survey::Seen, verdict::verdict_during,
     },
@@ -57,11 +59,18 @@ pub async fn explain_one(
         as_of: question.as_of,
         ..PlanInputs::default()
     };
-    let observation = look(&mut engine, &inputs, ui).await?;
-    let answer = with_input(&engine.policy, &observation, question.as_of, |input| {
-        let subject = find(input, question.what)?;
-        Ok::<_, CliError>(trace(input, &subject))
-    })?;
+    let mut observation = look(&mut engine, &inputs, ui).await?;
+    let request = Request {
+        inputs,
+        ..Request::default()
+    };
+    let answer = engine
+        .decide(&request, &mut observation, ui, |input| {
+            let subject = find(input, question.what);
+            let traced = subject.map(|subject| trace(input, &subject));
+            (traced, BTreeSet::new())
+        })
+        .await??;
     let text = text_of(&answer);
     ui.answer_either(text, &Envelope::new("policy-explain", answer))?;
     Ok(Exit::Done)
@@ -73,22 +82,23 @@ pub async fn seen(engine: &mut Engine, ui: &Ui) -> Option<Seen> {
     if engine.require_canary().await.is_err() {
         return None;
     }
-    let observation = look(engine, &PlanInputs::default(), ui).await.ok()?;
-    let policy = &engine.policy;
-    let seen = with_input(policy, &observation, None, |input| {
-        let read = observation.tidal.value.playlists.iter();
-        let known = observation.state.playlists.values();
-        let mut playlists: BTreeMap<String, String> = known
-            .map(|row| (row.id.to_string(), row.name.clone()))
-            .collect();
-        playlists.extend(read.map(|list| (list.id.to_string(), list.name.clone())));
-        Seen {
-            playlists: playlists.into_iter().collect(),
+    let mut observation = look(engine, &PlanInputs::default(), ui).await.ok()?;
+    let gather = |input: &PlanInput<'_>| {
+        let seen = Seen {
+            playlists: playlists(input)
+                .into_iter()
+                .map(|(id, name)| (id.to_string(), name))
+                .collect(),
             facts: Explainer::new(input).all(),
-            collisions: collisions(policy, input.desired),
-        }
-    });
-    Some(seen)
+            collisions: collisions(input.policy, input.desired),
+        };
+        (seen, BTreeSet::new())
+    };
+    let request = Request::default();
+    engine
+        .decide(&request, &mut observation, ui, gather)
+        .await
+        .ok()
 }
 
 /// Names that several playlists want: in a Rekordbox folder, or for their own folders.
@@ -129,38 +139,6 @@ async fn look(engine: &mut Engine, inputs: &PlanInputs, ui: &Ui) -> Result<Obser
     let observation = engine.observe(&source).await;
     ui.end_progress();
     observation
-}
-
-fn with_input<R>(
-    policy: &Policy,
-    observation: &Observation,
-    as_of: Option<jiff::civil::Date>,
-    use_it: impl FnOnce(&PlanInput<'_>) -> R,
-) -> R {
-    let shield = protected(policy, None, observation);
-    let reading = &observation.tidal.value;
-    let library = &observation.library.value;
-    let state = &observation.state;
-    let desired = desire(policy, reading, state, library, &shield);
-    let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
-    let decisions = BTreeMap::new();
-    let identities =
-        identity::identify(&tracks, &library.files, state, &decisions, &policy.matching);
-    use_it(&PlanInput {
-        policy,
-        observation,
-        desired: &desired,
-        changes: diff(&desired, state, reading.complete),
-        identities: &identities,
-        scope: None,
-        mode: Mode::Normal,
-        as_of: as_of.unwrap_or_else(|| Zoned::now().date()),
-        tidal_hash: snapshot::content_hash(reading),
-        past_removals: Vec::new(),
-        files_before: None,
-        allows: Vec::new(),
-        conditions: Conditions::default(),
-    })
 }
 
 /// The track, file or playlist of that name.

@@ -6,7 +6,7 @@ use crate::{
     apply::verify::{Verification, verify},
     cli::{
         args::{Overrides, PlanArgs, ShowArgs},
-        engine::{Engine, Made, Request},
+        engine::{Engine, Request},
         error::{CliError, Exit, Kind},
         plan::{Beside, exit, explain, present, write_whole},
         settings::Settings,
@@ -33,11 +33,13 @@ pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit,
     let request = Request {
         inputs: args.inputs.clone(),
         overrides: args.overrides.clone(),
-        mode: None,
+        ..Request::default()
     };
     let made = engine.plan(&request, ui).await?;
     let json = canonical::to_json(&made.plan);
-    let saved = save(settings, ui, args, &made, &json)?;
+    let for_programs = ui.is_json() || args.markdown.budget.is_some();
+    let out = args.out.as_deref();
+    let saved = save_as(settings, ui, out, for_programs, &made.plan, &json)?;
     let beside = Beside {
         saved,
         may_be_saved: true,
@@ -48,20 +50,21 @@ pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit,
     Ok(exit(&made.plan, args.detailed_exitcode))
 }
 
-/// Saves the plan: where `--out` says, else as `plan.json` when there is something to apply and the
+/// Saves the plan: where `out` says, else as `plan.json` when there is something to apply and the
 /// answer is for a person. Never over a file that is no plan.
-fn save(
+pub fn save_as(
     settings: &Settings,
     ui: &Ui,
-    args: &PlanArgs,
-    made: &Made,
+    out: Option<&Path>,
+    is_for_programs: bool,
+    plan: &Plan,
     json: &str,
 ) -> Result<Option<PathBuf>, CliError> {
-    if let Some(out) = &args.out {
+    if let Some(out) = out {
         write_whole(&settings.around.absolute(out), json)?;
-        return Ok(Some(out.clone()));
+        return Ok(Some(out.to_owned()));
     }
-    if ui.is_json() || args.markdown.budget.is_some() || made.plan.body.actions.is_empty() {
+    if is_for_programs || plan.body.actions.is_empty() {
         return Ok(None);
     }
     let path = settings.around.absolute(Path::new(PLAN_FILE));
@@ -162,6 +165,7 @@ pub async fn verify_plan(engine: &Engine, ui: &Ui, plan: &Plan) -> Result<(), Cl
     } else {
         None
     };
+    let reading = engine.with_lists(plan, reading, ui).await?;
     let asked = Verification {
         policy: Some(&engine.policy.source.sha256),
         max_age: Some(engine.policy.safety.plan_max_age),

@@ -233,6 +233,7 @@ command = ["sh", {script}, "{{id}}", "{{dir}}"]
 
 [rekordbox]
 database = "rekordbox/master.db"
+relocate = true     # nobody plays from this library; in yours, see README, "Files that move"
 folder   = "TIDAL"
 
 [state]

@@ -9,7 +9,11 @@ pub mod apply;
 pub mod history;
 pub mod status;
 pub mod db;
+pub mod decide;
+pub mod shelf;
+pub mod rekordbox;
 pub mod snapshot;
+pub mod takeover;
 
 #[cfg(test)]
 pub(crate) mod sample;

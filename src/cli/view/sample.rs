@@ -136,6 +136,7 @@ impl Sample {
             actions: Vec::new(),
             decisions: Vec::new(),
             held: Vec::new(),
+            drift: Vec::new(),
             checks: vec![Check {
                 code: "TC201".to_owned(),
                 name: "max_remove".to_owned(),
@@ -240,6 +241,7 @@ impl Sample {
             provenance: Provenance::Foreign,
             content: None,
             home: None,
+            further: false,
         };
         let adopt = self.action(
             Effect::StateAdopt { after: adoption },

@@ -79,6 +79,11 @@ impl FileCache {
         self.changed
     }
 
+    /// Whether it remembers just the same as another, which has learnt nothing since it was loaded.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        other.learnt.is_empty() && !other.changed && self.entries() == other.entries()
+    }
+
     /// Remembers a file's hash, with the facts of the file system that it belongs to.
     pub fn remember(&mut self, path: MediaPath, stat: FileStat, hash: ContentHash) {
         self.changed = true;
@@ -115,7 +120,11 @@ impl FileCache {
             std::iter::from_fn(|| next(&mut reader)).collect()
         });
         let found = starts
-            .binary_search_by(|start| at(start).map_or("", |entry| entry.path).cmp(path.as_str()))
+            .binary_search_by(|start| {
+                at(start)
+                    .map_or(&[][..], |entry| entry.path)
+                    .cmp(path.as_str().as_bytes())
+            })
             .ok()?;
         at(&starts[found])
     }
@@ -160,7 +169,7 @@ impl FileCache {
         let mut merged = Vec::with_capacity(self.blob.len() + self.learnt.len() * 34);
         merged.resize(HEADER, 0);
         for entry in self.iter() {
-            let path = MediaPath::new(entry.path);
+            let path = MediaPath::new(String::from_utf8_lossy(entry.path));
             let hash = self.learnt(&path, &entry.stat).or_else(|| entry.hash());
             put_entry(&mut merged, &path, &entry.stat, hash, |out| {
                 out.extend(entry.audio_bytes());
@@ -193,7 +202,8 @@ fn put_sidecar(out: &mut Vec<u8>, file: &SidecarFile, doubtful: &dyn Fn(&MediaPa
 /// One remembered file, not yet decoded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<'a> {
-    pub(super) path: &'a str,
+    /// UTF-8.
+    pub(super) path: &'a [u8],
     pub(super) stat: FileStat,
     body: &'a [u8],
 }
@@ -204,7 +214,7 @@ impl<'a> Entry<'a> {
     fn read(reader: &mut Reader<'a>) -> Option<Self> {
         let length = reader.u32()? as usize;
         let mut inner = Reader(reader.take(length)?);
-        let path = inner.text()?;
+        let path = inner.bytes()?;
         let stat = FileStat {
             size: inner.u64()?,
             mtime: (inner.i64()?, inner.u32()?),
@@ -304,9 +314,13 @@ impl<'a> Reader<'a> {
         self.array().map(ContentHash::from_bytes)
     }
 
-    fn text(&mut self) -> Option<&'a str> {
+    fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = self.u16()?;
-        std::str::from_utf8(self.take(usize::from(length))?).ok()
+        self.take(usize::from(length))
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
     }
 
     fn string(&mut self) -> Option<String> {
@@ -446,8 +460,8 @@ mod tests {
         let library = library();
         let cache = FileCache::of(&library, &|_| false);
         let again = FileCache::from_bytes(cache.to_bytes());
-        let paths: Vec<&str> = again.iter().map(|entry| entry.path).collect();
-        assert_eq!(paths, ["a", "b", "c", "d", "e"]);
+        let paths: Vec<&[u8]> = again.iter().map(|entry| entry.path).collect();
+        assert_eq!(paths, [b"a", b"b", b"c", b"d", b"e"]);
         let tags: Vec<Tags> = again
             .iter()
             .filter_map(|entry| Some(entry.facts()?.tags))

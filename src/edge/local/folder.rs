@@ -8,6 +8,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use rayon::prelude::*;
+
 use super::{
     LocalError, LocalLibrary, LocalReader,
     cache::FileCache,
@@ -21,6 +23,19 @@ use crate::domain::{
 
 /// The largest file that [`LocalReader::read`] takes into memory.
 const LARGEST_READ: u64 = 16 << 20;
+
+/// What reading all files anew found; hard links of one file count once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Files whose content is what it was.
+    pub same: usize,
+    /// Files whose hash was not known before.
+    pub learnt: usize,
+    /// Files whose content is another, although the file system says that they did not change.
+    pub changed: Vec<MediaPath>,
+    /// Files that could not be read to their end, or changed meanwhile.
+    pub unread: Vec<MediaPath>,
+}
 
 /// The library root and its sources on this machine's file system.
 #[derive(Debug)]
@@ -70,6 +85,38 @@ impl LibraryFolder {
     /// When it cannot be written.
     pub fn save_cache(&self, path: &Path) -> io::Result<()> {
         self.lock().save(path)
+    }
+
+    /// Reads `files` anew, as many at a time as there are cores, and compares them with the hashes that
+    /// are remembered of them. What differs keeps its old hash, so that it is told of again; a hash that
+    /// was not known is learnt.
+    pub fn verify(&mut self, files: &[AudioFile]) -> Verified {
+        let mut seen = BTreeSet::new();
+        let once = |file: &&AudioFile| {
+            let key = (file.stat.device, file.stat.inode);
+            file.stat.inode == 0 || seen.insert(key)
+        };
+        let files: Vec<&AudioFile> = files.iter().filter(once).collect();
+        let hashes: Vec<Option<ContentHash>> = files
+            .par_iter()
+            .map(|file| {
+                let real = self.real(&file.path).ok()?;
+                scan::hash_unchanged(&real, &file.stat)
+            })
+            .collect();
+        let mut verified = Verified::default();
+        for (file, hash) in files.into_iter().zip(hashes) {
+            match (file.hash, hash) {
+                (_, None) => verified.unread.push(file.path.clone()),
+                (Some(before), Some(now)) if before == now => verified.same += 1,
+                (Some(_), Some(_)) => verified.changed.push(file.path.clone()),
+                (None, Some(now)) => {
+                    verified.learnt += 1;
+                    self.lock().remember(file.path.clone(), file.stat, now);
+                }
+            }
+        }
+        verified
     }
 
     /// What was learnt.

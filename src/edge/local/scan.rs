@@ -1,8 +1,10 @@
 //! Reads everything below the roots: folders side by side, files only where they changed.
 
+mod listing;
 mod walk;
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet, HashSet},
     fs, io,
     path::{Path, PathBuf},
@@ -27,6 +29,8 @@ use crate::domain::{
 
 /// Threads that wait for the disk; reading tags is bound by its latency, not by the processor.
 const READERS: usize = 16;
+/// Threads that list folders, at least: beyond eight a disk gives no more.
+const WALKERS: usize = 4;
 /// Files between two times of putting results in their places, so that these do not pile up.
 const AT_ONCE: usize = 8_192;
 /// Tag readers of others may recurse.
@@ -70,20 +74,40 @@ pub struct Scan {
 pub fn scan(roots: &[PathBuf], cache: &FileCache, wish: Wish) -> Result<Scan, LocalError> {
     let began = SystemTime::now();
     let (root, id) = open_root(roots)?;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(READERS)
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (walked, mut learnt) = threads(cores.max(WALKERS), &root)?.install(|| {
+        let mut walked = walk(roots, &root)?;
+        let found = in_path_order(std::mem::take(&mut walked.found));
+        Ok((walked, recall(found, cache, wish)))
+    })?;
+    let unread = by_inode(&learnt.files);
+    if !unread.is_empty() {
+        threads(READERS, &root)?.install(|| learn(roots, &mut learnt, &unread, cache, wish));
+    }
+    Ok(assemble(walked, learnt, cache, id, began))
+}
+
+fn threads(count: usize, root: &Path) -> Result<rayon::ThreadPool, LocalError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(count)
         .stack_size(STACK)
         .build()
-        .map_err(|error| io_error("start threads to read", &root, io::Error::other(error)))?;
-    pool.install(|| {
-        let mut walked = walk(roots, &root)?;
-        walked
-            .found
-            .par_sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        let found = std::mem::take(&mut walked.found);
-        let learnt = learn(roots, found, cache, wish);
-        Ok(assemble(walked, learnt, cache, id, began))
-    })
+        .map_err(|error| io_error("start threads to read", root, io::Error::other(error)))
+}
+
+/// One list of all folders' files. Those of a folder are in order already, and most folders' files stand
+/// together, so that there is little left to sort.
+fn in_path_order(mut folders: Vec<Vec<Found>>) -> Vec<Found> {
+    folders.sort_unstable_by(|a, b| {
+        a.first()
+            .map(|file| &file.path)
+            .cmp(&b.first().map(|file| &file.path))
+    });
+    let mut found: Vec<Found> = folders.into_iter().flatten().collect();
+    if !found.is_sorted_by(|a, b| a.path <= b.path) {
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+    found
 }
 
 /// What one file says of itself, with the stack that reading it may take.
@@ -137,13 +161,15 @@ struct LearntAll {
     files: Vec<Learnt>,
     /// Files that must be read again next time.
     doubtful: BTreeSet<MediaPath>,
+    /// Entries of the cache.
+    remembered: usize,
     cost: Cost,
 }
 
-fn learn(roots: &[PathBuf], found: Vec<Found>, cache: &FileCache, wish: Wish) -> LearntAll {
-    let known = match_entries(&found, cache);
-    let total = found.len();
-    let mut files: Vec<Learnt> = found
+/// Takes what is remembered of the files that have not changed.
+fn recall(found: Vec<Found>, cache: &FileCache, wish: Wish) -> LearntAll {
+    let (known, remembered) = match_entries(&found, cache);
+    let files: Vec<Learnt> = found
         .into_par_iter()
         .zip(known)
         .map(|(file, entry)| match entry {
@@ -151,48 +177,69 @@ fn learn(roots: &[PathBuf], found: Vec<Found>, cache: &FileCache, wish: Wish) ->
             None => Learnt::Nothing(file),
         })
         .collect();
-    let to_read = by_inode(&files);
-    let mut doubtful = BTreeSet::new();
-    let mut opened_names = 0;
-    for some in to_read.chunks(AT_ONCE) {
-        let read: Vec<(usize, Learnt, bool)> = some
-            .par_iter()
-            .with_max_len(1)
-            .flat_map_iter(|same| read_once(roots, &files, same, cache, wish))
-            .collect();
-        opened_names += read.len();
-        for (at, learnt, certain) in read {
-            if let Learnt::Nothing(file) = std::mem::replace(&mut files[at], learnt)
-                && !certain
-            {
-                doubtful.insert(file.path);
-            }
-        }
-    }
-    let cost = Cost {
-        opened: to_read.len(),
-        reused: total - opened_names,
-    };
     LearntAll {
+        remembered,
+        cost: Cost {
+            opened: 0,
+            reused: files.len(),
+        },
         files,
-        doubtful,
-        cost,
+        doubtful: BTreeSet::new(),
     }
 }
 
-/// The remembered entry of each found file: both are in path order.
-fn match_entries<'c>(found: &[Found], cache: &'c FileCache) -> Vec<Option<Entry<'c>>> {
-    let mut entries = cache.iter().peekable();
-    found
+/// Reads the rest.
+fn learn(
+    roots: &[PathBuf],
+    learnt: &mut LearntAll,
+    unread: &[Vec<usize>],
+    cache: &FileCache,
+    wish: Wish,
+) {
+    let files = &mut learnt.files;
+    for some in unread.chunks(AT_ONCE) {
+        let read: Vec<(usize, Learnt, bool)> = some
+            .par_iter()
+            .with_max_len(1)
+            .flat_map_iter(|same| read_once(roots, files, same, cache, wish))
+            .collect();
+        learnt.cost.reused -= read.len();
+        for (at, read, certain) in read {
+            if let Learnt::Nothing(file) = std::mem::replace(&mut files[at], read)
+                && !certain
+            {
+                learnt.doubtful.insert(file.path);
+            }
+        }
+    }
+    learnt.cost.opened = unread.len();
+}
+
+/// The remembered entry of each found file, and the number of all entries: both are in path order.
+fn match_entries<'c>(found: &[Found], cache: &'c FileCache) -> (Vec<Option<Entry<'c>>>, usize) {
+    let mut entries = cache.iter();
+    let mut next = entries.next();
+    let mut seen = 0;
+    let known = found
         .iter()
         .map(|file| {
-            let path = file.path.as_str();
-            while entries.next_if(|entry| entry.path < path).is_some() {}
-            entries
-                .next_if(|entry| entry.path == path)
-                .filter(|entry| entry.stat == file.stat)
+            let path = file.path.as_str().as_bytes();
+            while let Some(entry) = next {
+                let order = entry.path.cmp(path);
+                if order == Ordering::Greater {
+                    break;
+                }
+                seen += 1;
+                next = entries.next();
+                if order == Ordering::Equal {
+                    return (entry.stat == file.stat).then_some(entry);
+                }
+            }
+            None
         })
-        .collect()
+        .collect();
+    seen += usize::from(next.is_some()) + entries.count();
+    (known, seen)
 }
 
 fn reuse(file: Found, entry: Entry<'_>, cache: &FileCache, wish: Wish) -> Learnt {
@@ -365,8 +412,11 @@ fn assemble(
     }
     library.unreadable.sort_unstable();
     problems.sort_unstable();
-    let same = learnt.cost.opened == 0 && old.iter().count() == learnt.cost.reused;
-    let cache = (!same).then(|| remember(&library, &learnt.doubtful, began));
+    let same = learnt.cost.opened == 0 && learnt.remembered == learnt.cost.reused;
+    // What cannot be opened is tried again each time, and nothing new is learnt of it.
+    let cache = (!same)
+        .then(|| remember(&library, &learnt.doubtful, began))
+        .filter(|new| !new.is_as(old));
     Scan {
         library: Observed {
             value: library,

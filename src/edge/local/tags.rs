@@ -1,18 +1,22 @@
 //! What an audio file says of itself, read without trusting a byte of it, and the few tags we write.
 //!
 //! Files come from strangers: tags nest until a reader's stack overflows, swell from kilobytes to
-//! gigabytes, or hold a hundred thousand frames. So tags are walked by bounded readers of our own, one
+//! gigabytes, or hold a hundred thousand frames. So files are walked by bounded readers of our own, one
 //! for each structure, which step over pictures unread and find the ISRC wherever a downloader put it.
-//! lofty tells the lengths, reads Ogg, and writes; it sees the file through a `view::View` that stops
-//! it when it asks for too much.
+//! lofty writes, and is asked for the lengths of oddly made files; it sees a file through a `view::View`
+//! that stops it when it asks for too much.
 
 mod ape;
 mod audio;
 mod chunks;
+mod comments;
 mod flac;
 mod gathered;
 mod id3;
 mod mp4;
+mod mpeg;
+mod ogg;
+mod sound;
 mod view;
 mod write;
 
@@ -134,8 +138,12 @@ fn promised(path: &Path) -> AudioFormat {
 
 /// The format that the file's name promises.
 pub(super) fn format_of_name(path: &Path) -> Option<AudioFormat> {
-    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-    match extension.as_str() {
+    let extension = path.extension()?.as_encoded_bytes();
+    let mut lower = [0; 5];
+    let lower = lower.get_mut(..extension.len())?;
+    lower.copy_from_slice(extension);
+    lower.make_ascii_lowercase();
+    match std::str::from_utf8(lower).ok()? {
         // Raw ADTS; what Apple and Rekordbox call AAC lies in MP4.
         "aac" => None,
         other => AudioFormat::from_extension(other),

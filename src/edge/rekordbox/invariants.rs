@@ -10,6 +10,7 @@ use super::{
     net::{After, Before, Net},
     sql::json_rows_with,
     table::{Table, text},
+    tables::Index,
 };
 
 /// # Errors
@@ -17,8 +18,13 @@ use super::{
 pub(super) async fn check(
     connection: &mut SqliteConnection,
     net: &Net,
+    known: Option<&Index>,
 ) -> Result<(), RekordboxError> {
-    let mut checker = Checker { connection, net };
+    let mut checker = Checker {
+        connection,
+        net,
+        known,
+    };
     checker.lists().await?;
     checker.references().await?;
     checker.unique_paths().await?;
@@ -29,6 +35,8 @@ pub(super) async fn check(
 struct Checker<'c> {
     connection: &'c mut SqliteConnection,
     net: &'c Net,
+    /// What is known of all rows before the change, where that is true for certain.
+    known: Option<&'c Index>,
 }
 
 impl Checker<'_> {
@@ -137,15 +145,24 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// No two live tracks have the path that a changed track has.
+    /// No two live tracks have the path that a changed track has. Rekordbox keeps no index of paths, so
+    /// that asking the database means reading all tracks.
     async fn unique_paths(&mut self) -> Result<(), RekordboxError> {
         let paths = self.net.rows.iter().filter_map(|row| match &row.after {
             After::Columns(image) | After::Whole(image) if row.table == Table::Content => {
-                image.get("FolderPath")?.as_str()
+                Some((image.get("FolderPath")?.as_str()?, row.id.as_str()))
             }
             After::Columns(_) | After::Whole(_) | After::Absent => None,
         });
-        let paths: Vec<&str> = paths.collect();
+        let paths: Vec<(&str, &str)> = paths.collect();
+        if let Some(known) = self.known {
+            let distinct: BTreeSet<&str> = paths.iter().map(|(path, _)| *path).collect();
+            let free = paths.iter().all(|(path, id)| known.is_free(path, id));
+            if free && distinct.len() == paths.len() {
+                return Ok(());
+            }
+        }
+        let paths: Vec<&str> = paths.into_iter().map(|(path, _)| path).collect();
         self.expect_none(
             "SELECT json_group_array(path) FROM (SELECT FolderPath path FROM djmdContent c WHERE c.live \
              AND FolderPath IN (SELECT value FROM json_each(?1)) \

@@ -14,6 +14,22 @@ use super::{
     tables::{Index, NAMED_BY, Property, Tables},
 };
 
+/// Whether an edit asks for paths or names that any row may have. Lists, folders and tags do not.
+pub(super) const fn needs_index(edit: &Edit) -> bool {
+    match edit {
+        Edit::AddContent(_)
+        | Edit::Relocate { .. }
+        | Edit::UpdateContent { .. }
+        | Edit::Restore(_) => true,
+        Edit::CreateNode { .. }
+        | Edit::UpdateNode { .. }
+        | Edit::RemoveNode { .. }
+        | Edit::SetEntries { .. }
+        | Edit::CreateTag { .. }
+        | Edit::SetTags { .. } => false,
+    }
+}
+
 /// Reads what is known of all rows.
 pub(super) async fn index(
     connection: &mut SqliteConnection,
@@ -113,6 +129,8 @@ struct Needs<'e> {
     songs: BTreeSet<&'e str>,
     links: BTreeSet<&'e str>,
     links_of: BTreeSet<&'e str>,
+    /// Tracks of which only their being there matters.
+    present: BTreeSet<&'e str>,
     /// Rows that would go away; what refers to them must be known.
     going: BTreeSet<(Table, &'e str)>,
 }
@@ -137,16 +155,27 @@ impl<'e> Needs<'e> {
             Edit::RemoveNode { id } => {
                 self.lists.insert(id.as_str());
             }
-            Edit::SetEntries { node, .. } => self.node(node),
+            Edit::SetEntries { node, contents } => {
+                self.node(node);
+                contents.iter().for_each(|content| self.content(content));
+            }
             Edit::SetTags {
                 content, remove, ..
             } => {
+                self.content(content);
                 if let ContentRef::Id(id) = content {
                     self.links_of.insert(id.as_str());
                 }
                 self.links.extend(remove.iter().map(String::as_str));
             }
             Edit::Restore(rows) => self.restore(rows),
+        }
+    }
+
+    fn content(&mut self, content: &'e ContentRef) {
+        match content {
+            ContentRef::Id(id) => drop(self.present.insert(id.as_str())),
+            ContentRef::Staged(_) => {}
         }
     }
 
@@ -217,6 +246,7 @@ impl Loader<'_> {
 
     async fn needed(&mut self, needs: &Needs<'_>) -> Result<(), RekordboxError> {
         self.by(Table::Content, "ID", &needs.contents).await?;
+        self.present(&needs.present).await?;
         self.by(Table::SongPlaylist, "ID", &needs.songs).await?;
         // A song's image may not name its playlist; its present row does.
         let mut lists: BTreeSet<String> = needs.lists.iter().map(ToString::to_string).collect();
@@ -228,6 +258,18 @@ impl Loader<'_> {
         self.by(Table::SongMyTag, "ContentID", &needs.links_of)
             .await?;
         self.going(&needs.going).await
+    }
+
+    async fn present(&mut self, contents: &BTreeSet<&str>) -> Result<(), RekordboxError> {
+        if contents.is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT json_group_array(cast(ID AS TEXT)) FROM djmdContent \
+             WHERE ID IN (SELECT value FROM json_each(?1)) AND coalesce(rb_local_deleted, 0) = 0";
+        let list = Some(json!(contents).to_string());
+        let ids: Vec<String> = json_rows_with(self.connection, sql.to_owned(), list).await?;
+        self.tables.present.extend(ids);
+        Ok(())
     }
 
     async fn going(&mut self, going: &BTreeSet<(Table, &str)>) -> Result<(), RekordboxError> {

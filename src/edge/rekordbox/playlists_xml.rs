@@ -13,6 +13,9 @@ use quick_xml::{
     events::{BytesStart, Event},
 };
 
+/// Some editors put it before the text; it is no part of it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The tree as the database has it: live nodes by id.
 pub(super) type Tree = BTreeMap<String, TreeNode>;
 
@@ -37,7 +40,6 @@ pub(super) fn update(
     touched: &BTreeSet<&str>,
     at: i64,
 ) -> Result<String, String> {
-    const BYTE_ORDER_MARK: char = '\u{feff}';
     if let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
         return Ok(format!(
             "{BYTE_ORDER_MARK}{}",
@@ -84,7 +86,7 @@ pub(super) fn fresh(tree: &Tree, at: i64) -> String {
 /// # Errors
 /// Why the text is not such a file.
 pub(super) fn inspect(text: &str) -> Result<(BTreeSet<String>, Option<String>), String> {
-    let file = File::parse(text)?;
+    let file = File::parse(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))?;
     Ok((file.nodes.into_keys().collect(), file.version))
 }
 
@@ -497,6 +499,8 @@ mod tests {
         let marked = format!("\u{feff}{CRLF}");
         let result = updated(&marked, &[("4096", "root", 0)], &["4096"]);
         assert!(result.starts_with('\u{feff}') && result.contains("Id=\"1000\""));
+        let (ids, _) = inspect(&marked).unwrap_or_default();
+        assert!(ids.contains("10") && ids.contains("11"), "{ids:?}");
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(super) struct Tables {
     pub(super) usn: i64,
     /// Playlist ids that only `masterPlaylists6.xml` still knows.
     pub(super) xml_nodes: HashSet<String>,
+    /// Live tracks, of those that were asked for.
+    pub(super) present: HashSet<String>,
     /// Tracks that something besides playlists and MyTags hangs on: cues, history, samplers.
     pub(super) burdened: HashSet<String>,
     base: Arc<Index>,
@@ -78,6 +80,11 @@ impl Index {
         if (id.len(), id) < (slot.len(), slot) {
             id.clone_into(slot);
         }
+    }
+
+    /// Whether the live track at `path`, if there is one, is this one.
+    pub(super) fn is_free(&self, path: &str, id: &str) -> bool {
+        self.at.get(&nfc(path)).is_none_or(|at| at == id)
     }
 
     fn forget_content(&mut self, id: &str) -> Option<String> {
@@ -172,8 +179,8 @@ impl Tables {
 
     /// Whether there is such a live track.
     pub(super) fn has_content(&self, id: &str) -> bool {
-        self.fresh.paths.contains_key(id)
-            || (self.base.paths.contains_key(id) && !self.is_superseded(Table::Content, id))
+        let there = self.base.paths.contains_key(id) || self.present.contains(id);
+        self.fresh.paths.contains_key(id) || (there && !self.is_superseded(Table::Content, id))
     }
 
     /// The live track at that path.

@@ -94,6 +94,7 @@ impl SqliteStore {
     pub async fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         make_file(path)?;
         look_at_header(path)?;
+        refuse_strangers(path).await?;
         let connect = SqliteConnectOptions::new()
             .filename(path)
             .foreign_keys(true)
@@ -408,6 +409,25 @@ fn look_at_header(path: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     Err(damaged(path, "it is not a SQLite database"))
+}
+
+/// Whose database it is, before it is opened for writing: that alone would switch another program's
+/// database to a write-ahead log, as all of ours have.
+async fn refuse_strangers(path: &Path) -> Result<(), StoreError> {
+    // Bytes 18 and 19 of the header: 1 is a rollback journal, 2 a write-ahead log.
+    let mut head = [0; 20];
+    let whole = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    if whole.is_err() || head[18..] == [2, 2] {
+        return Ok(());
+    }
+    let connect = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .disable_statement_logging();
+    let reader = SqliteReader::connect(path, connect).await?;
+    let found = reader.version().await;
+    reader.close().await;
+    found.map(drop)
 }
 
 fn refused(path: &Path, doing: &'static str, source: sqlx::Error) -> StoreError {

@@ -103,6 +103,7 @@ fn body(actions: Vec<Action>) -> Body {
         actions,
         decisions: Vec::new(),
         held: Vec::new(),
+        drift: Vec::new(),
         checks: Vec::new(),
         summary: Summary::default(),
     }

@@ -42,6 +42,7 @@ pub(super) fn library(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Libra
         quality: "V0".to_owned(),
         sharing: LinkForm::M3u8,
         sources: Vec::new(),
+        hash_always: false,
     };
     if top
         .need("library", "[library]\nroot = \"~/Music/Tidal\"")
@@ -86,6 +87,11 @@ pub(super) fn library(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Libra
     set(
         &mut library.sharing,
         table.get("sharing").and_then(|value| value.word(&forms)),
+    );
+    let hashes = [("needed", false), ("always", true)];
+    set(
+        &mut library.hash_always,
+        table.get("hash").and_then(|value| value.word(&hashes)),
     );
     if let Some(value) = table.get("sources") {
         library.sources = sources(&value, &library.root, surroundings);

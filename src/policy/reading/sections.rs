@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Surroundings, duration, paths::path, texts};
 use crate::policy::{
     Defaults, DownloadPolicy, Limit, MatchPolicy, Owner, Ownership, Place, PlaylistRemoved,
-    RekordboxDatabase, RekordboxPolicy, Rolling, Safety, SyncMode, TidalPolicy, TrackRemoved,
-    TrashPolicy, WorkAtRisk,
+    RekordboxDatabase, RekordboxPolicy, Rolling, Safety, SyncMode, TidalCleanup, TidalPolicy,
+    TrackRemoved, TrashPolicy, WorkAtRisk,
     diagnostic::Code,
     document::{Table, Value},
     glob, keys, values,
@@ -31,6 +31,7 @@ pub(super) fn tidal(top: &Table<'_>, surroundings: &Surroundings<'_>) -> TidalPo
         country: None,
         snapshot: None,
         account: "default".to_owned(),
+        cleanup: TidalCleanup::default(),
     };
     let Some(table) = top.table("tidal") else {
         return tidal;
@@ -61,7 +62,27 @@ pub(super) fn tidal(top: &Table<'_>, surroundings: &Surroundings<'_>) -> TidalPo
             .get("account")
             .and_then(|value| value.name().map(str::to_owned)),
     );
+    set(
+        &mut tidal.cleanup,
+        table.get("cleanup").as_ref().map(cleanup),
+    );
     tidal
+}
+
+/// `cleanup = ["duplicates", "unavailable"]`
+fn cleanup(value: &Value<'_>) -> TidalCleanup {
+    let words = [("duplicates", true), ("unavailable", false)];
+    let mut cleanup = TidalCleanup {
+        at: value.place(),
+        ..TidalCleanup::default()
+    };
+    for duplicates in value.items().iter().filter_map(|item| item.word(&words)) {
+        match duplicates {
+            true => cleanup.duplicates = true,
+            false => cleanup.unavailable = true,
+        }
+    }
+    cleanup
 }
 
 pub(super) fn download(top: &Table<'_>) -> DownloadPolicy {
@@ -70,6 +91,7 @@ pub(super) fn download(top: &Table<'_>) -> DownloadPolicy {
         parallel: 2,
         timeout: Duration::from_secs(600),
         ffmpeg: "ffmpeg".to_owned(),
+        retry_unavailable: Duration::from_secs(7 * 24 * 3600),
     };
     let Some(table) = top.table("download") else {
         return download;
@@ -98,6 +120,12 @@ pub(super) fn download(top: &Table<'_>) -> DownloadPolicy {
             .get("ffmpeg")
             .and_then(|value| value.name().map(str::to_owned)),
     );
+    set(
+        &mut download.retry_unavailable,
+        table
+            .get("retry_unavailable")
+            .and_then(|value| duration(&value)),
+    );
     download
 }
 
@@ -107,7 +135,8 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
         folder: vec!["TIDAL".to_owned()],
         write: true,
         xml: None,
-        relocate: true,
+        backups: 10,
+        relocate: false,
     };
     let Some(table) = top.table("rekordbox") else {
         return rekordbox;
@@ -131,6 +160,12 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
     rekordbox.xml = table
         .get("xml")
         .and_then(|value| path(&value, surroundings));
+    set(
+        &mut rekordbox.backups,
+        table
+            .get("backups")
+            .and_then(|value| value.number(1..=1000)),
+    );
     set(
         &mut rekordbox.relocate,
         table.get("relocate").and_then(|value| value.flag()),
@@ -334,6 +369,9 @@ pub(super) fn ownership(top: &Table<'_>) -> Ownership {
         artist: Owner::Tidal,
         album: Owner::Tidal,
         year: Owner::Tidal,
+        name: Owner::Tidal,
+        folder: Owner::Tidal,
+        mytags: Owner::Tidal,
     };
     let Some(table) = top.table("own") else {
         return own;
@@ -345,6 +383,9 @@ pub(super) fn ownership(top: &Table<'_>) -> Ownership {
         ("artist", &mut own.artist),
         ("album", &mut own.album),
         ("year", &mut own.year),
+        ("name", &mut own.name),
+        ("folder", &mut own.folder),
+        ("mytags", &mut own.mytags),
     ] {
         set(owner, table.get(key).and_then(|value| value.word(&owners)));
     }
@@ -461,7 +502,7 @@ fn command(value: &Value<'_>) -> Option<Vec<String>> {
     }
     if words.is_empty() || !names_track {
         let message = "the command does not say which track to fetch".to_owned();
-        let help = "such as [\"tidal-dl-ng\", \"dl\", \"{url}\"]".to_owned();
+        let help = "such as [\"your-downloader\", \"{url}\", \"--output\", \"{dir}\"]".to_owned();
         value.report(Code::BadTemplate, message, Some(help));
     }
     Some(words)

@@ -78,6 +78,7 @@ fn plan(effects: Vec<Effect>) -> Plan {
         actions: effects.into_iter().map(action).collect(),
         decisions: Vec::new(),
         held: Vec::new(),
+        drift: Vec::new(),
         checks: Vec::new(),
         summary: Summary::default(),
     };

@@ -95,6 +95,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
             actions: Vec::new(),
             decisions: Vec::new(),
             held: Vec::new(),
+            drift: Vec::new(),
             checks: Vec::new(),
             summary: Summary::default(),
         };
@@ -122,7 +123,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
         canonical::parse(canonical::to_json(&plan).as_bytes()).unwrap()
     }
 
-    fn push(
+    pub(crate) fn push(
         &mut self,
         effect: Effect,
         class: Class,
@@ -468,6 +469,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
             provenance: Provenance::Adopted,
             content: Some(content.clone()),
             home: None,
+            further: false,
         };
         let effect = Effect::StateAdopt { after };
         self.push(effect, Class::Additive, id, Vec::new(), &[])

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use tidal_cleanup::{
-    domain::{Collection, NodeKind, RekordboxSchema},
+    domain::{Collection, ContentId, NodeKind, RekordboxSchema},
     edge::rekordbox::{
-        ContentFile, IdSource, MasterDb, MasterDbOptions, Processes, RekordboxReader as _,
+        ContentFile, Edit, IdSource, MasterDb, MasterDbOptions, Processes, RekordboxLibrary as _,
+        RekordboxReader as _, RowEdits,
         fixture::{NewLibrary, NewNode, NewTrack, create_library},
     },
 };
@@ -47,12 +48,39 @@ pub(crate) fn create(folder: &Path, schema: RekordboxSchema, own: &Path) {
 /// The library as the program reads it. It is opened once, for its key takes long to derive.
 pub(crate) fn open(folder: &Path) -> MasterDb {
     let options = MasterDbOptions {
-        backups: folder.join("backups"),
         processes: Processes::fixed::<String>([]),
         ids: IdSource::seeded(1),
         zone: jiff::tz::TimeZone::UTC,
+        ..MasterDbOptions::new(folder.join("backups"))
     };
     MasterDb::open(folder, options).unwrap()
+}
+
+/// Changes it as the DJ does in Rekordbox.
+pub(crate) fn edit(folder: &Path, edits: &[Edit]) {
+    let mut db = open(folder);
+    let now = jiff::Timestamp::from_second(1_790_000_000).unwrap();
+    block_on(async {
+        let staged = db.stage(edits, now).await.unwrap();
+        let touched: Vec<_> = staged.iter().filter_map(|s| s.node.clone()).collect();
+        let rows: Vec<RowEdits> = staged.into_iter().map(|staged| staged.rows).collect();
+        db.commit(&rows, now).await.unwrap();
+        db.finish(&touched, now).await.unwrap();
+    });
+}
+
+/// Five stars for a track.
+pub(crate) fn rate(folder: &Path, content: &ContentId) {
+    let options = SqliteConnectOptions::new()
+        .filename(folder.join("master.db"))
+        .pragma("key", PASSPHRASE);
+    block_on(async {
+        let mut db = options.connect().await.unwrap();
+        let sql = "UPDATE djmdContent SET Rating = 5 WHERE ID = ?";
+        let query = sqlx::query(sql).bind(content.as_str());
+        query.execute(&mut db).await.unwrap();
+        db.close().await.unwrap();
+    });
 }
 
 /// What it holds now.
@@ -72,7 +100,7 @@ pub(crate) fn rows(folder: &Path) -> Rows {
 }
 
 /// Gives a track of that title so many stars, as Rekordbox would.
-pub(crate) fn rate(folder: &Path, title: &str, stars: u8) {
+pub(crate) fn rate_title(folder: &Path, title: &str, stars: u8) {
     block_on(async {
         let options = SqliteConnectOptions::new()
             .filename(folder.join("master.db"))

@@ -21,7 +21,7 @@ use std::{
 
 use tempfile::TempDir;
 use tidal_cleanup::{
-    domain::{ChangeKind, Collection, NodeKind, RekordboxSchema},
+    domain::{ChangeKind, Collection, ContentId, NodeKind, RekordboxSchema},
     edge::rekordbox::MasterDb,
     plan::{Plan, canonical},
 };
@@ -100,6 +100,13 @@ impl World {
         self.dir.path().join(below)
     }
 
+    /// Puts an audio file of that pitch and length into the world.
+    pub(crate) fn put(&self, below: &str, seed: &str, milliseconds: u32) {
+        let path = self.path(below);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, audio::tone(seed, milliseconds)).unwrap();
+    }
+
     /// The download command: `sh fetch.sh CLOUD ID DIR`, which notes that it was called and then does
     /// this. It runs in the world's folder.
     pub(crate) fn write_downloader(&self, body: &str) {
@@ -125,7 +132,7 @@ impl World {
         let text = format!(
             "version = 1\n[library]\nroot = {root:?}\n{library}\n[tidal]\nsnapshot = \"tidal.json\"\n\
              [download]\ncommand = [\"sh\", {script:?}, {cloud:?}, \"{{id}}\", \"{{dir}}\"]\n{download}\n\
-             [rekordbox]\ndatabase = {database:?}\n{usual}\n{more}\n"
+             [rekordbox]\ndatabase = {database:?}\nrelocate = true\n{usual}\n{more}\n"
         );
         fs::write(self.path("tidal-cleanup.toml"), text).unwrap();
     }
@@ -275,8 +282,13 @@ impl World {
     }
 
     /// The DJ rates a track in Rekordbox.
-    pub(crate) fn rate(&self, title: &str, stars: u8) {
-        collection::rate(&self.path("rekordbox"), title, stars);
+    pub(crate) fn rate_title(&self, title: &str, stars: u8) {
+        collection::rate_title(&self.path("rekordbox"), title, stars);
+    }
+
+    /// The DJ gives a track five stars.
+    pub(crate) fn rate(&self, content: &ContentId) {
+        collection::rate(&self.path("rekordbox"), content);
     }
 
     /// Every playlist is in the XML, and nothing else.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     domain::{Provenance, State},
-    edge::store::ApplyRow,
+    edge::{local::folder::Verified, store::ApplyRow},
 };
 
 use super::super::{
@@ -192,13 +192,51 @@ pub struct DbCheck {
     pub path: String,
     /// Name of each check, and what is wrong; empty when nothing is.
     pub checks: Vec<(String, Vec<String>)>,
+    /// With `--hashes`: how many audio files were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<CheckedFiles>,
+}
+
+/// How many audio files `db check --hashes` read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckedFiles {
+    /// Whose content is what it was.
+    pub same: usize,
+    /// Whose hash was not known and is remembered from now on.
+    pub learnt: usize,
 }
 
 impl DbCheck {
+    /// Adds what the reading of all files found.
+    pub fn add_files(&mut self, verified: &Verified) {
+        self.files = Some(CheckedFiles {
+            same: verified.same,
+            learnt: verified.learnt,
+        });
+        let changed = verified.changed.iter().map(|path| {
+            format!(
+                "{path}: its content changed, although its size and times did not: a failing disk, \
+                 or an editor that hides its traces. Bring it back from a backup, or `touch` it to \
+                 take it as it is"
+            )
+        });
+        let unread = verified
+            .unread
+            .iter()
+            .map(|path| format!("{path}: could not be read to its end, or changed meanwhile"));
+        let problems = changed.chain(unread).collect();
+        self.checks.push(("hashes".to_owned(), problems));
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.checks.iter().all(|(_, problems)| problems.is_empty())
+    }
+
+    fn is_database_sound(&self) -> bool {
+        let mut own = self.checks.iter().filter(|(name, _)| name != "hashes");
+        own.all(|(_, problems)| problems.is_empty())
     }
 }
 
@@ -215,8 +253,16 @@ impl fmt::Display for DbCheck {
                 }
             }
         }
+        if let Some(files) = self.files {
+            let (same, learnt) = (files.same, files.learnt);
+            writeln!(
+                f,
+                "{same} files hold what they held; the hashes of {learnt} are new."
+            )?;
+        }
         match self.is_sound() {
             true => writeln!(f, "{} is sound.", visible(&self.path)),
+            false if self.is_database_sound() => writeln!(f, "Some files are damaged."),
             false => writeln!(f, "{} is damaged.", visible(&self.path)),
         }
     }
@@ -251,10 +297,33 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_changed_in_secret_is_damage() {
+        let mut check = DbCheck {
+            path: "sync.db".to_owned(),
+            checks: Vec::new(),
+            files: None,
+        };
+        let mut verified = Verified {
+            same: 2,
+            learnt: 1,
+            ..Verified::default()
+        };
+        check.add_files(&verified);
+        assert!(check.is_sound());
+        verified.changed.push("a.mp3".into());
+        check.add_files(&verified);
+        assert!(!check.is_sound());
+        let shown = check.to_string();
+        assert!(shown.contains("a.mp3: its content changed"), "{shown}");
+        assert!(shown.contains("Some files are damaged."), "{shown}");
+    }
+
+    #[test]
     fn a_check_names_what_is_wrong() {
         let mut check = DbCheck {
             path: "sync.db".to_owned(),
             checks: vec![("integrity".to_owned(), Vec::new())],
+            files: None,
         };
         assert!(check.is_sound());
         check.checks.push((

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     domain::{ActionId, PlaylistId, text::fold_name},
     plan::document::{
-        Action, Body, ChangeKind, Check, CheckStatus, DecisionRequest, Held, Mode, Plan,
+        Action, Body, ChangeKind, Check, CheckStatus, DecisionRequest, Drift, Held, Mode, Plan,
         PlannedChange, Undo,
     },
 };
@@ -132,6 +132,7 @@ impl<'a> Sections<'a> {
             "Held back",
             self.body.held.iter().map(|held| self.held(held)).collect(),
         ));
+        sections.push(Section::new("Kept as you have it", self.drift()));
         sections.push(Section::new(
             "Decide",
             self.body
@@ -169,7 +170,8 @@ impl<'a> Sections<'a> {
             if self.answered.contains(&action.id) || is_trash(&action.effect) {
                 continue;
             }
-            if is_upkeep(&action.effect) && !self.view.look.verbose {
+            let follows = is_upkeep(&action.effect) && action.why.rule != "drift";
+            if follows && !self.view.look.verbose {
                 upkeep.entry(playlist).or_default().push(action);
             } else {
                 rows.entry(playlist).or_default().push(self.action(action));
@@ -323,10 +325,34 @@ impl<'a> Sections<'a> {
         row
     }
 
+    /// What the DJ changed in Rekordbox and stays; a few, or all with `-v`.
+    fn drift(&self) -> Vec<Row> {
+        const FEW: usize = 10;
+        let all = &self.body.drift;
+        let shown = match self.view.look.verbose {
+            true => all.len(),
+            false => all.len().min(FEW),
+        };
+        let row = |drift: &Drift| {
+            Row::new(
+                Symbol::Held,
+                &drift.label,
+                joined(&[&drift.text, &drift.rule]),
+            )
+        };
+        let mut rows: Vec<Row> = all.iter().take(shown).map(row).collect();
+        if shown < all.len() {
+            let more = format!("and {} more", number((all.len() - shown) as u64));
+            rows.push(Row::new(Symbol::Held, &more, "-v shows them".to_owned()));
+        }
+        rows
+    }
+
     fn way_back(&self, undo: Undo) -> String {
         match (undo, self.view.undo_until) {
             (Undo::None, _) => "cannot be undone".to_owned(),
             (Undo::Refetch, _) => "can be fetched again".to_owned(),
+            (Undo::Readd, _) => "undo adds it again".to_owned(),
             (Undo::ByteIdentical | Undo::RowIdentical, Some(until)) => {
                 format!("undo until {until}")
             }

@@ -4,13 +4,16 @@ use std::{
     ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use super::io_error;
+use super::{
+    io_error,
+    listing::{Ask, FolderId, Kind, Open},
+};
 use crate::{
     domain::{FileStat, MediaPath, Problem},
-    edge::local::{LocalError, tags, volume},
+    edge::local::{LocalError, tags},
 };
 
 /// Folders that systems and network disks keep for themselves.
@@ -29,11 +32,19 @@ pub(super) struct Found {
     pub(super) is_audio: bool,
 }
 
+/// One entry of a folder.
+struct Entry<'a> {
+    name: &'a OsStr,
+    /// As far as the listing tells.
+    kind: Option<Kind>,
+    ask: &'a dyn Ask,
+}
+
 /// Everything that a walk saw.
 #[derive(Default)]
 pub(super) struct Walked {
-    /// Files, in no order.
-    pub(super) found: Vec<Found>,
+    /// Files, folder by folder in no order; those of one folder in path order.
+    pub(super) found: Vec<Vec<Found>>,
     pub(super) problems: Vec<Problem>,
     pub(super) unreadable: Vec<MediaPath>,
     links: Vec<(MediaPath, PathBuf)>,
@@ -45,52 +56,92 @@ struct Folder {
     real: PathBuf,
     /// What its entries' paths begin with; `None` when its own path is not UTF-8.
     prefix: Option<String>,
+    /// The folders that it lies in, up to a root; `None` for a root.
+    above: Option<Arc<Above>>,
+}
+
+/// A folder and those above it.
+struct Above {
+    id: FolderId,
+    above: Option<Arc<Self>>,
+}
+
+impl Above {
+    fn has(&self, id: FolderId) -> bool {
+        self.id == id || self.above.as_ref().is_some_and(|above| above.has(id))
+    }
+}
+
+/// One of the roots as it really is.
+#[derive(Clone, PartialEq, Eq)]
+struct Root {
+    real: PathBuf,
+    id: FolderId,
+}
+
+impl Root {
+    fn of(real: PathBuf) -> io::Result<Self> {
+        let id = Open::at(&real)?.id;
+        Ok(Self { real, id })
+    }
+
+    /// Whether it is the folder, perhaps by another spelling.
+    fn is(&self, id: FolderId, real: &Path) -> bool {
+        self.real == real || (id.1 != 0 && self.id == id)
+    }
 }
 
 struct Walk {
-    /// The roots as they really are; `None` for a source that is not there.
-    roots: Vec<Option<PathBuf>>,
+    /// `None` for a source that is not there.
+    roots: Vec<Option<Root>>,
     walked: Mutex<Walked>,
 }
 
 /// Walks `root` (the real place of the first of `roots`) and the sources, on the current threads.
 pub(super) fn walk(roots: &[PathBuf], root: &Path) -> Result<Walked, LocalError> {
+    // The root itself must be readable; below it, a hole is a finding.
+    fs::read_dir(root).map_err(|error| io_error("read", root, error))?;
+    let own = Root::of(root.to_owned()).map_err(|error| io_error("read", root, error))?;
     let mut walk = Walk {
-        roots: vec![Some(root.to_owned())],
+        roots: vec![Some(own)],
         walked: Mutex::default(),
     };
     let mut early = Walked::default();
     for (number, source) in roots.iter().enumerate().skip(1) {
-        let real = fs::canonicalize(source).and_then(|real| match real.is_dir() {
-            true => Ok(real),
-            false => Err(io::ErrorKind::NotADirectory.into()),
-        });
+        let real = fs::canonicalize(source).and_then(Root::of);
         if let Err(error) = &real {
             early.unreadable(MediaPath::new(format!("//{number}")), source, error);
         }
         walk.roots.push(real.ok());
     }
-    // The root itself must be readable; below it, a hole is a finding.
-    fs::read_dir(root).map_err(|error| io_error("read", root, error))?;
     rayon::scope(|scope| {
-        for (number, real) in walk.roots.iter().enumerate() {
+        for (number, own) in walk.roots.iter().enumerate() {
+            let Some(own) = own else {
+                continue;
+            };
             // One source given twice is read once.
-            let known = walk.roots[..number].contains(real);
-            if let Some(real) = real.clone().filter(|_| !known) {
-                let prefix = match number {
+            let mut before = walk.roots[..number].iter().flatten();
+            if before.any(|root| root.is(own.id, &own.real)) {
+                continue;
+            }
+            let folder = Folder {
+                root: number,
+                real: own.real.clone(),
+                prefix: Some(match number {
                     0 => String::new(),
                     _ => format!("//{number}/"),
-                };
-                let folder = Folder {
-                    root: number,
-                    real,
-                    prefix: Some(prefix),
-                };
-                walk.visit(scope, &folder);
-            }
+                }),
+                above: None,
+            };
+            walk.visit(scope, &folder);
         }
     });
-    let roots = walk.roots;
+    let roots: Vec<PathBuf> = walk
+        .roots
+        .into_iter()
+        .flatten()
+        .map(|root| root.real)
+        .collect();
     let mut walked = walk
         .walked
         .into_inner()
@@ -124,13 +175,7 @@ impl Walked {
 impl Walk {
     fn visit<'scope>(&'scope self, scope: &rayon::Scope<'scope>, folder: &Folder) {
         let mut seen = Walked::default();
-        let result = fs::read_dir(&folder.real).and_then(|entries| {
-            for entry in entries {
-                self.look(scope, folder, &entry?, &mut seen);
-            }
-            Ok(())
-        });
-        if let Err(error) = result {
+        if let Err(error) = self.read(scope, folder, &mut seen) {
             let path = self.path_of(folder, None);
             seen.unreadable(path, &folder.real, &error);
         }
@@ -138,64 +183,98 @@ impl Walk {
         walked.merge(seen);
     }
 
-    fn look<'scope>(
+    fn read<'scope>(
         &'scope self,
         scope: &rayon::Scope<'scope>,
         folder: &Folder,
-        entry: &fs::DirEntry,
         seen: &mut Walked,
-    ) {
-        let name = entry.file_name();
-        if is_hidden(&name) {
-            return;
+    ) -> io::Result<()> {
+        let open = Open::at(&folder.real)?;
+        let above = folder.above.clone();
+        if let Some(above) = &above {
+            // Another root is read under its own number.
+            let mut roots = self.roots.iter().flatten();
+            if roots.any(|root| root.is(open.id, &folder.real)) {
+                return Ok(());
+            }
+            if open.id.1 != 0 && above.has(open.id) {
+                return Err(io::Error::other("it is one of the folders above it"));
+            }
         }
-        let Ok(kind) = entry.file_type() else {
-            return self.doubt(folder, &name, seen);
-        };
-        if kind.is_dir() {
-            let real = entry.path();
-            if !self.is_other_root(&real) {
-                let prefix = folder
-                    .prefix
-                    .as_ref()
-                    .zip(name.to_str())
-                    .map(|(prefix, name)| format!("{prefix}{name}/"));
-                let inner = Folder {
-                    root: folder.root,
-                    real,
-                    prefix,
-                };
+        let inside = Arc::new(Above { id: open.id, above });
+        let mut found = Vec::new();
+        let listed = open.each(|name, kind, ask| {
+            let inner = self.look(folder, &Entry { name, kind, ask }, seen, &mut found);
+            if let Some(mut inner) = inner {
+                inner.above = Some(Arc::clone(&inside));
                 scope.spawn(move |scope| self.visit(scope, &inner));
             }
-            return;
+        });
+        found.sort_unstable_by(|a: &Found, b| a.path.cmp(&b.path));
+        seen.found.push(found);
+        listed
+    }
+
+    /// Looks at one entry; a folder is to be read.
+    fn look(
+        &self,
+        folder: &Folder,
+        entry: &Entry<'_>,
+        seen: &mut Walked,
+        found: &mut Vec<Found>,
+    ) -> Option<Folder> {
+        let name = entry.name;
+        if is_hidden(name) {
+            return None;
         }
-        let name_kind = NameKind::of(Path::new(&name));
-        if kind.is_symlink() {
-            seen.links
-                .push((self.path_of(folder, Some(&name)), entry.path()));
-            return;
+        let name_kind = NameKind::of(name);
+        let is_file = matches!(entry.kind, Some(Kind::File));
+        if is_file && name_kind == NameKind::Other {
+            return None;
         }
-        let is_audio = match name_kind {
-            NameKind::Audio => true,
-            NameKind::Playlist => false,
-            NameKind::Other => return,
+        let (kind, stat) = match entry.kind {
+            Some(kind @ (Kind::Folder | Kind::Link | Kind::Special)) => (kind, None),
+            // A listing may not know, or no longer be true.
+            Some(Kind::File) | None => match entry.ask.stat() {
+                Ok((kind, stat)) => (kind, Some(stat)),
+                Err(_) => {
+                    self.doubt(folder, name, seen);
+                    return None;
+                }
+            },
         };
-        let path = self.path_of(folder, Some(&name));
-        if !kind.is_file() {
-            seen.problems.push(Problem {
-                subject: path.to_string(),
+        match (kind, stat) {
+            (Kind::Folder, _) => return Some(self.inner(folder, name)),
+            (Kind::Link, _) => {
+                let path = self.path_of(folder, Some(name));
+                seen.links.push((path, folder.real.join(name)));
+            }
+            _ if name_kind == NameKind::Other => {}
+            (Kind::File, Some(stat)) => found.push(Found {
+                path: self.path_of(folder, Some(name)),
+                stat,
+                is_audio: name_kind == NameKind::Audio,
+            }),
+            (Kind::File | Kind::Special, _) => seen.problems.push(Problem {
+                subject: self.path_of(folder, Some(name)).to_string(),
                 message: "is a pipe or device and not read".to_owned(),
                 leaves_hole: false,
-            });
-            return;
-        }
-        match entry.metadata() {
-            Ok(metadata) => seen.found.push(Found {
-                path,
-                stat: volume::stat_of(&metadata),
-                is_audio,
             }),
-            Err(_) => self.doubt(folder, &name, seen),
+        }
+        None
+    }
+
+    fn inner(&self, folder: &Folder, name: &OsStr) -> Folder {
+        let prefix = folder
+            .prefix
+            .as_ref()
+            .zip(name.to_str())
+            .map(|(prefix, name)| format!("{prefix}{name}/"));
+        Folder {
+            root: folder.root,
+            real: folder.real.join(name),
+            prefix,
+            above: None,
         }
     }
 
@@ -208,21 +287,17 @@ impl Walk {
         });
     }
 
-    fn is_other_root(&self, folder: &Path) -> bool {
-        self.roots.iter().flatten().any(|root| root == folder)
-    }
-
     fn path_of(&self, folder: &Folder, name: Option<&OsStr>) -> MediaPath {
         if let Some(prefix) = &folder.prefix {
             match name.map(OsStr::to_str) {
                 None => return MediaPath::new(prefix.trim_end_matches('/')),
-                Some(Some(name)) => return MediaPath::new(format!("{prefix}{name}")),
+                Some(Some(name)) => return MediaPath::new([prefix, name].concat()),
                 Some(None) => {}
             }
         }
         let root = self.roots[folder.root]
-            .as_deref()
-            .unwrap_or_else(|| Path::new(""));
+            .as_ref()
+            .map_or(Path::new(""), |root| &root.real);
         let inner = folder.real.strip_prefix(root).unwrap_or(&folder.real);
         match name {
             Some(name) => MediaPath::from_relative(folder.root, &inner.join(name)),
@@ -249,7 +324,8 @@ enum NameKind {
 }
 
 impl NameKind {
-    fn of(name: &Path) -> Self {
+    fn of(name: &OsStr) -> Self {
+        let name = Path::new(name);
         if tags::format_of_name(name).is_some() {
             return Self::Audio;
         }
@@ -266,7 +342,7 @@ impl NameKind {
 
 /// What to say of a link. Whatever lies inside the roots is read once, under its real name, so a link
 /// to it adds nothing and a loop of links cannot arise; what lies outside is not ours to read.
-fn follow(path: &MediaPath, link: &Path, roots: &[Option<PathBuf>]) -> Option<Problem> {
+fn follow(path: &MediaPath, link: &Path, roots: &[PathBuf]) -> Option<Problem> {
     let problem = |message: String| Problem {
         subject: path.to_string(),
         message,
@@ -276,8 +352,8 @@ fn follow(path: &MediaPath, link: &Path, roots: &[Option<PathBuf>]) -> Option<Pr
         Ok(target) => target,
         Err(error) => return Some(problem(format!("is a link that leads nowhere: {error}"))),
     };
-    let concerns = target.is_dir() || NameKind::of(&target) != NameKind::Other;
-    let inside = roots.iter().flatten().any(|root| {
+    let concerns = target.is_dir() || NameKind::of(target.as_os_str()) != NameKind::Other;
+    let inside = roots.iter().any(|root| {
         target
             .strip_prefix(root)
             .is_ok_and(|inner| !inner.components().any(|part| is_hidden(part.as_os_str())))

@@ -1,5 +1,5 @@
-//! From the bytes of a file to its facts: what it is by content, its own tag structures by our readers,
-//! lengths and the remaining tags by lofty, step by step less demanding.
+//! From the bytes of a file to its facts: what it is by content, its texts and its length by our readers;
+//! where they find no length, lofty is asked, step by step less demanding.
 
 use std::{cell::Cell, error::Error, fs::File, panic, sync::Once, time::Duration};
 
@@ -11,15 +11,16 @@ use lofty::{
     iff::{aiff::AiffFile, wav::WavFile},
     mp4::{Mp4Codec, Mp4File},
     mpeg::MpegFile,
-    ogg::{OpusFile, VorbisFile, tag::VorbisComments},
+    ogg::{OpusFile, VorbisFile},
 };
 
 use super::{
     FileFacts, ape, chunks,
     chunks::Iff,
     flac,
-    gathered::{Field, Gathered},
-    id3, mp4,
+    gathered::Gathered,
+    id3, mp4, mpeg, ogg,
+    sound::Sound,
     view::{Budget, View},
 };
 use crate::domain::AudioFormat;
@@ -61,32 +62,14 @@ impl Kind {
         }
     }
 
-    /// Whether lofty reads the tags; the others are walked by our own readers.
-    const fn has_tags_for_lofty(self) -> bool {
-        match self {
-            Self::Vorbis | Self::Opus => true,
-            Self::Mpeg | Self::Mp4 | Self::Flac | Self::Wav | Self::Aiff => false,
-        }
-    }
-
     fn of_content(head: &[u8]) -> Option<Self> {
         match head {
             [b'f', b'L', b'a', b'C', ..] => Some(Self::Flac),
-            [
-                b'R',
-                b'I',
-                b'F',
-                b'F',
-                _,
-                _,
-                _,
-                _,
-                b'W',
-                b'A',
-                b'V',
-                b'E',
-                ..,
-            ] => Some(Self::Wav),
+            [a, b, c, d, _, _, _, _, b'W', b'A', b'V', b'E', ..]
+                if matches!(&[*a, *b, *c, *d], b"RIFF" | b"RF64" | b"BW64") =>
+            {
+                Some(Self::Wav)
+            }
             [
                 b'F',
                 b'O',
@@ -108,7 +91,8 @@ impl Kind {
                 if has(b"OpusHead") {
                     Some(Self::Opus)
                 } else {
-                    has(b"\x01vorbis").then_some(Self::Vorbis)
+                    let others: [&[u8]; 3] = [b"\x01vorbis", b"Speex   ", b"\x7fFLAC"];
+                    others.into_iter().any(has).then_some(Self::Vorbis)
                 }
             }
             // Frame sync, layer III, and neither reserved bit rate nor reserved sample rate.
@@ -147,19 +131,25 @@ fn read_into(
     let base = leading_tags(view, facts, gathered)?;
     let head = view.peek(base, HEAD)?;
     let by_name = Kind::of_name(named);
-    let kind = Kind::of_content(&head).unwrap_or(by_name);
+    let by_content = Kind::of_content(&head);
+    if let Some(what) = other_kind(&head).filter(|_| by_content.is_none()) {
+        facts.note(format!("holds {what} and no audio that is read here"));
+        return Ok(());
+    }
+    let kind = by_content.unwrap_or(by_name);
     if kind != by_name {
         facts.format = kind.format();
         let (is, says) = (kind.format(), named.extension());
         facts.note(format!("holds {is:?}, although its name says {says}"));
     }
-    match kind {
+    let sound = match kind {
         Kind::Mpeg => {
             let end = trailing_tags(view, facts, gathered)?;
             view.limit(end);
-            if misses_frames(view, base)? {
-                facts.note("is cut off: audio is missing");
-            }
+            mpeg::read(view, base)?.map(|heard| {
+                note(facts, heard.problem);
+                heard.sound
+            })
         }
         Kind::Wav | Kind::Aiff => {
             let iff = if kind == Kind::Wav {
@@ -169,26 +159,77 @@ fn read_into(
             };
             let walked = chunks::read(view, iff)?;
             gathered.fill_from(walked.gathered);
-            facts.problem = facts.problem.take().or(walked.problem.map(str::to_owned));
+            note(facts, walked.problem);
+            walked.sound
         }
         Kind::Mp4 => {
             let walked = mp4::read(view)?;
             gathered.fill_from(walked.gathered);
-            facts.problem = facts.problem.take().or(walked.problem.map(str::to_owned));
+            note(facts, walked.problem);
+            walked.sound
         }
         Kind::Flac => {
             let walked = flac::read(view, base)?;
             gathered.fill_from(walked.gathered);
-            facts.problem = facts.problem.take().or(walked.problem.map(str::to_owned));
+            note(facts, walked.problem);
+            walked.sound
         }
-        Kind::Vorbis | Kind::Opus => {}
-    }
-    view.rebase(base);
-    match climb(view, kind) {
-        Ok(heard) => heard.into_facts(facts, gathered),
-        Err(reason) => facts.note(reason),
+        Kind::Vorbis | Kind::Opus => {
+            let walked = ogg::read(view, base)?;
+            gathered.fill_from(walked.gathered);
+            note(facts, walked.problem);
+            walked.sound
+        }
+    };
+    if let Some(sound) = sound.filter(|sound| sound.duration_ms.is_some()) {
+        put(facts, sound);
+    } else {
+        view.rebase(base);
+        match climb(view, kind) {
+            Ok(sound) => put(facts, sound),
+            Err(reason) => facts.note(format!("its length is unknown: {reason}")),
+        }
     }
     Ok(())
+}
+
+fn note(facts: &mut FileFacts, problem: Option<&'static str>) {
+    if let Some(problem) = problem {
+        facts.note(problem);
+    }
+}
+
+fn put(facts: &mut FileFacts, sound: Sound) {
+    if sound.is_alac {
+        facts.format = AudioFormat::Alac;
+    } else if facts.format == AudioFormat::Alac {
+        facts.format = AudioFormat::M4a;
+    }
+    facts.duration_ms = sound.duration_ms;
+    facts.bitrate_kbps = sound.bitrate_kbps;
+    facts.sample_rate_hz = sound.sample_rate_hz;
+    facts.bit_depth = sound.bit_depth.filter(|_| facts.format.is_lossless());
+}
+
+/// What a file is that is not what its name says, where its first bytes tell.
+fn other_kind(head: &[u8]) -> Option<&'static str> {
+    let is_text =
+        head.starts_with(b"<!DOCTYPE") || head.starts_with(b"<html") || head.starts_with(b"<?xml");
+    Some(match head {
+        _ if is_text => "a web page",
+        [0xff, 0xd8, 0xff, ..] => "a JPEG picture",
+        [0x89, b'P', b'N', b'G', ..] => "a PNG picture",
+        [b'P', b'K', 3, 4, ..] => "a ZIP archive",
+        [b'%', b'P', b'D', b'F', ..] => "a PDF document",
+        [0x30, 0x26, 0xb2, 0x75, ..] => "Windows Media",
+        [b'M', b'A', b'C', b' ', ..] => "Monkey's Audio",
+        [b'w', b'v', b'p', b'k', ..] => "WavPack",
+        [b'M', b'P', b'+', ..] | [b'M', b'P', b'C', b'K', ..] => "Musepack",
+        [b'D', b'S', b'D', b' ', ..] => "DSD",
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => "Matroska",
+        [0xff, second, ..] if second & 0xf6 == 0xf0 => "raw AAC",
+        _ => return None,
+    })
 }
 
 /// Reads the `ID3v2` tags at the front, and returns where they end.
@@ -239,82 +280,19 @@ fn trailing_tags(
     Ok(end)
 }
 
-/// Whether the Xing header of the frame at `base` counts more bytes than there are. Some writers count
-/// a little differently, so only a part that can be heard matters.
-fn misses_frames(view: &mut View<'_>, base: u64) -> std::io::Result<bool> {
-    let frame = view.peek(base, 64)?;
-    let mark = frame
-        .windows(4)
-        .position(|bytes| bytes == b"Xing" || bytes == b"Info");
-    let Some(fields) = mark.and_then(|at| frame.get(at + 4..at + 16)) else {
-        return Ok(false);
-    };
-    let number = |at: usize| {
-        let bytes = fields
-            .get(at..at + 4)
-            .and_then(|bytes| bytes.try_into().ok());
-        bytes.map_or(0, u32::from_be_bytes)
-    };
-    let has_both_counts = number(0) & 0b11 == 0b11;
-    let there = view.length().saturating_sub(base);
-    Ok(has_both_counts && u64::from(number(8)) > there + there / 20)
-}
-
-/// What lofty found.
-#[derive(Default)]
-struct Heard {
-    gathered: Gathered,
-    duration: Duration,
-    bitrate_kbps: Option<u32>,
-    sample_rate_hz: Option<u32>,
-    bit_depth: Option<u8>,
-    is_alac: bool,
-    problem: Option<String>,
-}
-
-impl Heard {
-    fn into_facts(self, facts: &mut FileFacts, gathered: &mut Gathered) {
-        gathered.fill_from(self.gathered);
-        if self.is_alac {
-            facts.format = AudioFormat::Alac;
-        } else if facts.format == AudioFormat::Alac {
-            facts.format = AudioFormat::M4a;
-        }
-        facts.duration_ms = u64::try_from(self.duration.as_millis())
-            .ok()
-            .filter(|&ms| ms > 0);
-        facts.bitrate_kbps = self.bitrate_kbps.filter(|&rate| rate > 0);
-        facts.sample_rate_hz = self.sample_rate_hz.filter(|&rate| rate > 0);
-        facts.bit_depth = self
-            .bit_depth
-            .filter(|&depth| depth > 0 && facts.format.is_lossless());
-        if let Some(problem) = self.problem {
-            facts.note(problem);
-        }
-    }
-}
-
-/// One demand on the file after the other: as most players read it, forgiving, and tags alone.
-fn climb(view: &mut View<'_>, kind: Kind) -> Result<Heard, String> {
-    let usual = ParseOptions::new()
-        .read_cover_art(false)
-        .read_tags(kind.has_tags_for_lofty());
+/// One demand on the file after the other: as most players read it, and forgiving.
+fn climb(view: &mut View<'_>, kind: Kind) -> Result<Sound, String> {
+    let usual = ParseOptions::new().read_cover_art(false).read_tags(false);
     let forgiving = usual.clone().parsing_mode(ParsingMode::Relaxed);
     let reason = match guarded(view, kind, usual) {
-        Ok(heard) => return Ok(heard),
+        Ok(sound) if sound.duration_ms.is_some() => return Ok(sound),
+        Ok(_) => "it holds no audio".to_owned(),
         Err(reason) => reason,
     };
-    if let Ok(heard) = guarded(view, kind, forgiving) {
-        return Ok(heard);
-    }
-    let reason = format!("its length is unknown: {reason}");
-    if !kind.has_tags_for_lofty() {
-        return Err(reason);
-    }
-    let tags_alone = forgiving.clone().read_properties(false);
-    let mut heard = guarded(view, kind, tags_alone).map_err(|_| reason.clone())?;
-    heard.problem = Some(reason);
-    Ok(heard)
+    guarded(view, kind, forgiving)
+        .ok()
+        .filter(|sound| sound.duration_ms.is_some())
+        .ok_or(reason)
 }
 
 thread_local! {
@@ -334,7 +312,7 @@ fn quiet_panics() {
     });
 }
 
-fn guarded(view: &mut View<'_>, kind: Kind, options: ParseOptions) -> Result<Heard, String> {
+fn guarded(view: &mut View<'_>, kind: Kind, options: ParseOptions) -> Result<Sound, String> {
     quiet_panics();
     // Kept by thread. Pictures are stepped over, so nothing large is needed.
     apply_global_options(GlobalOptions::new().allocation_limit(16 << 20));
@@ -343,7 +321,7 @@ fn guarded(view: &mut View<'_>, kind: Kind, options: ParseOptions) -> Result<Hea
     let result = panic::catch_unwind(panic::AssertUnwindSafe(|| hear(view, kind, options)));
     GUARDED.set(false);
     match result {
-        Ok(Ok(heard)) => Ok(heard),
+        Ok(Ok(sound)) => Ok(sound),
         Ok(Err(error)) => Err(innermost(&error)),
         Err(_) => Err("its structure is broken".to_owned()),
     }
@@ -357,96 +335,74 @@ fn innermost(error: &dyn Error) -> String {
     error.to_string().to_lowercase()
 }
 
-fn hear(view: &mut View<'_>, kind: Kind, options: ParseOptions) -> Result<Heard, FileParseError> {
+fn hear(view: &mut View<'_>, kind: Kind, options: ParseOptions) -> Result<Sound, FileParseError> {
     Ok(match kind {
         Kind::Mpeg => {
             let file = MpegFile::read_from(view, options)?;
-            let properties = file.properties();
-            Heard {
-                duration: properties.duration(),
-                bitrate_kbps: Some(properties.audio_bitrate()),
-                sample_rate_hz: Some(properties.sample_rate()),
-                ..Heard::default()
+            let heard = file.properties();
+            sound(heard.duration(), heard.audio_bitrate(), heard.sample_rate())
+        }
+        Kind::Mp4 => {
+            let file = Mp4File::read_from(view, options)?;
+            let heard = file.properties();
+            let rates = (heard.audio_bitrate(), heard.sample_rate());
+            Sound {
+                bit_depth: heard.bit_depth(),
+                is_alac: heard.codec() == Some(Mp4Codec::ALAC),
+                ..sound(heard.duration(), rates.0.unwrap_or(0), rates.1.unwrap_or(0))
             }
         }
-        Kind::Mp4 => hear_mp4(&Mp4File::read_from(view, options)?),
         Kind::Flac => {
             let file = FlacFile::read_from(view, options)?;
-            let properties = file.properties();
-            Heard {
-                duration: properties.duration(),
-                bitrate_kbps: Some(properties.audio_bitrate()),
-                sample_rate_hz: Some(properties.sample_rate()),
-                bit_depth: Some(properties.bit_depth()),
-                ..Heard::default()
+            let heard = file.properties();
+            let sound = sound(heard.duration(), heard.audio_bitrate(), heard.sample_rate());
+            Sound {
+                bit_depth: Some(heard.bit_depth()),
+                ..sound
             }
         }
         Kind::Wav => {
             let file = WavFile::read_from(view, options)?;
-            let properties = file.properties();
-            Heard {
-                duration: properties.duration(),
-                bitrate_kbps: Some(properties.bitrate()),
-                sample_rate_hz: Some(properties.sample_rate()),
-                bit_depth: Some(properties.bit_depth()),
-                ..Heard::default()
+            let heard = file.properties();
+            let sound = sound(heard.duration(), heard.bitrate(), heard.sample_rate());
+            Sound {
+                bit_depth: Some(heard.bit_depth()),
+                ..sound
             }
         }
         Kind::Aiff => {
             let file = AiffFile::read_from(view, options)?;
-            let properties = file.properties();
-            Heard {
-                duration: properties.duration(),
-                bitrate_kbps: Some(properties.audio_bitrate()),
-                sample_rate_hz: Some(properties.sample_rate()),
-                bit_depth: u8::try_from(properties.sample_size()).ok(),
-                ..Heard::default()
+            let heard = file.properties();
+            let sound = sound(heard.duration(), heard.audio_bitrate(), heard.sample_rate());
+            Sound {
+                bit_depth: u8::try_from(heard.sample_size()).ok(),
+                ..sound
             }
         }
         Kind::Vorbis => {
             let file = VorbisFile::read_from(view, options)?;
-            let properties = file.properties();
-            Heard {
-                gathered: gather_comments(file.vorbis_comments()),
-                duration: properties.duration(),
-                bitrate_kbps: Some(properties.audio_bitrate()),
-                sample_rate_hz: Some(properties.sample_rate()),
-                ..Heard::default()
-            }
+            let heard = file.properties();
+            sound(heard.duration(), heard.audio_bitrate(), heard.sample_rate())
         }
         Kind::Opus => {
             let file = OpusFile::read_from(view, options)?;
-            let properties = file.properties();
-            Heard {
-                gathered: gather_comments(file.vorbis_comments()),
-                duration: properties.duration(),
-                bitrate_kbps: Some(properties.audio_bitrate()),
-                sample_rate_hz: Some(properties.input_sample_rate()),
-                ..Heard::default()
-            }
+            let heard = file.properties();
+            sound(
+                heard.duration(),
+                heard.audio_bitrate(),
+                heard.input_sample_rate(),
+            )
         }
     })
 }
 
-fn hear_mp4(file: &Mp4File) -> Heard {
-    let properties = file.properties();
-    Heard {
-        gathered: Gathered::default(),
-        duration: properties.duration(),
-        bitrate_kbps: properties.audio_bitrate(),
-        sample_rate_hz: properties.sample_rate(),
-        bit_depth: properties.bit_depth(),
-        is_alac: properties.codec() == Some(Mp4Codec::ALAC),
-        problem: None,
+fn sound(duration: Duration, kbps: u32, hz: u32) -> Sound {
+    Sound {
+        duration_ms: u64::try_from(duration.as_millis())
+            .ok()
+            .filter(|&ms| ms > 0),
+        bitrate_kbps: Some(kbps).filter(|&kbps| kbps > 0),
+        sample_rate_hz: Some(hz).filter(|&hz| hz > 0),
+        ..Sound::default()
     }
-}
-
-fn gather_comments(comments: &VorbisComments) -> Gathered {
-    let mut gathered = Gathered::default();
-    for (key, value) in comments.items() {
-        if let Some(field) = Field::of_key(key) {
-            gathered.put(field, value);
-        }
-    }
-    gathered
 }

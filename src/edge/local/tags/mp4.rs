@@ -1,6 +1,7 @@
-//! The `ilst` tag of MP4 files, read with bounds: pictures are stepped over unread.
+//! MP4: the `ilst` tag, read with bounds (pictures are stepped over unread), and how the file sounds.
 //!
-//! Format: ISO/IEC 14496-12 and Apple's `QuickTime` File Format, "Metadata item list".
+//! Format: ISO/IEC 14496-12, Apple's `QuickTime` File Format ("Metadata item list") and its Apple
+//! Lossless magic cookie.
 
 use std::io;
 
@@ -8,6 +9,7 @@ use lofty::id3::v1::GENRES;
 
 use super::{
     gathered::{Field, Gathered},
+    sound::{Sound, kbps},
     view::View,
 };
 
@@ -23,6 +25,8 @@ pub(super) struct Walked {
     pub(super) gathered: Gathered,
     /// What is wrong with it.
     pub(super) problem: Option<&'static str>,
+    /// How it sounds.
+    pub(super) sound: Option<Sound>,
 }
 
 #[derive(Clone, Copy)]
@@ -40,8 +44,15 @@ pub(super) fn read(view: &mut View<'_>) -> io::Result<Walked> {
     if top.iter().any(|atom| atom.end > end) {
         walked.problem = Some("is cut off: audio is missing");
     }
+    let media = top.iter().filter(|atom| &atom.id == b"mdat");
+    let bytes = media
+        .map(|atom| atom.end.min(end).saturating_sub(atom.start))
+        .sum();
     for movie in top.iter().filter(|atom| &atom.id == b"moov") {
         let inner = atoms(view, movie.start, movie.end)?;
+        if walked.sound.is_none() {
+            walked.sound = sound(view, &inner, &top, bytes)?;
+        }
         for atom in inner {
             match &atom.id {
                 b"meta" => read_meta(view, atom, &mut walked)?,
@@ -88,6 +99,142 @@ fn atoms(view: &mut View<'_>, start: u64, end: u64) -> io::Result<Vec<Atom>> {
         at = atom.end;
     }
     Ok(found)
+}
+
+/// The first of `atoms` with a name.
+fn first(atoms: &[Atom], id: [u8; 4]) -> Option<Atom> {
+    atoms.iter().find(|atom| atom.id == id).copied()
+}
+
+/// The atom inside atoms inside atoms.
+fn descend(view: &mut View<'_>, mut atom: Atom, path: &[[u8; 4]]) -> io::Result<Option<Atom>> {
+    for &id in path {
+        let inner = atoms(view, atom.start, atom.end)?;
+        let Some(next) = first(&inner, id) else {
+            return Ok(None);
+        };
+        atom = next;
+    }
+    Ok(Some(atom))
+}
+
+/// The sound of the first audio track of a movie, whose media takes so many bytes.
+fn sound(
+    view: &mut View<'_>,
+    movie: &[Atom],
+    top: &[Atom],
+    bytes: u64,
+) -> io::Result<Option<Sound>> {
+    for track in movie.iter().filter(|atom| &atom.id == b"trak") {
+        let Some(media) = descend(view, *track, &[*b"mdia"])? else {
+            continue;
+        };
+        let inner = atoms(view, media.start, media.end)?;
+        let (Some(header), Some(handler)) = (first(&inner, *b"mdhd"), first(&inner, *b"hdlr"))
+        else {
+            continue;
+        };
+        if view.peek(handler.start + 8, 4)? != b"soun" {
+            continue;
+        }
+        let (scale, mut length) = scale_and_length(view, header)?;
+        let mut scale_of_length = scale;
+        if length == 0 {
+            // Its parts come one by one, and the whole is told elsewhere.
+            (scale_of_length, length) = fragmented_length(view, movie, top)?;
+        }
+        let mut sound = Sound::of_samples(length, scale_of_length, bytes);
+        sound.sample_rate_hz = Some(scale).filter(|&hz| hz > 0);
+        sound.bitrate_kbps = sound.duration_ms.and_then(|ms| kbps(bytes, ms));
+        if let Some(table) = first(&inner, *b"minf")
+            && let Some(entries) = descend(view, table, &[*b"stbl", *b"stsd"])?
+        {
+            describe(view, entries, &mut sound)?;
+        }
+        return Ok(Some(sound));
+    }
+    Ok(None)
+}
+
+/// Units a second and their number, in `mdhd` and `mvhd`.
+fn scale_and_length(view: &mut View<'_>, header: Atom) -> io::Result<(u32, u64)> {
+    let bytes = view.peek(header.start, 32)?;
+    let long = bytes.first() == Some(&1);
+    let (scale, length) = if long {
+        (
+            word(&bytes, 20),
+            bytes
+                .get(24..32)
+                .and_then(|bytes| bytes.try_into().ok())
+                .map(u64::from_be_bytes),
+        )
+    } else {
+        (word(&bytes, 12), word(&bytes, 16).map(u64::from))
+    };
+    // All ones: unknown.
+    let length =
+        length.filter(|&length| length != u64::MAX && (long || length != u64::from(u32::MAX)));
+    Ok((scale.unwrap_or(0), length.unwrap_or(0)))
+}
+
+/// The length of a file in fragments: the movie's header tells it, or an extension of it, or an index.
+fn fragmented_length(view: &mut View<'_>, movie: &[Atom], top: &[Atom]) -> io::Result<(u32, u64)> {
+    let Some(header) = first(movie, *b"mvhd") else {
+        return Ok((0, 0));
+    };
+    let (scale, length) = scale_and_length(view, header)?;
+    if length > 0 {
+        return Ok((scale, length));
+    }
+    if let Some(extension) = first(movie, *b"mvex")
+        && let Some(header) = descend(view, extension, &[*b"mehd"])?
+    {
+        let bytes = view.peek(header.start, 12)?;
+        let length = match bytes.first() {
+            Some(1) => bytes
+                .get(4..12)
+                .and_then(|bytes| bytes.try_into().ok())
+                .map(u64::from_be_bytes),
+            _ => word(&bytes, 4).map(u64::from),
+        };
+        return Ok((scale, length.unwrap_or(0)));
+    }
+    let mut total = 0;
+    let mut scale = 0;
+    for index in top.iter().filter(|atom| &atom.id == b"sidx") {
+        let long = view.peek(index.start, 1)?.first() == Some(&1);
+        let count_at = index.start + if long { 30 } else { 22 };
+        scale = word(&view.peek(index.start + 8, 4)?, 0).unwrap_or(0);
+        let count = view.peek(count_at, 2)?;
+        let count = count.try_into().map_or(0, u16::from_be_bytes);
+        for entry in 0..u64::from(count) {
+            total += word(&view.peek(count_at + 2 + entry * 12 + 4, 4)?, 0).map_or(0, u64::from);
+        }
+    }
+    Ok((scale, total))
+}
+
+/// What the first entry of `stsd` adds: codec, rate and depth.
+fn describe(view: &mut View<'_>, entries: Atom, sound: &mut Sound) -> io::Result<()> {
+    let bytes = view.peek(entries.start + 8, 128)?;
+    let id = bytes.get(4..8);
+    // The whole part of a fixed-point number; rates beyond it stand elsewhere.
+    let rate = word(&bytes, 32).map(|rate| rate >> 16).filter(|&hz| hz > 0);
+    if let Some(rate) = rate {
+        sound.sample_rate_hz = Some(rate);
+    }
+    sound.is_alac = id == Some(b"alac");
+    if sound.is_alac && bytes.get(40..44) == Some(b"alac") {
+        sound.bit_depth = bytes.get(53).copied().filter(|&depth| depth > 0);
+        if let Some(hz) = word(&bytes, 68).filter(|&hz| hz > 0) {
+            sound.sample_rate_hz = Some(hz);
+        }
+    }
+    Ok(())
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 fn read_meta(view: &mut View<'_>, meta: Atom, walked: &mut Walked) -> io::Result<()> {

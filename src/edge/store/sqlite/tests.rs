@@ -236,8 +236,13 @@ async fn what_is_no_state_database_is_refused_and_left_alone() {
     let made = sqlx::query("CREATE TABLE diary (page TEXT)").execute(&pool);
     made.await.unwrap();
     pool.close().await;
+    let before = std::fs::read(world.path()).unwrap();
     let refused = world.refusal().await.to_string();
     assert!(refused.ends_with("another program's database"), "{refused}");
+    assert!(
+        std::fs::read(world.path()).unwrap() == before,
+        "not even its journal mode"
+    );
 }
 
 #[tokio::test]

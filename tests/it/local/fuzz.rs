@@ -1,0 +1,190 @@
+//! Thousands of broken copies of small files: whatever is done to a file, reading it ends, without a
+//! panic. The same copies in every run.
+
+use std::{fs, path::Path, process::Command};
+
+use tempfile::TempDir;
+use tidal_cleanup::edge::local::tags::read_file;
+
+use super::samples;
+
+/// Copies of each file.
+const COPIES: u64 = 400;
+
+/// Numbers that look random and are the same every time (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((x ^ (x >> 31)) % below.max(1) as u64).unwrap()
+    }
+}
+
+/// Does one to four things to a file, most of them where its headers are.
+fn spoil(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..=dice.roll(4) {
+        let head = match dice.roll(4) {
+            0 => bytes.len(),
+            _ => bytes.len().min(600),
+        };
+        let at = dice.roll(head);
+        let end = (at + 1 + dice.roll(16)).min(bytes.len());
+        match dice.roll(8) {
+            0 => bytes.truncate(at),
+            1 => bytes[at..end].fill(0xff),
+            2 => bytes[at..end].fill(0),
+            3 => drop(bytes.drain(at..end)),
+            4 => {
+                let copy = bytes[at..end].to_vec();
+                bytes.splice(at..at, copy.repeat(1 + dice.roll(50)));
+            }
+            5 => bytes[at..end].reverse(),
+            _ => {
+                for byte in &mut bytes[at..end] {
+                    *byte = u8::try_from(dice.roll(256)).unwrap();
+                }
+            }
+        }
+        if bytes.is_empty() {
+            break;
+        }
+    }
+    bytes
+}
+
+fn spoil_and_read(folder: &Path, name: &str, bytes: &[u8], seed: u64) {
+    let path = folder.join(name);
+    let mut dice = Dice(seed);
+    for copy in 0..COPIES {
+        let spoilt = spoil(bytes, &mut dice);
+        fs::write(&path, &spoilt).unwrap();
+        let facts = read_file(&path);
+        let told = facts.problem.is_some() || facts.duration_ms.is_some();
+        assert!(told, "{name} {copy}: neither read nor a problem");
+        let broken = facts
+            .problem
+            .is_some_and(|problem| problem.contains("its structure is broken"));
+        assert!(!broken, "{name} {copy}: a reader panicked");
+    }
+}
+
+#[test]
+fn spoilt_copies_of_built_files_are_read_or_told_of() {
+    let folder = TempDir::new().unwrap();
+    for (seed, (name, bytes, _)) in samples::all().into_iter().enumerate() {
+        spoil_and_read(folder.path(), name, &bytes, seed as u64);
+    }
+}
+
+#[test]
+fn spoilt_copies_of_encoders_files_are_read_or_told_of() {
+    let folder = TempDir::new().unwrap();
+    for (seed, (name, codec)) in [
+        ("a.mp3", "libmp3lame"),
+        ("a.m4a", "aac"),
+        ("b.m4a", "alac"),
+        ("a.flac", "flac"),
+        ("a.ogg", "libvorbis"),
+        ("a.opus", "libopus"),
+        ("a.wav", "pcm_s16le"),
+        ("a.aiff", "pcm_s16be"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let made = folder.path().join(name);
+        let run = Command::new("ffmpeg")
+            .args([
+                "-nostdin",
+                "-v",
+                "error",
+                "-f",
+                "lavfi",
+                "-i",
+                "sine=duration=0.3",
+            ])
+            .args(["-metadata", "title=T", "-c:a", codec, "-y"])
+            .arg(&made)
+            .status();
+        // Without ffmpeg, or this encoder of it, the built files must do.
+        if run.is_ok_and(|status| status.success()) {
+            let bytes = fs::read(&made).unwrap();
+            let facts = read_file(&made);
+            assert_eq!(facts.problem, None, "{name}");
+            assert!(
+                facts.duration_ms.unwrap().abs_diff(300) < 120,
+                "{name}: {facts:?}"
+            );
+            spoil_and_read(folder.path(), name, &bytes, 100 + seed as u64);
+        }
+    }
+}
+
+#[test]
+fn built_files_tell_their_title_and_length() {
+    let folder = TempDir::new().unwrap();
+    for (name, bytes, milliseconds) in samples::all() {
+        let path = folder.path().join(name);
+        fs::write(&path, &bytes).unwrap();
+        let facts = read_file(&path);
+        assert_eq!(facts.problem, None, "{name}");
+        assert!(
+            facts.duration_ms.unwrap().abs_diff(milliseconds) < 20,
+            "{name}: {facts:?}"
+        );
+        if !name.ends_with("wav") && !name.ends_with("aiff") {
+            assert_eq!(facts.tags.title.as_deref(), Some("Title"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_file_cut_in_the_middle_is_a_problem() {
+    let folder = TempDir::new().unwrap();
+    for (name, codec, more) in [
+        ("a.mp3", "libmp3lame", &[][..]),
+        (
+            "bare.mp3",
+            "libmp3lame",
+            &["-write_xing", "0", "-id3v2_version", "0"],
+        ),
+        ("a.m4a", "aac", &[]),
+        ("a.flac", "flac", &[]),
+        ("a.ogg", "libvorbis", &[]),
+        ("a.opus", "libopus", &[]),
+        ("a.wav", "pcm_s16le", &[]),
+        ("a.aiff", "pcm_s16be", &[]),
+    ] {
+        let path = folder.path().join(name);
+        let run = Command::new("ffmpeg")
+            .args([
+                "-nostdin",
+                "-v",
+                "error",
+                "-f",
+                "lavfi",
+                "-i",
+                "anoisesrc=duration=4:seed=1",
+            ])
+            .args(["-c:a", codec])
+            .args(more)
+            .arg("-y")
+            .arg(&path)
+            .status();
+        if !run.is_ok_and(|status| status.success()) {
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        let whole = read_file(&path);
+        assert_eq!(whole.problem, None, "{name}");
+        for part in [5, 7, 9] {
+            fs::write(&path, &bytes[..bytes.len() * part / 10 + 1]).unwrap();
+            assert!(read_file(&path).problem.is_some(), "{name} at {part}/10");
+        }
+    }
+}
