@@ -93,7 +93,7 @@ async fn make_plan(
         "files in the library",
     )?;
     loop {
-        let shield = protected(policy, &observation);
+        let shield = protected(policy, None, &observation);
         let (reading, state) = (&observation.tidal.value, &observation.state);
         let library = &observation.library.value;
         let desired = desire(policy, reading, state, library, &shield);
@@ -122,6 +122,7 @@ async fn make_plan(
             files_before: None,
             rows: std::collections::BTreeMap::new(),
             allows: Vec::new(),
+            conditions: tidal_cleanup::plan::Conditions::default(),
         });
         if planned.unhashed.is_empty() {
             step("desire", desired.tracks.len(), "tracks in playlists")?;

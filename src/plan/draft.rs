@@ -11,6 +11,7 @@ use crate::{
             Subject, Undo, Why,
         },
         duplicates::Group,
+        guard::Leave,
         index::Index,
     },
     policy::Verdict,
@@ -38,6 +39,8 @@ pub(super) struct Draft<'a> {
     pub(super) stands_for: BTreeMap<ContentId, ContentId>,
     /// The rows of one recording, where there are several.
     pub(super) duplicates: Vec<Group>,
+    /// What waits for a person's leave.
+    pub(super) awaiting: Leave,
     /// Files of ours that may not be needed, and what the policy makes of each, in words.
     pub(super) spare: BTreeMap<MediaPath, String>,
 }
@@ -90,6 +93,7 @@ impl<'a> Draft<'a> {
             unhashed: BTreeSet::new(),
             stands_for: BTreeMap::new(),
             duplicates: Vec::new(),
+            awaiting: Leave::default(),
             spare: BTreeMap::new(),
         }
     }
@@ -103,6 +107,11 @@ impl<'a> Draft<'a> {
 
     /// Shows an action as held instead of adding it.
     pub(super) fn hold(&mut self, action: &Action, by: Hold) {
+        match by.gate {
+            "TC302" => self.awaiting.unprotect += 1,
+            "TC303" => self.awaiting.work += 1,
+            _ => {}
+        }
         self.held.push(held(action, by));
     }
 

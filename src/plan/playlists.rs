@@ -20,7 +20,7 @@ use crate::{
             Subject, Trashed,
         },
         draft::{ContentPlan, Draft, FilePlan, Hold, act},
-        drift, duplicates, m3u8,
+        drift, duplicates, facts, m3u8,
         tags::{make_tag, tag_hold},
         tracks::precondition,
     },
@@ -74,6 +74,9 @@ fn hold_retained(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
                 at: playlist.at.to_string(),
                 text: "this playlist is only ever added to".into(),
             },
+            Retained::Protected(protection) if protection.former => {
+                facts::former_hold(&protection.rule)
+            }
             Retained::Protected(protection) => Hold {
                 gate: "protect",
                 rule: protection.rule.clone(),

@@ -236,7 +236,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn decisions(top: &Table<'_>) -> Decisions {
-    top.only(&["version", "match", "duplicate"]);
+    top.only_named(&["version", "match", "duplicate"]);
     if let Some(version) = top.need("version", "version = 1")
         && let Some(number) = version.number::<i64>(0..=i64::MAX)
         && number != 1
@@ -272,7 +272,7 @@ fn decisions(top: &Table<'_>) -> Decisions {
 }
 
 fn remembered_row(entry: &Table<'_>, rows: &str, at: Place) -> Option<RememberedRow> {
-    entry.only(&["label", "keep", "none"]);
+    entry.only_named(&["label", "keep", "none"]);
     let label = entry.get("label").and_then(|label| label.text());
     let keep = entry.get("keep");
     let none = entry.get("none").and_then(|none| none.flag()) == Some(true);
@@ -310,7 +310,7 @@ fn remembered_row(entry: &Table<'_>, rows: &str, at: Place) -> Option<Remembered
 }
 
 fn remembered(entry: &Table<'_>, at: Place) -> Option<Remembered> {
-    entry.only(&["label", "file", "none"]);
+    entry.only_named(&["label", "file", "none"]);
     let label = entry.get("label").and_then(|label| label.text());
     let file = entry.get("file");
     let none = entry.get("none").and_then(|none| none.flag());

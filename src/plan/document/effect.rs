@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
@@ -10,7 +11,7 @@ use crate::domain::{
 };
 
 /// What an action does. One variant, one effect; the payload is what `apply` needs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind")]
 pub enum Effect {
     /// Download a track. With `format` the verified download waits in the library's own
@@ -96,7 +97,7 @@ pub enum Effect {
 }
 
 /// One entry of one playlist of TIDAL, and its neighbours: where it belongs should it come back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TidalEntry {
     /// The playlist.
@@ -118,7 +119,9 @@ pub struct TidalEntry {
 }
 
 /// Why an entry leaves a playlist of TIDAL: the word in the policy that asks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// The same track stands in the list before it.
@@ -139,7 +142,7 @@ impl Cause {
 }
 
 /// Payload of [`Effect::FileFetch`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fetch {
     /// The track to fetch.
@@ -154,7 +157,7 @@ pub struct Fetch {
 }
 
 /// Payload of [`Effect::FileConvert`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Convert {
     /// The track.
@@ -170,7 +173,7 @@ pub struct Convert {
 }
 
 /// A path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct At {
     /// Where.
@@ -181,7 +184,7 @@ pub struct At {
 }
 
 /// A file's content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hashed {
     /// SHA-256.
@@ -189,7 +192,7 @@ pub struct Hashed {
 }
 
 /// Payload of [`Effect::FileLink`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
     /// What is written.
@@ -205,7 +208,7 @@ pub struct Link {
 }
 
 /// Payload of [`Effect::FileTrash`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trashed {
     /// Where.
@@ -217,7 +220,7 @@ pub struct Trashed {
 }
 
 /// A file in the trash.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FromTrash {
     /// Below the library root.
@@ -227,7 +230,7 @@ pub struct FromTrash {
 }
 
 /// Payload of [`Effect::ContentAdd`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewContent {
     /// The track; its metadata is in `body.tracks`.
@@ -238,7 +241,7 @@ pub struct NewContent {
 }
 
 /// A Rekordbox row and its file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContentAt {
     /// The row.
@@ -250,7 +253,7 @@ pub struct ContentAt {
 }
 
 /// The fields of a Rekordbox row that TIDAL may own; absent ones are left alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContentFields {
     /// The row.
@@ -268,7 +271,7 @@ pub struct ContentFields {
 }
 
 /// Payload of [`Effect::NodeCreate`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewNode {
     /// What it is.
@@ -286,7 +289,7 @@ pub struct NewNode {
 }
 
 /// A node of the Rekordbox tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeAt {
     /// The row.
@@ -301,7 +304,7 @@ pub struct NodeAt {
 }
 
 /// A list of entries, by number and hash of its track or content ids.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Entries {
     /// The playlist.
@@ -322,7 +325,7 @@ pub struct Entries {
 }
 
 /// A list of Rekordbox and its entries, by number and hash of their content ids.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListAt {
     /// The list.
@@ -336,7 +339,7 @@ pub struct ListAt {
 }
 
 /// Payload of [`Effect::EntriesMerge`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MergedRows {
     /// How many entries the list has then.
@@ -346,7 +349,7 @@ pub struct MergedRows {
 }
 
 /// MyTags of a track, as `Group: Tag` in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TagSet {
     /// The track; none for a row that is no track of TIDAL.
@@ -364,7 +367,7 @@ pub struct TagSet {
 }
 
 /// Which earlier action is taken back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reversal {
     /// The run.
@@ -376,7 +379,7 @@ pub struct Reversal {
 }
 
 /// Payload of [`Effect::StateAdopt`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Adoption {
     /// The track.
@@ -397,7 +400,7 @@ pub struct Adoption {
 }
 
 /// Payload of [`Effect::StateRecord`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recorded {
     /// The playlist; its new values are in `body.playlists`.
@@ -409,7 +412,7 @@ pub struct Recorded {
 }
 
 /// Payload of [`Effect::StateForget`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub enum Forgotten {
     /// Soft-delete it.
