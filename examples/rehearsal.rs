@@ -21,7 +21,7 @@ use tidal_cleanup::{
     },
     observe::observe,
     plan::{
-        Plan, PlanInput, canonical,
+        Cleanup, Plan, PlanInput, canonical,
         document::{Action, Mode, PlanMeta},
         plan, protected,
     },
@@ -93,7 +93,7 @@ async fn make_plan(
         "files in the library",
     )?;
     loop {
-        let shield = protected(policy, &observation);
+        let shield = protected(policy, None, &observation);
         let (reading, state) = (&observation.tidal.value, &observation.state);
         let library = &observation.library.value;
         let desired = desire(policy, reading, state, library, &shield);
@@ -112,6 +112,7 @@ async fn make_plan(
             desired: &desired,
             changes: changes.clone(),
             identities: &identities,
+            cleanup: &Cleanup::default(),
             scope: None,
             mode: Mode::Normal,
             as_of: date(2026, 11, 22),
@@ -120,6 +121,7 @@ async fn make_plan(
             failed_fetches: BTreeMap::new(),
             files_before: None,
             allows: Vec::new(),
+            conditions: tidal_cleanup::plan::Conditions::default(),
         });
         if planned.unhashed.is_empty() {
             step("desire", desired.tracks.len(), "tracks in playlists")?;
@@ -151,6 +153,7 @@ fn worlds() -> Rehearsal {
     let mut state = State::default();
     state.meta.library_id = Some(LibraryId::from("rehearsal"));
     Worlds {
+        tidal: None,
         rekordbox: Some(MemoryRekordbox::new(
             &Collection::default(),
             IdSource::seeded(1),

@@ -329,6 +329,10 @@ impl From<TidalError> for CliError {
                 Kind::World,
                 "try again later, or plan from the last good reading with `--offline`",
             ),
+            TidalError::ReadOnly => (
+                Kind::User,
+                "log in with the permission to change playlists: `tidal-cleanup login --write`",
+            ),
             TidalError::Refused(_) => (
                 Kind::World,
                 "`tidal-cleanup whoami` shows the account; `tidal-cleanup login` renews it",
@@ -562,6 +566,11 @@ impl From<ApplyError> for CliError {
             ApplyError::Interrupted(id) => {
                 let mut error =
                     Self::message(Kind::Interrupted, format!("apply {id} was interrupted"));
+                error.hints = unfinished_hints();
+                error
+            }
+            ApplyError::Unsettled { .. } => {
+                let mut error = Self::new(Kind::Partial, error);
                 error.hints = unfinished_hints();
                 error
             }

@@ -10,10 +10,15 @@ pub mod diagnostic;
 pub mod document;
 pub mod emoji;
 pub mod facts;
+pub mod format;
 pub mod glob;
+pub mod import;
+pub mod keys;
 mod lint;
 pub mod load;
 mod reading;
+pub mod schema;
+pub mod survey;
 pub mod template;
 pub mod values;
 pub mod verdict;
@@ -129,6 +134,27 @@ pub struct TidalPolicy {
     pub snapshot: Option<PathBuf>,
     /// Which log-in to use.
     pub account: String,
+    /// What may be taken out of TIDAL's own playlists.
+    pub cleanup: TidalCleanup,
+}
+
+/// `[tidal] cleanup`: what is written to TIDAL. Nothing, unless it is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TidalCleanup {
+    /// `duplicates`: of several entries of one track in one playlist the first stays.
+    pub duplicates: bool,
+    /// `unavailable`: entries whose track TIDAL withholds.
+    pub unavailable: bool,
+    /// Where the key stands.
+    pub at: Place,
+}
+
+impl TidalCleanup {
+    /// Whether anything may be written to TIDAL at all.
+    #[must_use]
+    pub const fn is_asked_for(&self) -> bool {
+        self.duplicates || self.unavailable
+    }
 }
 
 /// `[download]`
@@ -278,15 +304,13 @@ pub struct MatchPolicy {
     pub veto_duration: bool,
 }
 
-/// `[own]`: who is authoritative for a field.
+/// `[own]`: who is authoritative for a field. Genre and rating are always the DJ's: TIDAL tells neither.
 #[derive(Clone, Copy, Debug)]
 pub struct Ownership {
     pub title: Owner,
     pub artist: Owner,
     pub album: Owner,
     pub year: Owner,
-    pub genre: Owner,
-    pub rating: Owner,
     /// The display name of our playlists and folders in Rekordbox.
     pub name: Owner,
     /// Which folder they are in there.

@@ -10,7 +10,7 @@ use crate::{
         args::{ApplyArgs, Consent, DownloadArgs, PlanInputs},
         consent::{Occasion, Weight, agree},
         downloads::Downloads,
-        engine::{Engine, Request},
+        engine::{Engine, Request, allows},
         error::{CliError, Exit, Kind, unfinished_hints},
         interrupt::Interrupt,
         plan::{Beside, present},
@@ -33,10 +33,12 @@ use crate::{
             lock::{RunLock, holder_of},
             sqlite::{BackupKind, SqliteStore},
         },
+        tidal::TidalWriter,
     },
     plan::{
         Plan, canonical,
         document::{Action, CheckStatus, Mode, Review},
+        guard,
     },
 };
 
@@ -70,7 +72,7 @@ pub async fn apply(
         None => {
             let request = Request {
                 inputs: args.inputs.clone(),
-                overrides: args.overrides.clone(),
+                overrides: args.consent.overrides.clone(),
                 ..Request::default()
             };
             let made = engine.plan(&request, ui).await?;
@@ -80,11 +82,18 @@ pub async fn apply(
     };
     exclude(&mut plan, &args.exclude)?;
     if is_empty(&plan.body) || left_in(&plan).next().is_none() {
+        // To have nothing to do is an apply, too, for what must wait one.
+        if plan.body.inputs.policy.sha256 == engine.policy.source.sha256 {
+            Engine::keep_policy(&engine.policy, &engine.db);
+        }
         after_apply(engine.policy.clone(), settings, ui).await;
         return nothing(ui, "Nothing to apply.");
     }
     if occasion == Occasion::SavedPlan {
         verify_plan(&engine, ui, &plan).await?;
+        if args.inputs.require_decisions {
+            refuse_undecided(&plan, &args.consent)?;
+        }
     }
     run(engine, ui, interrupt, &args.consent, plan, occasion, locks).await
 }
@@ -167,22 +176,28 @@ pub async fn run(
     occasion: Occasion,
     locks: RunLock,
 ) -> Result<Exit, CliError> {
+    let mut plan = plan;
     if let Some(check) = plan
         .body
         .checks
         .iter()
         .find(|c| c.status == CheckStatus::Refuse)
     {
-        return Err(CliError::refused(&check.code, &check.text));
+        let error = CliError::refused(&check.code, &check.text);
+        return Err(match occasion {
+            Occasion::SavedPlan => error.hint("an override belongs to the plan: `tidal-cleanup plan` takes it, and makes a new one"),
+            Occasion::FreshPlan | Occasion::Download | Occasion::Approved => error,
+        });
     }
-    refuse_moment(&engine, &plan)?;
+    refuse_moment(&engine, &mut plan, consent)?;
     let weight = Weight::of(left_in(&plan));
+    let tidal = lend_tidal(&engine, &plan)?;
     agree(ui, consent, occasion, &plan.digest, weight)?;
-    refuse_moment(&engine, &plan)?;
+    refuse_moment(&engine, &mut plan, consent)?;
     engine.back_up().await?;
     let settings = settings_of(&engine, interrupt);
     let (policy, own) = (engine.policy.clone(), engine.settings.clone());
-    let mut worlds = worlds(engine, Downloads::of(ui.voice(), Some(&plan)));
+    let mut worlds = worlds(engine, tidal, Downloads::of(ui.voice(), Some(&plan)));
     let working = interrupt.working();
     let total = left_in(&plan).count();
     ui.begin_progress(total as u64, "Applying");
@@ -198,6 +213,9 @@ pub async fn run(
     .await;
     ui.end_progress();
     drop(working);
+    if outcome.is_ok() && plan.body.inputs.policy.sha256 == policy.source.sha256 {
+        Engine::keep_policy(&policy, &worlds.1);
+    }
     let exit = conclude(ui, &mut worlds, outcome).await;
     after_apply(policy, &own, ui).await;
     drop(locks);
@@ -227,10 +245,14 @@ async fn resume(
         &unfinished.digest,
         Weight::Additive,
     )?;
+    let tidal = lend_tidal_again(&engine, unfinished.id, |status| {
+        status != OperationStatus::Completed
+    })
+    .await?;
     engine.back_up().await?;
     let settings = settings_of(&engine, interrupt);
     let (policy, own) = (engine.policy.clone(), engine.settings.clone());
-    let mut worlds = worlds(engine, Downloads::of(ui.voice(), None));
+    let mut worlds = worlds(engine, tidal, Downloads::of(ui.voice(), None));
     let working = interrupt.working();
     let total = usize::try_from(left).unwrap_or(0);
     ui.begin_progress(total as u64, "Resuming");
@@ -277,6 +299,7 @@ pub async fn close_unfinished(
     id: ApplyId,
 ) -> Result<Engine, CliError> {
     let settings = settings_of(&engine, interrupt);
+    let tidal = lend_tidal_again(&engine, id, |status| status == OperationStatus::Running).await?;
     let downloader = engine.downloader();
     let Engine {
         policy,
@@ -291,6 +314,7 @@ pub async fn close_unfinished(
         rekordbox,
         downloader,
         store,
+        tidal,
     };
     apply::close(id, &mut worlds, &settings, &Timestamp::now, &mut |_| {}).await?;
     let Worlds {
@@ -310,7 +334,11 @@ pub async fn close_unfinished(
 }
 
 /// The engine's worlds, for the run; the engine without them comes back with [`conclude`].
-fn worlds(engine: Engine, downloads: Downloads) -> (RealWorlds, std::path::PathBuf) {
+fn worlds(
+    engine: Engine,
+    tidal: Option<Box<dyn TidalWriter>>,
+    downloads: Downloads,
+) -> (RealWorlds, std::path::PathBuf) {
     let told = Arc::new(move |step: &Step| downloads.show(step));
     let downloader = engine.downloader().telling(told);
     let Engine {
@@ -326,9 +354,38 @@ fn worlds(engine: Engine, downloads: Downloads) -> (RealWorlds, std::path::PathB
             rekordbox,
             downloader,
             store,
+            tidal,
         },
         db,
     )
+}
+
+/// What changes TIDAL, for a plan that does. A normal plan gets it only while the policy asks for such
+/// changes by name; an undo takes back what was approved under the policy of its own time.
+fn lend_tidal(engine: &Engine, plan: &Plan) -> Result<Option<Box<dyn TidalWriter>>, CliError> {
+    if !left_in(plan).any(|action| action.effect.is_tidal()) {
+        return Ok(None);
+    }
+    if plan.body.mode != Mode::Undo && !engine.policy.tidal.cleanup.is_asked_for() {
+        let text = "the plan changes TIDAL, and the policy does not ask for that";
+        return Err(CliError::refused("TC401", text)
+            .hint("`[tidal] cleanup` in the policy names what may be changed there"));
+    }
+    engine.tidal_writer().map(Some)
+}
+
+/// The same for a run that was begun, where operations that stand so are among those on TIDAL.
+async fn lend_tidal_again(
+    engine: &Engine,
+    id: ApplyId,
+    stands: impl Fn(OperationStatus) -> bool,
+) -> Result<Option<Box<dyn TidalWriter>>, CliError> {
+    let operations = engine.store.operations(id).await?;
+    let mut open = operations.iter().filter(|row| stands(row.status));
+    match open.any(|row| row.kind.starts_with("tidal.")) {
+        true => engine.tidal_writer().map(Some),
+        false => Ok(None),
+    }
 }
 
 /// Reports a run that ended, in whatever way, from its journal.
@@ -338,7 +395,12 @@ async fn conclude(
     outcome: Result<apply::ApplyReport, apply::ApplyError>,
 ) -> Result<Exit, CliError> {
     let (id, interrupted, outdated) = match outcome {
-        Ok(report) => (report.apply, false, report.outdated.len()),
+        Ok(report) => {
+            for odd in &report.odd {
+                ui.warning(format!("{}: {}", odd.label, odd.reason));
+            }
+            (report.apply, false, report.outdated.len())
+        }
         Err(apply::ApplyError::Interrupted(id)) => (id, true, 0),
         Err(error) => return Err(error.into()),
     };
@@ -416,15 +478,41 @@ pub async fn lock(engine: &Engine, consent: &Consent) -> Result<RunLock, CliErro
     Ok(RunLock::acquire(&engine.db, Some(root), consent.lock_timeout).await?)
 }
 
-/// The gates of the moment: freeze, Rekordbox, room on the disk.
-fn refuse_moment(engine: &Engine, plan: &Plan) -> Result<(), CliError> {
-    match engine
-        .moment(plan)
-        .into_iter()
-        .find(|check| check.status == CheckStatus::Refuse)
-    {
-        Some(check) => Err(CliError::refused(&check.code, check.text)),
-        None => Ok(()),
+/// The gates of the moment: freezes, Rekordbox, USB exports, room on the disk. What is let through is
+/// written into the plan's review, and so into the journal.
+fn refuse_moment(engine: &Engine, plan: &mut Plan, consent: &Consent) -> Result<(), CliError> {
+    for check in engine.moment(plan, &consent.overrides) {
+        match check.status {
+            CheckStatus::Refuse => return Err(CliError::refused(&check.code, check.text)),
+            CheckStatus::Allowed => {
+                let digest = plan.digest.clone();
+                let review = plan.review.get_or_insert_with(|| Review {
+                    for_digest: digest,
+                    ..Review::default()
+                });
+                let allowed = format!("{}: {}", check.code, check.text);
+                if !review.allowed.contains(&allowed) {
+                    review.allowed.push(allowed);
+                }
+            }
+            CheckStatus::Pass | CheckStatus::Hold => {}
+        }
+    }
+    Ok(())
+}
+
+/// TC701 for a saved plan: what its review does not answer is open.
+fn refuse_undecided(plan: &Plan, consent: &Consent) -> Result<(), CliError> {
+    let answers = plan.review.as_ref().map(|review| &review.decisions);
+    let open = plan
+        .body
+        .decisions
+        .iter()
+        .filter(|question| answers.is_none_or(|answers| !answers.contains_key(&question.id)));
+    let check = guard::undecided(open.count(), &allows(&consent.overrides));
+    match check.status {
+        CheckStatus::Refuse => Err(CliError::refused(&check.code, check.text)),
+        CheckStatus::Pass | CheckStatus::Hold | CheckStatus::Allowed => Ok(()),
     }
 }
 

@@ -1,14 +1,15 @@
 //! The effects of actions: one variant for each kind, with what `apply` needs to carry it out.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    ActionId, ApplyId, AudioFormat, ContentHash, ContentId, LinkForm, MediaPath, NodeId, NodeKind,
-    PlaylistId, Provenance, TagName, TrackId,
+    ActionId, ApplyId, AudioFormat, ContentHash, ContentId, ItemId, LinkForm, MediaPath, NodeId,
+    NodeKind, PlaylistId, Provenance, TagName, TrackId,
 };
 
 /// What an action does. One variant, one effect; the payload is what `apply` needs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind")]
 pub enum Effect {
     /// Download a track. With `format` the verified download waits in the library's own
@@ -81,10 +82,61 @@ pub enum Effect {
     /// Put the state rows of an earlier action back to its pre-image (undo).
     #[serde(rename = "state.restore")]
     StateRestore { before: Reversal },
+    /// Take one entry out of a playlist in TIDAL itself.
+    #[serde(rename = "tidal.entry.remove")]
+    TidalEntryRemove { before: TidalEntry },
+    /// Add an entry to a playlist in TIDAL again, where it was (undo).
+    #[serde(rename = "tidal.entry.restore")]
+    TidalEntryRestore { before: Reversal, after: TidalEntry },
+}
+
+/// One entry of one playlist of TIDAL, and its neighbours: where it belongs should it come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TidalEntry {
+    /// The playlist.
+    pub playlist: PlaylistId,
+    /// The entry's own id; one that comes back gets another.
+    pub item: ItemId,
+    /// What it points at.
+    pub track: TrackId,
+    /// Its place in the list, from 0.
+    pub position: usize,
+    /// Why it goes.
+    pub cause: Cause,
+    /// The entry before it; `None`: it is the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ItemId>,
+    /// The entry behind it; `None`: it is the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<ItemId>,
+}
+
+/// Why an entry leaves a playlist of TIDAL: the word in the policy that asks for it.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// The same track stands in the list before it.
+    Duplicates,
+    /// TIDAL withholds the track.
+    Unavailable,
+}
+
+impl Cause {
+    /// As in the policy.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Duplicates => "duplicates",
+            Self::Unavailable => "unavailable",
+        }
+    }
 }
 
 /// Payload of [`Effect::FileFetch`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fetch {
     /// The track to fetch.
@@ -99,7 +151,7 @@ pub struct Fetch {
 }
 
 /// Payload of [`Effect::FileConvert`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Convert {
     /// The track.
@@ -115,7 +167,7 @@ pub struct Convert {
 }
 
 /// A path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct At {
     /// Where.
@@ -126,7 +178,7 @@ pub struct At {
 }
 
 /// A file's content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hashed {
     /// SHA-256.
@@ -134,7 +186,7 @@ pub struct Hashed {
 }
 
 /// Payload of [`Effect::FileLink`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
     /// What is written.
@@ -150,7 +202,7 @@ pub struct Link {
 }
 
 /// Payload of [`Effect::FileTrash`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trashed {
     /// Where.
@@ -162,7 +214,7 @@ pub struct Trashed {
 }
 
 /// A file in the trash.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FromTrash {
     /// Below the library root.
@@ -172,7 +224,7 @@ pub struct FromTrash {
 }
 
 /// Payload of [`Effect::ContentAdd`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewContent {
     /// The track; its metadata is in `body.tracks`.
@@ -183,7 +235,7 @@ pub struct NewContent {
 }
 
 /// A Rekordbox row and its file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContentAt {
     /// The row.
@@ -195,7 +247,7 @@ pub struct ContentAt {
 }
 
 /// The fields of a Rekordbox row that TIDAL may own; absent ones are left alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContentFields {
     /// The row.
@@ -213,7 +265,7 @@ pub struct ContentFields {
 }
 
 /// Payload of [`Effect::NodeCreate`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewNode {
     /// What it is.
@@ -231,7 +283,7 @@ pub struct NewNode {
 }
 
 /// A node of the Rekordbox tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeAt {
     /// The row.
@@ -246,7 +298,7 @@ pub struct NodeAt {
 }
 
 /// A list of entries, by number and hash of its track or content ids.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Entries {
     /// The playlist.
@@ -264,7 +316,7 @@ pub struct Entries {
 }
 
 /// MyTags of a track, as `Group: Tag` in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TagSet {
     /// The track.
@@ -274,7 +326,7 @@ pub struct TagSet {
 }
 
 /// Which earlier action is taken back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reversal {
     /// The run.
@@ -286,7 +338,7 @@ pub struct Reversal {
 }
 
 /// Payload of [`Effect::StateAdopt`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Adoption {
     /// The track.
@@ -307,7 +359,7 @@ pub struct Adoption {
 }
 
 /// Payload of [`Effect::StateRecord`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recorded {
     /// The playlist; its new values are in `body.playlists`.
@@ -319,7 +371,7 @@ pub struct Recorded {
 }
 
 /// Payload of [`Effect::StateForget`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub enum Forgotten {
     /// Soft-delete it.
@@ -329,6 +381,15 @@ pub enum Forgotten {
 }
 
 impl Effect {
+    /// Whether it changes TIDAL itself.
+    #[must_use]
+    pub const fn is_tidal(&self) -> bool {
+        matches!(
+            self,
+            Self::TidalEntryRemove { .. } | Self::TidalEntryRestore { .. }
+        )
+    }
+
     /// The contract's name of the effect.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -353,6 +414,8 @@ impl Effect {
             Self::StateRecord { .. } => "state.record",
             Self::StateForget { .. } => "state.forget",
             Self::StateRestore { .. } => "state.restore",
+            Self::TidalEntryRemove { .. } => "tidal.entry.remove",
+            Self::TidalEntryRestore { .. } => "tidal.entry.restore",
         }
     }
 }
