@@ -17,6 +17,8 @@ mod document;
 mod server;
 #[path = "../tests/it/tidal/world.rs"]
 mod world;
+#[path = "../tests/it/tidal/writes.rs"]
+mod writes;
 
 use std::{
     collections::BTreeMap,
@@ -171,6 +173,7 @@ fn parse() {
                 path: path.clone(),
                 query,
                 token: None,
+                method: "GET".to_owned(),
             };
             world.answer(&seen).1.to_string().into_bytes()
         })

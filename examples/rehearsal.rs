@@ -21,7 +21,7 @@ use tidal_cleanup::{
     },
     observe::observe,
     plan::{
-        Plan, PlanInput, canonical,
+        Cleanup, Plan, PlanInput, canonical,
         document::{Action, Mode, PlanMeta},
         plan, protected,
     },
@@ -112,11 +112,13 @@ async fn make_plan(
             desired: &desired,
             changes: changes.clone(),
             identities: &identities,
+            cleanup: &Cleanup::default(),
             scope: None,
             mode: Mode::Normal,
             as_of: date(2026, 11, 22),
             tidal_hash: snapshot::content_hash(reading),
             past_removals: Vec::new(),
+            failed_fetches: BTreeMap::new(),
             files_before: None,
             allows: Vec::new(),
         });
@@ -150,6 +152,7 @@ fn worlds() -> Rehearsal {
     let mut state = State::default();
     state.meta.library_id = Some(LibraryId::from("rehearsal"));
     Worlds {
+        tidal: None,
         rekordbox: Some(MemoryRekordbox::new(
             &Collection::default(),
             IdSource::seeded(1),

@@ -73,7 +73,11 @@ fn look(
             names(local, [from, to], files)?;
             Vec::new()
         }
-        Outcome::Waiting { .. } | Outcome::Rows | Outcome::Nothing => Vec::new(),
+        Outcome::Waiting { .. }
+        | Outcome::Rows
+        | Outcome::TidalRemoved(_)
+        | Outcome::TidalRestored { .. }
+        | Outcome::Nothing => Vec::new(),
     };
     for path in paths {
         if let Some(stat) = local.stat(path)? {

@@ -16,6 +16,7 @@ mod recover;
 mod rekordbox;
 mod run;
 mod select;
+mod tidal;
 pub mod verify;
 
 use std::sync::{Arc, atomic::AtomicBool};
@@ -29,6 +30,7 @@ use crate::{
         local::{LocalError, LocalLibrary},
         rekordbox::{RekordboxError, RekordboxLibrary},
         store::{ApplyRow, ApplyStatus, NewApply, OperationStatus, StateStore, StoreError},
+        tidal::TidalWriter,
     },
     plan::{
         canonical::{self, PlanError, canonical},
@@ -54,6 +56,9 @@ pub struct Worlds<L, R, D, S> {
     pub downloader: D,
     /// The memory.
     pub store: S,
+    /// TIDAL's playlists; `None` unless the policy asks by name for what the plan does to them. The one
+    /// world that most runs are not lent.
+    pub tidal: Option<Box<dyn TidalWriter>>,
 }
 
 /// How a run is done.
@@ -113,6 +118,8 @@ pub struct ApplyReport {
     /// Lists that an earlier part of the run made without a track that is there now; the next plan
     /// completes them.
     pub outdated: Vec<Unmet>,
+    /// Done, and not quite as it was meant to look: what a person should look at.
+    pub odd: Vec<Unmet>,
     /// Where Rekordbox's backup lies, when one was made.
     pub backup: Option<std::path::PathBuf>,
 }
@@ -149,6 +156,9 @@ pub enum ApplyError {
     /// Stopped from outside; the journal can be resumed.
     #[error("apply {0} was interrupted")]
     Interrupted(ApplyId),
+    /// A change was sent, and what became of it cannot be found out now; the run is left open.
+    #[error("TIDAL does not tell what became of a change in apply {apply}: {reason}")]
+    Unsettled { apply: ApplyId, reason: String },
     /// The journal of the run cannot be read back.
     #[error("the journal of apply {apply} is damaged: {reason}")]
     Journal { apply: ApplyId, reason: String },
@@ -218,6 +228,12 @@ where
     let actions = chosen(&plan)?;
     if !plan.body.applyable {
         return Err(refused_by(&plan));
+    }
+    if worlds.tidal.is_none() && actions.iter().any(|action| action.effect.is_tidal()) {
+        return Err(ApplyError::Refused {
+            code: "TC401",
+            reason: "the plan changes TIDAL, which the policy does not ask for".to_owned(),
+        });
     }
     let backup = prepare(worlds, &actions).await?;
     let now = millis(clock());

@@ -46,6 +46,7 @@ where
     /// files under two names are still running, and only where the run goes on.
     pub(super) async fn recover(&mut self, recovery: Recovery) -> Result<()> {
         self.recover_rekordbox(recovery).await?;
+        self.recover_tidal(recovery).await?;
         for phase in [
             Phase::Fetch,
             Phase::Convert,
@@ -72,7 +73,7 @@ where
         }
     }
 
-    fn running(&self, phase: Phase) -> Vec<usize> {
+    pub(super) fn running(&self, phase: Phase) -> Vec<usize> {
         let is_running = |seq: &usize| {
             self.phases[*seq] == phase && self.status[*seq] == OperationStatus::Running
         };
@@ -118,7 +119,13 @@ where
                 path,
                 sha256,
             }) => self.recover_restore(&trash_path, &path, sha256),
-            Some(Intent::State | Intent::Xml | Intent::Rows(_)) => Ok(None),
+            Some(
+                Intent::State
+                | Intent::Xml
+                | Intent::Rows(_)
+                | Intent::TidalRemove { .. }
+                | Intent::TidalAdd { .. },
+            ) => Ok(None),
             None => Err(Failure::Failed(
                 "the journal has no intent of it".to_owned(),
             )),
@@ -344,7 +351,7 @@ fn was_made(staged: &Staged, collection: &Collection) -> bool {
     content || node
 }
 
-fn not_done(recovery: Recovery) -> Failure {
+pub(super) fn not_done(recovery: Recovery) -> Failure {
     match recovery {
         Recovery::Forward => Failure::Untouched,
         Recovery::Close => Failure::Skipped(INTERRUPTED.to_owned()),
@@ -358,7 +365,12 @@ const fn trashed_at(outcome: &Outcome) -> Option<&MediaPath> {
             Some((_, trash_path)) => Some(trash_path),
             None => None,
         },
-        Outcome::Waiting { .. } | Outcome::Placed { .. } | Outcome::Rows | Outcome::Nothing => None,
+        Outcome::Waiting { .. }
+        | Outcome::Placed { .. }
+        | Outcome::Rows
+        | Outcome::TidalRemoved(_)
+        | Outcome::TidalRestored { .. }
+        | Outcome::Nothing => None,
     }
 }
 

@@ -319,7 +319,7 @@ where
         match action.class {
             Class::Destructive => self.cancelled()?,
             Class::Remove if self.failed_badly() => self.cancelled()?,
-            Class::Additive | Class::Move | Class::Change | Class::Remove => {}
+            Class::Additive | Class::Move | Class::Change | Class::Remove | Class::Tidal => {}
         }
         match &action.effect {
             Effect::ContentAdd { after } => self.add_content(after),
@@ -362,7 +362,9 @@ where
             | Effect::StateAdopt { .. }
             | Effect::StateRecord { .. }
             | Effect::StateForget { .. }
-            | Effect::StateRestore { .. } => {
+            | Effect::StateRestore { .. }
+            | Effect::TidalEntryRemove { .. }
+            | Effect::TidalEntryRestore { .. } => {
                 Err(Failure::Failed("it does not concern Rekordbox".to_owned()))
             }
         }

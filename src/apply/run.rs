@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ActionId, ApplyId, AudioFormat, ContentHash, FileStat, MediaPath, MyTagId, State, TrackId,
+        ActionId, ApplyId, AudioFormat, ContentHash, FileStat, MediaPath, MyTagId, PlaylistEntry,
+        PlaylistId, State, TrackId,
     },
     edge::{
         download::Downloader,
@@ -23,6 +24,7 @@ use crate::{
         store::{
             ApplyStatus, Intent as IntentRow, OperationRow, OperationStatus, Settlement, StateStore,
         },
+        tidal::TidalWriter,
     },
     plan::document::{Action, Effect, Mode, Plan, TagName},
     record::{
@@ -48,6 +50,8 @@ pub(super) enum Phase {
     Rekordbox,
     Link,
     Trash,
+    /// Changes of TIDAL itself.
+    Tidal,
     State,
 }
 
@@ -102,6 +106,11 @@ pub(super) struct Run<'a, L, R, D, S> {
     pub(super) rekordbox: Option<&'a mut R>,
     pub(super) downloader: &'a D,
     pub(super) store: &'a mut S,
+    pub(super) tidal: Option<&'a mut (dyn TidalWriter + 'static)>,
+    /// Playlists of TIDAL as they were last seen in this run.
+    pub(super) lists: BTreeMap<PlaylistId, Vec<PlaylistEntry>>,
+    /// What was done and does not look as it was meant to.
+    pub(super) odd: Vec<(usize, String)>,
     pub(super) state: State,
     ledger: Ledger<'a>,
     pub(super) tags: BTreeMap<TagName, MyTagId>,
@@ -156,6 +165,9 @@ where
             rekordbox: worlds.rekordbox.as_mut(),
             downloader: &worlds.downloader,
             store: &mut worlds.store,
+            tidal: worlds.tidal.as_deref_mut(),
+            lists: BTreeMap::new(),
+            odd: Vec::new(),
             state,
             tags: BTreeMap::new(),
             reversed: BTreeMap::new(),
@@ -268,6 +280,7 @@ where
         self.drop_old_names().await?;
         self.link().await?;
         self.trash().await?;
+        self.change_tidal().await?;
         self.record(Phase::State).await?;
         self.remove_left_folders();
         if self.plan.body.mode == Mode::Undo {
@@ -298,6 +311,11 @@ where
             skipped: Vec::new(),
             cancelled: Vec::new(),
             outdated: Vec::new(),
+            odd: self
+                .odd
+                .iter()
+                .map(|(seq, text)| self.told(*seq, text))
+                .collect(),
             backup: None,
         };
         for (seq, failure) in &self.unmet {
@@ -658,7 +676,12 @@ fn trash_path(outcome: &Outcome) -> Option<&MediaPath> {
     match outcome {
         Outcome::Trashed { trash_path, .. } => Some(trash_path),
         Outcome::File(made) => made.replaced.as_ref().map(|(_, path)| path),
-        Outcome::Waiting { .. } | Outcome::Placed { .. } | Outcome::Rows | Outcome::Nothing => None,
+        Outcome::Waiting { .. }
+        | Outcome::Placed { .. }
+        | Outcome::Rows
+        | Outcome::TidalRemoved(_)
+        | Outcome::TidalRestored { .. }
+        | Outcome::Nothing => None,
     }
 }
 
@@ -703,6 +726,7 @@ fn phases(plan: &Plan, actions: &[&Action]) -> Vec<Phase> {
         Effect::StateRecord { .. } | Effect::StateForget { .. } | Effect::StateRestore { .. } => {
             Phase::State
         }
+        Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => Phase::Tidal,
     };
     actions.iter().map(phase).collect()
 }

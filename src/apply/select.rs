@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{ApplyError, Violation};
 use crate::{
     domain::{ActionId, ApplyId},
-    plan::document::{Action, Effect, LinkForm, Mode, Plan},
+    plan::document::{Action, Effect, LinkForm, Mode, Plan, Precondition},
 };
 
 /// The actions of the plan and of the answers, in order, without those that are left out and what
@@ -49,12 +49,21 @@ pub fn undone_by(plan: &Plan) -> Option<ApplyId> {
     if plan.body.mode != Mode::Undo {
         return None;
     }
-    let effects = plan.body.actions.iter().map(|action| &action.effect);
-    effects
-        .filter_map(|effect| match effect {
-            Effect::RowsRestore { before } | Effect::StateRestore { before } => Some(before.apply),
+    let actions = plan.body.actions.iter();
+    let by_effect = |action: &Action| match &action.effect {
+        Effect::RowsRestore { before }
+        | Effect::StateRestore { before }
+        | Effect::TidalEntryRestore { before, .. } => Some(before.apply),
+        _ => None,
+    };
+    let by_condition = |action: &Action| {
+        action.pre.iter().find_map(|pre| match pre {
+            Precondition::AsLeft { reversal } => Some(reversal.apply),
             _ => None,
         })
+    };
+    actions
+        .filter_map(|action| by_effect(action).or_else(|| by_condition(action)))
         .next()
 }
 

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use super::{ApplyError, select::chosen};
 use crate::{
     domain::{
-        ActionId, ApplyId, Collection, ContentHash, FileStat, MediaPath, NodeId, TidalReading,
-        TrackId, text::nfc,
+        ActionId, ApplyId, Collection, ContentHash, FileStat, ItemId, MediaPath, NodeId,
+        PlaylistEntry, TidalReading, TrackId, text::nfc,
     },
     edge::{
         local::{LocalError, LocalReader},
@@ -215,6 +215,17 @@ async fn preconditions<L: LocalReader, R: RekordboxReader, S: StateReader>(
                     .playlist(playlist)
                     .map(|found| format!("the playlist {} is in TIDAL again", found.name)),
             },
+            Precondition::TidalList {
+                playlist,
+                count,
+                sha256,
+            } => {
+                let list = asked.tidal.and_then(|reading| reading.playlist(playlist));
+                match list.filter(|list| list.complete) {
+                    Some(list) => list_violation(&list.name, &list.items, *count, sha256),
+                    None => Some("TIDAL was not asked again for the playlist".to_owned()),
+                }
+            }
             Precondition::AsLeft { reversal } => {
                 reversals.push((action, reversal));
                 None
@@ -290,6 +301,19 @@ fn occupied_stem(local: &impl LocalReader, stem: &MediaPath) -> Result<Option<St
         }
     }
     Ok(None)
+}
+
+/// Whether the list in TIDAL is another one by now.
+fn list_violation(
+    name: &str,
+    items: &[PlaylistEntry],
+    count: usize,
+    sha256: &ContentHash,
+) -> Option<String> {
+    let ids = items.iter();
+    let ids = ids.map(|entry| entry.item_id.as_ref().map_or("", ItemId::as_str));
+    let same = items.len() == count && canonical::entries_hash(ids) == *sha256;
+    (!same).then(|| format!("the playlist {name} was changed in TIDAL"))
 }
 
 fn complete(reading: Option<&TidalReading>) -> Result<&TidalReading, String> {
@@ -469,6 +493,7 @@ impl<'a> Shelf<'a> {
             | Precondition::VacantStem { .. }
             | Precondition::DesiredAbsent { .. }
             | Precondition::PlaylistAbsent { .. }
+            | Precondition::TidalList { .. }
             | Precondition::AsLeft { .. } => None,
         }
     }

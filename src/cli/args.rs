@@ -49,9 +49,12 @@ pub struct Global {
     /// Reasons, evidence and every row
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Which TIDAL log-in to use
+    /// Which TIDAL log-in to use, with a state of its own [default: the policy's, else `default`]
     #[arg(long, global = true, value_name = "NAME")]
     pub account: Option<String>,
+    /// The Rekordbox library: `master.db` or the folder that holds it [default: as the policy says]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub rekordbox: Option<PathBuf>,
     /// The state database [env: `TIDAL_CLEANUP_DB_PATH`] [default: ~/.tidal-cleanup/sync.db, or as the policy says]
     #[arg(long, global = true, value_name = "PATH")]
     pub db: Option<PathBuf>,
@@ -134,7 +137,9 @@ pub enum Command {
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup db sync --check")]
     Db(DbCommand),
     /// Log in to TIDAL
-    #[command(after_help = "Example:\n  tidal-cleanup login --no-browser")]
+    #[command(after_help = "Examples:\n  tidal-cleanup login\n  \
+                      tidal-cleanup login --no-browser      over ssh: paste the address that the browser ends at\n  \
+                      tidal-cleanup login --account anna    a second account")]
     Login(LoginArgs),
     /// Forget the TIDAL log-in of this account
     #[command(after_help = "Example:\n  tidal-cleanup logout")]
@@ -145,6 +150,9 @@ pub enum Command {
     /// Look at TIDAL
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup tidal lists")]
     Tidal(TidalCommand),
+    /// Look at the Rekordbox library, back it up, go back to a backup, export it
+    #[command(subcommand, after_help = "Example:\n  tidal-cleanup rekordbox status")]
+    Rekordbox(RekordboxCommand),
     /// Look into the trash
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup trash list")]
     Trash(TrashCommand),
@@ -450,7 +458,7 @@ pub enum DbCommand {
 
 #[derive(Clone, Debug, Args)]
 pub struct LoginArgs {
-    /// Only print the address to open
+    /// Only print the address to open, and take the pasted one that the browser ends at
     #[arg(long)]
     pub no_browser: bool,
     /// Ask TIDAL for leave to write, too; only a policy that asks by name makes use of it
@@ -463,6 +471,58 @@ pub enum TidalCommand {
     /// List the account's playlists, and which of them the policy manages
     #[command(after_help = "Example:\n  tidal-cleanup tidal lists --json")]
     Lists,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum RekordboxCommand {
+    /// Version, counts, our share, cloud, running processes, backups
+    #[command(after_help = "Examples:\n  tidal-cleanup rekordbox status\n  \
+                      tidal-cleanup rekordbox status --rekordbox ~/Library/Pioneer/rekordbox --json")]
+    Status,
+    /// Back up master.db and masterPlaylists6.xml, also while Rekordbox runs
+    #[command(after_help = "Example:\n  tidal-cleanup rekordbox backup")]
+    Backup,
+    /// Go back to a backup; shows first what that would lose
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup rekordbox restore            the newest backup\n  \
+                      tidal-cleanup rekordbox restore 2026-11-22"
+    )]
+    Restore(RestoreArgs),
+    /// Write rekordbox.xml (and playlist files) for import by hand
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup rekordbox export ~/Documents/rekordbox.xml\n  \
+                      tidal-cleanup rekordbox export --ours out.xml --m3u8 ~/Music/Lists"
+    )]
+    Export(ExportArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct RestoreArgs {
+    /// Which, by its name or the beginning of it, as `rekordbox status` lists them [default: the newest]
+    #[arg(value_name = "BACKUP")]
+    pub backup: Option<String>,
+    /// Don't ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Only show what it would lose
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// How long to wait for another run to end
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub lock_timeout: Duration,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// The XML to write
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// A playlist file (.m3u8) for each playlist, in folders below this one
+    #[arg(long, value_name = "DIR")]
+    pub m3u8: Option<PathBuf>,
+    /// Only the playlists that the policy manages, and their tracks
+    #[arg(long)]
+    pub ours: bool,
 }
 
 #[derive(Clone, Debug, Subcommand)]

@@ -47,7 +47,9 @@ impl Weight {
             }
             weight = weight.max(match action.class {
                 Class::Additive => Self::Additive,
-                Class::Move | Class::Change | Class::Remove | Class::Destructive => Self::Change,
+                Class::Move | Class::Change | Class::Remove | Class::Destructive | Class::Tidal => {
+                    Self::Change
+                }
             });
         }
         match trashed {

@@ -20,7 +20,7 @@ use crate::{
     },
     desired::desire,
     diff::{diff, identity},
-    domain::{MediaPath, Observed, PlaylistId, TidalReading, TrackId},
+    domain::{MediaPath, Observed, Playlist, PlaylistId, TidalReading, TrackId},
     edge::{
         download::command::CommandDownloader,
         local::{
@@ -37,18 +37,24 @@ use crate::{
             StateStore as _, sqlite::SqliteStore,
         },
         tidal::{
-            SnapshotFile, TidalApi, TidalError, TidalMemory, TidalService, TidalSettings, snapshot,
+            ReadOptions, SnapshotFile, TidalApi, TidalError, TidalMemory, TidalService,
+            TidalSettings, TidalWriter, snapshot,
         },
     },
     observe::{Observation, observe},
     plan::{
-        Plan, PlanInput, canonical,
-        document::{Body, Check, Mode, PlanMeta},
+        FailedFetch, Plan, PlanInput, canonical, cleanup,
+        document::{Body, Check, Mode, PlanMeta, Precondition},
         guard::{self, Allow, Moment},
         plan, protected,
     },
     policy::{Outcome, Policy, RekordboxDatabase},
 };
+
+/// When earlier runs removed how much.
+type Removals = Vec<(Timestamp, u64)>;
+/// What earlier runs could not download.
+type FailedFetches = BTreeMap<TrackId, FailedFetch>;
 
 /// The worlds of one policy, open.
 pub struct Engine {
@@ -133,7 +139,6 @@ fn not_carried_out(policy: &Policy) -> Vec<&'static str> {
             !policy.moved.is_empty(),
             "`[[moved]]` (the playlist counts as a new one)",
         ),
-        (policy.rekordbox.xml.is_some(), "`[rekordbox] xml`"),
         (upgrades, "a rule's `upgrade` (the file stays as it is)"),
     ];
     parts
@@ -360,7 +365,7 @@ impl Engine {
         work: impl Fn(&PlanInput<'_>) -> (T, BTreeSet<MediaPath>),
     ) -> Result<T, CliError> {
         let as_of = request.inputs.as_of.unwrap_or_else(|| Zoned::now().date());
-        let past_removals = self.past_removals().await?;
+        let (past_removals, failed_fetches) = self.past().await?;
         let files_before = self.files_before().await?;
         let scope = scope(&request.inputs.playlists, observation)?;
         let mut decisions = decisions::known(&self.policy, observation, ui)?;
@@ -370,9 +375,11 @@ impl Engine {
                 .or_insert_with(|| Some(path.clone()));
         }
         let mode = request.mode.unwrap_or(Mode::Normal);
+        let read_only = self.tidal_is_read_only(&request.inputs);
         loop {
             let shield = protected(&self.policy, observation);
-            let reading = &observation.tidal.value;
+            let cleanup = cleanup(&self.policy, observation, &shield, read_only.as_deref());
+            let reading = &*cleanup.without(&observation.tidal.value);
             let library = &observation.library.value;
             let state = &observation.state;
             let desired = desire(&self.policy, reading, state, library, &shield);
@@ -397,11 +404,13 @@ impl Engine {
                 desired: &desired,
                 changes,
                 identities: &identities,
+                cleanup: &cleanup,
                 scope: scope.clone(),
                 mode,
                 as_of,
-                tidal_hash: snapshot::content_hash(reading),
+                tidal_hash: snapshot::content_hash(&observation.tidal.value),
                 past_removals: past_removals.clone(),
+                failed_fetches: failed_fetches.clone(),
                 files_before,
                 allows: allows(&request.overrides),
             });
@@ -418,6 +427,36 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Why TIDAL cannot be written, if it cannot: a plan from a file is about the file.
+    fn tidal_is_read_only(&self, inputs: &PlanInputs) -> Option<String> {
+        if !self.policy.tidal.cleanup.is_asked_for() {
+            return None;
+        }
+        let from_file = self.policy.tidal.snapshot.is_some() && !inputs.offline;
+        if inputs.desired.is_some() || from_file {
+            return Some("TIDAL was read from a file, so it is not changed".to_owned());
+        }
+        let settings = self.tidal_settings().ok()?;
+        match TidalService::open(&settings, ReadOptions::default()) {
+            Ok(service) if service.may_write() => None,
+            Ok(_) => Some("it needs a log-in with `tidal-cleanup login --write`".to_owned()),
+            Err(error) => Some(format!("{error}; `tidal-cleanup login --write` logs in")),
+        }
+    }
+
+    /// What changes TIDAL's playlists.
+    ///
+    /// # Errors
+    /// When nobody is logged in, or without the permission.
+    pub fn tidal_writer(&self) -> Result<Box<dyn TidalWriter>, CliError> {
+        let options = ReadOptions {
+            country: self.policy.tidal.country.clone(),
+            ..ReadOptions::default()
+        };
+        let service = TidalService::open(&self.tidal_settings()?, options)?;
+        Ok(Box::new(service.into_writer()?))
     }
 
     fn meta(&self, observation: &Observation, inputs: &PlanInputs) -> PlanMeta {
@@ -467,8 +506,9 @@ impl Engine {
         }
     }
 
-    /// What earlier runs removed, for the rolling window.
-    async fn past_removals(&self) -> Result<Vec<(Timestamp, u64)>, CliError> {
+    /// What earlier runs removed, for the rolling window, and what they could not download.
+    async fn past(&self) -> Result<(Removals, FailedFetches), CliError> {
+        let mut failed = FailedFetches::new();
         let filter = HistoryFilter {
             limit: 100_000,
             ..HistoryFilter::default()
@@ -481,8 +521,22 @@ impl Engine {
             if removes && counts {
                 *past.entry(row.at).or_default() += 1;
             }
+            if let (Some(track), Some(message)) = (&row.track, &row.error_message)
+                && row.kind == "file.fetch"
+                && row.status == OperationStatus::Failed
+            {
+                let on = row.at.to_zoned(jiff::tz::TimeZone::UTC).date();
+                failed
+                    .entry(TrackId::new(track.as_str()))
+                    .and_modify(|known| known.add_older(on, message))
+                    .or_insert_with(|| FailedFetch {
+                        since: on,
+                        last: on,
+                        message: message.clone(),
+                    });
+            }
         }
-        Ok(past.into_iter().collect())
+        Ok((past.into_iter().collect(), failed))
     }
 
     async fn files_before(&self) -> Result<Option<usize>, CliError> {
@@ -532,34 +586,105 @@ fn cache_path(db: &Path) -> PathBuf {
     db.with_extension("files.cache")
 }
 
+/// Where the Rekordbox library is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// There, and who says so.
+    At(PathBuf, FoundBy),
+    /// Nowhere; the default place.
+    Missing(PathBuf),
+    /// The policy leaves Rekordbox alone.
+    Unwanted,
+    /// Rekordbox does not run on this system, and no path is named.
+    Elsewhere,
+}
+
+/// Who says where the library is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FoundBy {
+    /// `--rekordbox`
+    Flag,
+    /// `[rekordbox] database`
+    Policy,
+    /// Rekordbox's own settings.
+    Settings,
+    /// The options of Rekordbox's agent.
+    Options,
+    /// It is in its default place.
+    Default,
+}
+
+/// Looks for the Rekordbox library: flag, policy, Rekordbox's own settings, default places.
+///
+/// # Errors
+/// When the settings name a library that is not there: another one is no substitute.
+pub fn locate_rekordbox(policy: Option<&Policy>, settings: &Settings) -> Result<Located, CliError> {
+    if let Some(path) = &settings.rekordbox {
+        return Ok(Located::At(path.clone(), FoundBy::Flag));
+    }
+    match policy.map(|policy| &policy.rekordbox.database) {
+        Some(RekordboxDatabase::None) => return Ok(Located::Unwanted),
+        Some(RekordboxDatabase::At(path)) => {
+            return Ok(Located::At(path.clone(), FoundBy::Policy));
+        }
+        Some(RekordboxDatabase::Auto) | None => {}
+    }
+    let app_data = settings.around.variable("APPDATA").map(PathBuf::from);
+    let home = settings.around.home.as_deref();
+    let Some(places) = locate::Places::of_this_system(home, app_data.as_deref()) else {
+        return Ok(Located::Elsewhere);
+    };
+    match locate::find(&places) {
+        Ok((path, source)) => Ok(Located::At(
+            path,
+            match source {
+                locate::Source::Settings => FoundBy::Settings,
+                locate::Source::Options => FoundBy::Options,
+                locate::Source::Default => FoundBy::Default,
+            },
+        )),
+        Err(RekordboxError::Missing(path)) => Ok(Located::Missing(path)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// How a library is opened beside this state database. The last reading is kept there.
+#[must_use]
+pub fn rekordbox_options(
+    settings: &Settings,
+    db: &Path,
+    policy: Option<&Policy>,
+) -> MasterDbOptions {
+    let mut options = MasterDbOptions::new(settings.backups(db));
+    options.cache = Some(db.with_extension("rekordbox.cache"));
+    if let Some(policy) = policy {
+        options.keep = policy.rekordbox.backups;
+    }
+    options
+}
+
 fn open_rekordbox(
     policy: &Policy,
     settings: &Settings,
     db: &Path,
     ui: &Ui,
 ) -> Result<Option<MasterDb>, CliError> {
-    let options = MasterDbOptions::new(settings.backups(db));
-    let path = match &policy.rekordbox.database {
-        RekordboxDatabase::None => return Ok(None),
-        RekordboxDatabase::At(path) => path.clone(),
-        RekordboxDatabase::Auto => {
-            let app_data = settings.around.variable("APPDATA").map(PathBuf::from);
-            let home = settings.around.home.as_deref();
-            let Some(places) = locate::Places::of_this_system(home, app_data.as_deref()) else {
-                ui.detail("Rekordbox does not run on this system; name its library in `[rekordbox] database`.");
-                return Ok(None);
-            };
-            match locate::locate(&places) {
-                Ok(path) => path,
-                Err(RekordboxError::Missing(_)) => {
-                    ui.status("No Rekordbox library found; planning without it.");
-                    return Ok(None);
-                }
-                Err(error) => return Err(error.into()),
-            }
+    match locate_rekordbox(Some(policy), settings)? {
+        Located::At(path, _) => {
+            let options = rekordbox_options(settings, db, Some(policy));
+            Ok(Some(MasterDb::open(&path, options)?))
         }
-    };
-    Ok(Some(MasterDb::open(&path, options)?))
+        Located::Missing(_) => {
+            ui.status("No Rekordbox library found; planning without it.");
+            Ok(None)
+        }
+        Located::Elsewhere => {
+            ui.detail("Rekordbox does not run on this system; name its library in `[rekordbox] database`.");
+            Ok(None)
+        }
+        Located::Unwanted => Ok(None),
+    }
 }
 
 fn scope(
@@ -666,6 +791,57 @@ impl Engine {
         ui.end_progress();
         let observed = observed?;
         Ok(observed.is_complete().then_some(observed.value))
+    }
+
+    /// The reading, with the lists that the plan changes in TIDAL read again for certain: whether a
+    /// list's time moves with every change of it is not known.
+    ///
+    /// # Errors
+    /// When TIDAL is asked and does not answer.
+    pub async fn with_lists(
+        &self,
+        plan: &Plan,
+        reading: Option<TidalReading>,
+        ui: &Ui,
+    ) -> Result<Option<TidalReading>, CliError> {
+        let pre = plan.body.actions.iter().flat_map(|action| &action.pre);
+        let lists: BTreeSet<&PlaylistId> = pre
+            .filter_map(|pre| match pre {
+                Precondition::TidalList { playlist, .. } => Some(playlist),
+                _ => None,
+            })
+            .collect();
+        if lists.is_empty() {
+            return Ok(reading);
+        }
+        let mut reading = reading.unwrap_or(TidalReading {
+            taken_at: None,
+            // Of this nothing may be concluded about other lists.
+            complete: false,
+            user: None,
+            playlists: Vec::new(),
+            favorites: None,
+        });
+        ui.status("Looking at the playlists in TIDAL that will change …");
+        let tidal = self.tidal_writer()?;
+        for id in lists {
+            let items = tidal.entries(id).await?;
+            let name = plan.body.playlists.get(id).map(|list| list.name.clone());
+            let list = Playlist {
+                id: id.clone(),
+                name: name.unwrap_or_else(|| id.to_string()),
+                description: String::new(),
+                last_modified_at: None,
+                number_of_items: u32::try_from(items.len()).ok(),
+                complete: true,
+                items,
+            };
+            match reading.playlists.iter_mut().find(|it| it.id == *id) {
+                Some(known) => known.items = list.items,
+                None => reading.playlists.push(list),
+            }
+        }
+        Ok(Some(reading))
     }
 
     /// Who runs this: the system's user name.

@@ -329,6 +329,10 @@ impl From<TidalError> for CliError {
                 Kind::World,
                 "try again later, or plan from the last good reading with `--offline`",
             ),
+            TidalError::ReadOnly => (
+                Kind::User,
+                "log in with the permission to change playlists: `tidal-cleanup login --write`",
+            ),
             TidalError::Refused(_) => (
                 Kind::World,
                 "`tidal-cleanup whoami` shows the account; `tidal-cleanup login` renews it",
@@ -416,7 +420,7 @@ impl From<RekordboxError> for CliError {
             ),
             RekordboxError::Database { .. } => (
                 Kind::World,
-                "every apply makes a backup first: `tidal-cleanup db status` names the folder".to_owned(),
+                "every apply makes a backup first: `tidal-cleanup rekordbox status` lists them".to_owned(),
             ),
             RekordboxError::Io { source, path, .. } => (Kind::World, io_hint(source, path)),
         };
@@ -437,6 +441,9 @@ impl From<FetchError> for CliError {
             }
             FetchError::Failed { .. } => {
                 "try the command by hand; then `tidal-cleanup apply --resume`".to_owned()
+            }
+            FetchError::Unavailable { .. } => {
+                "it is tried again later, see `[download] retry_unavailable`".to_owned()
             }
             FetchError::NotDelivered { .. } => {
                 "the download command must leave one whole audio file in {dir}; try it by hand"
@@ -559,6 +566,11 @@ impl From<ApplyError> for CliError {
             ApplyError::Interrupted(id) => {
                 let mut error =
                     Self::message(Kind::Interrupted, format!("apply {id} was interrupted"));
+                error.hints = unfinished_hints();
+                error
+            }
+            ApplyError::Unsettled { .. } => {
+                let mut error = Self::new(Kind::Partial, error);
                 error.hints = unfinished_hints();
                 error
             }

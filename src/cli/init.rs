@@ -171,7 +171,7 @@ playlists = ["*"]  # which playlists: patterns on names, or ids
 exclude   = ["Daily *"]
 
 [download]
-command = "none"  # such as ["tidal-dl-ng", "dl", "{{url}}"]; "none": new tracks wait
+command = "none"  # such as ["your-downloader", "{{url}}", "--output", "{{dir}}"]; "none": new tracks wait
 
 [rekordbox]
 database = "auto"   # auto | a path | "none"

@@ -85,6 +85,8 @@ impl Interrupt {
     reason = "the second Ctrl-C leaves at once, whatever the other threads are waiting for"
 )]
 fn leave() {
+    // A download command is a group of its own, which no Ctrl-C of the terminal reaches.
+    crate::edge::download::kill_all();
     // dialoguer hides the cursor while it asks.
     let term = console::Term::stderr();
     if term.is_term() {

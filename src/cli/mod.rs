@@ -8,6 +8,7 @@ pub mod decisions;
 pub mod plan;
 pub mod init;
 pub mod demo;
+pub mod downloads;
 pub mod readings;
 pub mod engine;
 pub mod command;
@@ -120,6 +121,7 @@ async fn dispatch(
         Command::Logout => command::account::log_out(settings, ui),
         Command::Whoami => command::account::who_am_i(settings, ui).await,
         Command::Tidal(TidalCommand::Lists) => command::tidal::lists(settings, ui).await,
+        Command::Rekordbox(what) => command::rekordbox::rekordbox(settings, ui, &what).await,
         Command::Trash(what) => command::look::trash_command(settings, ui, &what),
         Command::Completions(args) => completions(ui, &args),
         Command::Demo(args) => {

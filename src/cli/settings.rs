@@ -111,6 +111,8 @@ pub struct Settings {
     pub policy: Option<PathBuf>,
     /// The state database that a flag or the environment names.
     pub db: Option<PathBuf>,
+    /// The Rekordbox library, when a flag says; absolute.
+    pub rekordbox: Option<PathBuf>,
     /// PostgreSQL instead: `TIDAL_CLEANUP_DATABASE_URL`.
     pub database_url: Option<String>,
     /// Where backups of the state go, when the environment says.
@@ -186,6 +188,7 @@ impl Settings {
         Self {
             policy: None,
             db: None,
+            rekordbox: None,
             database_url: None,
             backup_dir: None,
             auto_backup: true,
@@ -212,6 +215,10 @@ impl Settings {
                 .as_deref()
                 .map(|path| around.absolute(path))
                 .or_else(|| around.path("TIDAL_CLEANUP_DB_PATH")),
+            rekordbox: global
+                .rekordbox
+                .as_deref()
+                .map(|path| around.absolute(path)),
             database_url: around.text("TIDAL_CLEANUP_DATABASE_URL")?,
             backup_dir: around.path("TIDAL_CLEANUP_DB_BACKUP_DIR"),
             auto_backup: around.flag("TIDAL_CLEANUP_DB_AUTO_BACKUP")?.unwrap_or(true),

@@ -36,7 +36,47 @@ pub struct Ui {
     err_is_terminal: bool,
     verbosity: Verbosity,
     json: bool,
-    bar: Mutex<Option<ProgressBar>>,
+    bar: Arc<Mutex<Option<ProgressBar>>>,
+}
+
+/// A way to speak on stderr for those whom no [`Ui`] can be lent.
+#[derive(Clone)]
+pub struct Voice {
+    err: Arc<Mutex<Sink>>,
+    bar: Arc<Mutex<Option<ProgressBar>>>,
+    quiet: bool,
+}
+
+impl Voice {
+    /// Says what is being done; not when quiet.
+    pub fn status(&self, text: &str) {
+        if !self.quiet {
+            // Nobody is left to tell when stderr itself fails.
+            let write = || lock(&self.err).write(&format!("{text}\n"));
+            let _ = beside(&self.bar, write);
+        }
+    }
+
+    /// Whether progress is drawn at present.
+    pub fn is_drawn(&self) -> bool {
+        lock(&self.bar).is_some()
+    }
+
+    /// Writes into the drawn progress, if there is one.
+    pub fn message(&self, text: &str) {
+        if let Some(bar) = &*lock(&self.bar) {
+            bar.set_message(text.to_owned());
+        }
+    }
+}
+
+/// Writes while no progress is drawn.
+fn beside<T>(bar: &Mutex<Option<ProgressBar>>, write: impl FnOnce() -> T) -> T {
+    let bar = lock(bar).clone();
+    match bar {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
 }
 
 /// Where the answers to questions come from.
@@ -132,7 +172,17 @@ impl Ui {
             err_is_terminal: streams.err_is_terminal,
             verbosity,
             json,
-            bar: Mutex::new(None),
+            bar: Arc::default(),
+        }
+    }
+
+    /// A way to speak that outlives the borrow of this.
+    #[must_use]
+    pub fn voice(&self) -> Voice {
+        Voice {
+            err: Arc::clone(&self.err),
+            bar: Arc::clone(&self.bar),
+            quiet: self.verbosity == Verbosity::Quiet,
         }
     }
 
@@ -355,11 +405,7 @@ impl Ui {
 
     /// Writes while no progress is drawn.
     fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
-        let bar = lock(&self.bar).clone();
-        match bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
+        beside(&self.bar, write)
     }
 
     fn paint(&self, text: &str, style: console::Style) -> String {

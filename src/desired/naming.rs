@@ -16,24 +16,67 @@ use crate::{
 /// `.part`.
 const LONGEST: usize = 180;
 
+/// What no file system of Windows takes, and the wide look-alike that stands for it.
+const LOOKALIKES: [(char, char); 10] = [
+    ('/', '／'),
+    ('\\', '＼'),
+    (':', '：'),
+    ('*', '＊'),
+    ('?', '？'),
+    ('"', '＂'),
+    ('<', '＜'),
+    ('>', '＞'),
+    ('|', '｜'),
+    // Only at the ends of a name.
+    ('.', '．'),
+];
+
 /// `raw` as one component of a path that every platform takes, and that reads like the original: NFC,
-/// no separators, wildcards, control or direction characters, no dot or blank at the end, no dot at the
-/// start, none of Windows' device names, at most 180 bytes, never empty. Emoji and all scripts stay.
+/// wide look-alikes for separators, wildcards and quotes, no control or direction characters, no blank
+/// at the end, wide dots at both ends, none of Windows' device names, at most 180 bytes, never empty.
+/// Emoji and all scripts stay. [`original`] is the way back.
 #[must_use]
 pub fn safe_component(raw: &str) -> String {
     let visible: String = nfc(raw).chars().filter_map(safe_char).collect();
     let words: Vec<&str> = visible.split(' ').filter(|word| !word.is_empty()).collect();
-    let mut name = without_leading_dots(words.join(" ").trim());
+    let mut name = words.join(" ").trim().to_owned();
     shorten(&mut name, LONGEST);
     if is_device(&name) {
-        let stem = name.find('.').unwrap_or(name.len());
-        name.insert(stem, '_');
-        shorten(&mut name, LONGEST);
+        // Wide as well: `ＣON`.
+        let wide = name.chars().next().and_then(wide);
+        name.replace_range(..1, wide.unwrap_or('_').encode_utf8(&mut [0; 4]));
     }
+    name = with_wide_dots(&name);
+    shorten(&mut name, LONGEST);
+    let kept = name.trim_end_matches(|c: char| c == '.' || c.is_whitespace());
+    name.truncate(kept.len());
     if name.is_empty() {
         name.push('_');
     }
     name
+}
+
+/// The text that [`safe_component`] made a name of, but for what it dropped: invisible characters, runs of
+/// blanks, and what was too long.
+#[must_use]
+pub fn original(name: &str) -> String {
+    let narrow: String = name
+        .chars()
+        .map(|c| {
+            LOOKALIKES
+                .iter()
+                .find(|(_, wide)| *wide == c)
+                .map_or(c, |(plain, _)| *plain)
+        })
+        .collect();
+    let mut chars = narrow.chars();
+    let device = chars
+        .next()
+        .and_then(|first| char::from_u32(u32::from(first).checked_sub(WIDE)?))
+        .filter(char::is_ascii_alphabetic)
+        .map(|first| format!("{first}{}", chars.as_str()))
+        .filter(|name| is_device(name));
+    device.unwrap_or(narrow)
 }
 
 /// The file name of a track without its extension, by the policy's template. A version that the title
@@ -58,7 +101,7 @@ pub fn playlist_folder_name(raw_name: &str) -> String {
     safe_component(raw_name)
 }
 
-/// Gives every key a name that no other has, compared as [`fold_name`] does. A key keeps the name that
+/// Gives every key a name that no other has on any volume. A key keeps the name that
 /// it holds as long as that is the wanted one, bare or with a number; the others get, in order, the
 /// wanted name or the first that is free of ` (2)`, ` (3)`…
 #[must_use]
@@ -71,7 +114,7 @@ pub fn distinct<K: Ord + Clone>(
     for (key, name) in wanted {
         if let Some(held) = held.get(key)
             && is_choice_for(name, held)
-            && taken.insert(fold_name(held))
+            && taken.insert(clash(held))
         {
             names.insert(key.clone(), held.clone());
         }
@@ -82,15 +125,20 @@ pub fn distinct<K: Ord + Clone>(
         if names.contains_key(key) {
             continue;
         }
-        let number = next.entry(fold_name(name)).or_insert(1);
+        let number = next.entry(clash(name)).or_insert(1);
         let mut free = numbered(name, *number);
-        while !taken.insert(fold_name(&free)) {
+        while !taken.insert(clash(&free)) {
             *number += 1;
             free = numbered(name, *number);
         }
         names.insert(key.clone(), free);
     }
     names
+}
+
+/// The form under which two names are one on some volume: macOS takes `ß` and `SS` for the same.
+fn clash(name: &str) -> String {
+    fold_name(&name.to_uppercase())
 }
 
 fn numbered(name: &str, number: u64) -> String {
@@ -139,14 +187,18 @@ fn version(track: &Track) -> Option<&str> {
 /// What becomes of a character: itself, a look-alike that every file system takes, or nothing.
 fn safe_char(c: char) -> Option<char> {
     match c {
-        '/' | '\\' | ':' | '|' => Some('-'),
-        '"' => Some('\''),
-        '<' => Some('('),
-        '>' => Some(')'),
-        '*' | '?' => Some('_'),
+        '.' => Some('.'),
+        c if LOOKALIKES.iter().any(|(plain, _)| *plain == c) => wide(c),
         '\t' | '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
         // Marks that turn or hide text: a name must not look like another.
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => None,
+        '\u{202a}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{feff}'
+        | '\u{200b}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2060}'
+        | '\u{ad}' => None,
         c if c.is_control() || is_noncharacter(c) => None,
         c => Some(c),
     }
@@ -157,16 +209,23 @@ fn is_noncharacter(c: char) -> bool {
     code & 0xfffe == 0xfffe || (0xfdd0..=0xfdef).contains(&code)
 }
 
-fn without_leading_dots(name: &str) -> String {
-    match name.trim_start_matches('.') {
-        rest if rest.len() == name.len() => name.to_owned(),
-        rest if rest.trim().is_empty() => String::new(),
-        rest => format!("_{rest}"),
-    }
+/// How far the wide form of an ASCII character is from it.
+const WIDE: u32 = 0xfee0;
+
+fn wide(c: char) -> Option<char> {
+    char::from_u32(u32::from(c) + WIDE)
+}
+
+/// Dots that hide a name on Unix, or that Windows would lose.
+fn with_wide_dots(name: &str) -> String {
+    let after = name.trim_start_matches('.');
+    let (start, inner) = (name.len() - after.len(), after.trim_end_matches('.'));
+    let dots = |count: usize| "．".repeat(count);
+    format!("{}{inner}{}", dots(start), dots(after.len() - inner.len()))
 }
 
 /// Cuts between user-perceived characters, or within one that alone is too long, and takes off the
-/// dots and blanks at the end that Windows would lose.
+/// blanks at the end that Windows would lose.
 fn shorten(name: &mut String, longest: usize) {
     if name.len() > longest {
         let whole = name
@@ -176,10 +235,7 @@ fn shorten(name: &mut String, longest: usize) {
             .last();
         name.truncate(whole.unwrap_or_else(|| name.floor_char_boundary(longest)));
     }
-    let kept = name
-        .trim_end_matches(|c: char| c == '.' || c.is_whitespace())
-        .len();
-    name.truncate(kept);
+    name.truncate(name.trim_end().len());
 }
 
 /// The names that Windows keeps for devices, also with an extension:
@@ -207,29 +263,29 @@ mod tests {
     #[test]
     fn hostile_names_become_harmless() {
         for (raw, safe) in [
-            ("../x", "_-x"),
-            ("/etc/x", "-etc-x"),
-            ("..", "_"),
-            (".", "_"),
+            ("../x", "．．／x"),
+            ("/etc/x", "／etc／x"),
+            ("..", "．．"),
+            (".", "．"),
             ("", "_"),
             ("  ", "_"),
-            ("AC/DC", "AC-DC"),
-            ("CON", "CON_"),
-            ("nul.mp3", "nul_.mp3"),
-            ("Com1", "Com1_"),
-            ("LPT¹", "LPT¹_"),
+            ("AC/DC", "AC／DC"),
+            ("CON", "ＣON"),
+            ("nul.mp3", "ｎul.mp3"),
+            ("Com1", "Ｃom1"),
+            ("LPT¹", "ＬPT¹"),
             ("COM10", "COM10"),
             ("Console", "Console"),
-            ("Sub Focus...", "Sub Focus"),
-            ("trailing . .", "trailing"),
-            (".hidden", "_hidden"),
-            ("...Baby", "_Baby"),
-            (" ..", "_"),
+            ("Sub Focus...", "Sub Focus．．．"),
+            ("trailing . .", "trailing . ．"),
+            (".hidden", "．hidden"),
+            ("...Baby", "．．．Baby"),
+            (" ..", "．．"),
             ("a\0b\u{1b}[31mc", "ab[31mc"),
             ("two\nlines", "two lines"),
-            ("What? \"x\" <y> * |", "What_ 'x' (y) _ -"),
+            ("What? \"x\" <y> * |", "What？ ＂x＂ ＜y＞ ＊ ｜"),
             ("evil\u{202e}3pm", "evil3pm"),
-            ("C:\\x", "C--x"),
+            ("C:\\x", "C：＼x"),
         ] {
             assert_eq!(safe_component(raw), safe, "{raw:?}");
         }
@@ -261,7 +317,160 @@ mod tests {
         let zalgo = safe_component(&format!("z{}", "\u{0336}".repeat(300)));
         assert!(zalgo.len() <= 180 && zalgo.starts_with('z'));
         let hidden = format!("CON{}x", "\u{a0}".repeat(100));
-        assert_eq!(safe_component(&hidden), "CON_");
+        assert_eq!(safe_component(&hidden), "ＣON");
+    }
+
+    #[test]
+    fn names_lead_back_to_what_they_were_made_of() {
+        for raw in [
+            "AC/DC",
+            "What? \"x\" <y> * |",
+            "CON",
+            "PRN.mix",
+            "Sub Focus...",
+            ".hidden",
+            "C:\\x",
+            "Nul (Edit)",
+            "Will.i.am",
+            "深夜",
+            "Café",
+        ] {
+            let back = original(&safe_component(raw));
+            assert_eq!(back, raw);
+        }
+        assert_eq!(original("Ｃool"), "Ｃool");
+    }
+
+    /// Ten thousand names that want to be no names, all in one folder.
+    #[test]
+    fn ten_thousand_hostile_names_are_legal_distinct_and_stable() {
+        let mut seed = 7_u64;
+        let mut below = |end: usize| {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap_or(0) % end
+        };
+        let pieces = [
+            "a",
+            "A",
+            "é",
+            "e\u{301}",
+            "ß",
+            "SS",
+            "/",
+            "\\",
+            "..",
+            ".",
+            " ",
+            "  ",
+            "\t",
+            "\n",
+            "\r\n",
+            "\0",
+            "\u{7f}",
+            "\u{202e}",
+            "\u{feff}",
+            "\u{200b}",
+            "CON",
+            "aux",
+            "NUL.",
+            "COM1",
+            "lpt9.x",
+            "?",
+            "*",
+            ":",
+            "<",
+            ">",
+            "|",
+            "\"",
+            "'",
+            "👨‍👩‍👧‍👦",
+            "🇮🇹",
+            "深夜",
+            "שלום",
+            "א\u{5b0}",
+            "ไทย",
+            "\u{fffe}",
+            "\u{e000}",
+            " (2)",
+            " (3)",
+            "-",
+            "~",
+            "$",
+            "%00",
+            "%2e%2e",
+            "#",
+            "\u{a0}",
+            "\u{3000}",
+            "z\u{336}\u{336}\u{336}",
+            "İ",
+            "ı",
+            "ﬁ",
+            "Å",
+            "／",
+            "．",
+            "Ｃ",
+        ];
+        let mut name = || -> String {
+            let longest = if below(20) == 0 { 200 } else { 5 };
+            (0..=below(longest))
+                .map(|_| pieces[below(pieces.len())])
+                .collect()
+        };
+        let raw: Vec<String> = (0..10_000).map(|_| name()).collect();
+        let more: Vec<String> = (0..500).map(|_| name()).collect();
+        let wanted: BTreeMap<usize, String> = raw
+            .iter()
+            .map(|raw| safe_component(raw))
+            .enumerate()
+            .map(|(at, name)| (at + 500, name))
+            .collect();
+        let names = distinct(&wanted, &BTreeMap::new());
+        for name in names.values() {
+            assert_legal(name);
+        }
+        let folded: BTreeSet<String> = names.values().map(|name| fold_name(name)).collect();
+        assert_eq!(folded.len(), raw.len());
+        // In whatever order they come, and when others come before them: who has a name keeps it.
+        let shuffled: BTreeMap<usize, String> = wanted
+            .iter()
+            .rev()
+            .map(|(at, name)| (*at, name.clone()))
+            .collect();
+        assert_eq!(distinct(&shuffled, &BTreeMap::new()), names);
+        let mut grown = wanted;
+        grown.extend(more.iter().map(|raw| safe_component(raw)).enumerate());
+        let after = distinct(&grown, &names);
+        assert!(names.iter().all(|(at, name)| after[at] == *name));
+        assert_eq!(
+            after
+                .values()
+                .map(|name| fold_name(name))
+                .collect::<BTreeSet<_>>()
+                .len(),
+            10_500
+        );
+    }
+
+    /// What Windows, macOS and Linux take, with the longest of our own endings.
+    fn assert_legal(name: &str) {
+        assert!(
+            !name.is_empty() && format!("{name}.aiff.part").len() <= 255,
+            "{name:?}"
+        );
+        assert!(
+            !name.contains(['/', '\\', ':', '*', '?', '"', '<', '>', '|']),
+            "{name:?}"
+        );
+        assert!(!name.chars().any(char::is_control), "{name:?}");
+        assert!(!name.starts_with('.') && !name.ends_with('.'), "{name:?}");
+        assert!(
+            !name.ends_with(char::is_whitespace) && !name.starts_with(char::is_whitespace),
+            "{name:?}"
+        );
+        assert!(!is_device(name), "{name:?}");
+        assert_eq!(nfc(name), name);
     }
 
     proptest! {
@@ -272,6 +481,7 @@ mod tests {
             prop_assert!(!safe.is_empty() && safe.len() <= LONGEST);
             prop_assert!(!safe.contains(['/', '\\', ':', '*', '?', '"', '<', '>', '|', '\0']));
             prop_assert!(!safe.starts_with('.') && !safe.ends_with(['.', ' ']));
+            prop_assert!(!is_device(&safe));
             prop_assert!(crate::domain::MediaPath::new(safe).is_safe());
         }
 
@@ -330,7 +540,7 @@ mod tests {
         assert_eq!(file_stem("{nonsense", &track(&["A"], "T", None)), "A - T");
         assert_eq!(
             file_stem(FILE_TEMPLATE, &track(&["AC/DC"], "../T", None)),
-            "AC-DC - ..-T"
+            "AC／DC - ..／T"
         );
     }
 

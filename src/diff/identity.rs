@@ -11,6 +11,7 @@ mod judge;
 mod labels;
 mod length;
 mod reading;
+mod repair;
 mod table;
 mod version;
 mod words;

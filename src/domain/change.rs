@@ -36,4 +36,6 @@ pub enum Class {
     Remove,
     /// A file goes to the trash, or a playlist of ours goes away.
     Destructive,
+    /// Something changes in TIDAL itself, which only happens where the policy asks for it by name.
+    Tidal,
 }

@@ -108,6 +108,7 @@ const fn rank(effect: &Effect) -> u8 {
         Effect::StateForget { .. } => 17,
         Effect::StateRestore { .. } => 18,
         Effect::FileTrash { .. } => 19,
+        Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => 20,
     }
 }
 
@@ -152,22 +153,32 @@ fn checks(draft: &Draft<'_>) -> Vec<Check> {
     })
 }
 
-/// What we manage before the plan.
+/// What we manage before the plan: where entries leave TIDAL itself, also what stands only there.
 fn managed(draft: &Draft<'_>) -> guard::Managed {
     let state = &draft.input.observation.state;
-    let playlists = state
+    let rows = state
         .playlists
         .values()
         .filter(|row| row.deleted_at.is_none());
+    let mut playlists: BTreeMap<PlaylistId, (String, usize)> = rows
+        .map(|row| (row.id.clone(), (row.name.clone(), row.entries.len())))
+        .collect();
+    let lists = &draft.input.observation.tidal.value.playlists;
+    let changes_tidal = draft.actions.iter().any(|action| action.effect.is_tidal());
+    for list in lists.iter().filter(|_| changes_tidal) {
+        if draft.input.desired.playlists.contains_key(&list.id) {
+            let known = playlists.entry(list.id.clone());
+            let (_, entries) = known.or_insert_with(|| (list.name.clone(), 0));
+            *entries = list.items.len().max(*entries);
+        }
+    }
     guard::Managed {
         files: state
             .files
             .values()
             .filter(|file| file.provenance.is_ours())
             .count(),
-        playlists: playlists
-            .map(|row| (row.id.clone(), (row.name.clone(), row.entries.len())))
-            .collect(),
+        playlists,
     }
 }
 
@@ -182,7 +193,10 @@ fn hold_removals(draft: &mut Draft<'_>, checks: &[Check]) {
     let mut gone: BTreeSet<ActionId> = BTreeSet::new();
     let actions = std::mem::take(&mut draft.actions);
     for action in actions {
-        let removal = matches!(action.class, Class::Remove | Class::Destructive);
+        let removal = matches!(
+            action.class,
+            Class::Remove | Class::Destructive | Class::Tidal
+        );
         if removal || action.depends_on.iter().any(|id| gone.contains(id)) {
             gone.insert(action.id.clone());
             let gate = if check.code == "TC102" {
@@ -295,7 +309,8 @@ fn changes(draft: &Draft<'_>) -> Vec<PlannedChange> {
         by_playlist.entry(&change.playlist).or_insert(at);
     }
     let mut actions: Vec<Vec<ActionId>> = vec![Vec::new(); relevant.len()];
-    for action in &draft.actions {
+    // What changes in TIDAL answers the policy, and no difference to TIDAL.
+    for action in draft.actions.iter().filter(|it| !it.effect.is_tidal()) {
         let (playlist, track) = (action.playlist.as_ref(), action.subject.track.as_ref());
         let both = playlist.zip(track).and_then(|key| by_both.get(&key));
         let at = both
@@ -645,6 +660,7 @@ fn summary(draft: &Draft<'_>, changes: &[PlannedChange]) -> Summary {
                 Class::Move => summary.moves += 1,
                 Class::Change => summary.change += 1,
                 Class::Remove | Class::Destructive => summary.remove += 1,
+                Class::Tidal => summary.tidal += 1,
             },
         }
     }

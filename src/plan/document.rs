@@ -18,8 +18,9 @@ use crate::domain::{
     ActionId, ContentHash, ContentId, LibraryId, MediaPath, NodeId, PlaylistId, Track, TrackId,
 };
 pub use effect::{
-    Adoption, At, ContentAt, ContentFields, Convert, Effect, Entries, Fetch, Forgotten, FromTrash,
-    Hashed, Link, NewContent, NewNode, NodeAt, Recorded, Reversal, TagSet, Trashed,
+    Adoption, At, Cause, ContentAt, ContentFields, Convert, Effect, Entries, Fetch, Forgotten,
+    FromTrash, Hashed, Link, NewContent, NewNode, NodeAt, Recorded, Reversal, TagSet, TidalEntry,
+    Trashed,
 };
 
 pub use crate::domain::{ChangeKind, Class, LinkForm, TagName};
@@ -318,6 +319,12 @@ pub enum Precondition {
         count: usize,
         sha256: ContentHash,
     },
+    /// TIDAL's list has these entries (item ids), read for this alone.
+    TidalList {
+        playlist: PlaylistId,
+        count: usize,
+        sha256: ContentHash,
+    },
     /// The rows and files are still as that action left them (undo).
     AsLeft { reversal: Reversal },
 }
@@ -367,6 +374,9 @@ pub enum Undo {
     RowIdentical,
     /// It can be fetched again.
     Refetch,
+    /// TIDAL is asked to add it again at its place; it gets another entry id and date of adding, and
+    /// TIDAL may refuse a track that it withholds.
+    Readd,
     /// Nothing.
     None,
 }
@@ -394,6 +404,14 @@ impl Estimate {
     reason = "the signature that serde asks for"
 )]
 const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+const fn is_none(number: &usize) -> bool {
     *number == 0
 }
 
@@ -520,6 +538,9 @@ pub struct Summary {
     pub moves: usize,
     pub remove: usize,
     pub trash: usize,
+    /// Entries that leave, or come back to, playlists in TIDAL itself.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub tidal: usize,
     pub adopt: usize,
     pub decide: usize,
     pub held: usize,

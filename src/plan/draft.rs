@@ -222,6 +222,7 @@ const fn undo(effect: &Effect) -> Undo {
         | Effect::StateRecord { .. }
         | Effect::StateForget { .. }
         | Effect::StateRestore { .. } => Undo::RowIdentical,
+        Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => Undo::Readd,
     }
 }
 
@@ -246,5 +247,7 @@ const fn would(effect: &Effect) -> &'static str {
         Effect::StateAdopt { .. } => "would link",
         Effect::StateRecord { .. } => "would record",
         Effect::StateForget { .. } => "would forget",
+        Effect::TidalEntryRemove { .. } => "would remove from TIDAL",
+        Effect::TidalEntryRestore { .. } => "would add to TIDAL again",
     }
 }

@@ -9,7 +9,7 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use super::document::{Action, ChangeKind, Check, CheckStatus, Class, Effect, PlannedChange};
 use crate::{
-    domain::{ActionId, LibraryId, PlaylistId},
+    domain::{ActionId, LibraryId, PlaylistId, TrackId},
     policy::{Freeze, Limit, Policy},
 };
 
@@ -138,12 +138,25 @@ impl Removals {
     pub fn of(actions: &[Action], changes: &[PlannedChange], managed: &Managed) -> Self {
         let planned: BTreeSet<&ActionId> = actions.iter().map(|action| &action.id).collect();
         let mut removals = Self::default();
+        // An entry that leaves TIDAL leaves our lists as well, and counts once.
+        let mut leaving: BTreeMap<(&PlaylistId, Option<&TrackId>), (usize, usize)> =
+            BTreeMap::new();
         for change in changes {
             if change.kind == ChangeKind::TrackRemovedFromPlaylist
                 && change.actions.iter().any(|id| planned.contains(id))
             {
-                *removals.entries.entry(change.playlist.clone()).or_default() += 1;
+                let key = (&change.playlist, change.track.as_ref());
+                leaving.entry(key).or_default().0 += 1;
             }
+        }
+        for action in actions {
+            if let Effect::TidalEntryRemove { before } = &action.effect {
+                let key = (&before.playlist, Some(&before.track));
+                leaving.entry(key).or_default().1 += 1;
+            }
+        }
+        for ((playlist, _), (ours, tidal)) in leaving {
+            *removals.entries.entry(playlist.clone()).or_default() += ours.max(tidal);
         }
         for action in actions {
             removals.add(action, managed);
@@ -190,7 +203,9 @@ impl Removals {
             | Effect::StateAdopt { .. }
             | Effect::StateRecord { .. }
             | Effect::StateForget { .. }
-            | Effect::StateRestore { .. } => {}
+            | Effect::StateRestore { .. }
+            | Effect::TidalEntryRemove { .. }
+            | Effect::TidalEntryRestore { .. } => {}
         }
     }
 

@@ -19,19 +19,21 @@ mod facts;
 mod index;
 mod playlists;
 mod removals;
+mod tidal;
 mod tracks;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{Timestamp, civil::Date};
 
 pub use document::Plan;
 pub use facts::protected;
+pub use tidal::{Cleanup, cleanup};
 
 use crate::{
     desired::DesiredState,
     diff::{Change, identity::Identities},
-    domain::{ContentHash, MediaPath, PlaylistId},
+    domain::{ContentHash, MediaPath, PlaylistId, TrackId},
     observe::Observation,
     policy::Policy,
 };
@@ -47,6 +49,8 @@ pub struct PlanInput<'a> {
     pub desired: &'a DesiredState,
     pub changes: Vec<Change>,
     pub identities: &'a Identities,
+    /// What leaves TIDAL itself; the goal is without it.
+    pub cleanup: &'a Cleanup,
     /// Only these playlists; `None`: all.
     pub scope: Option<BTreeSet<PlaylistId>>,
     pub mode: Mode,
@@ -56,10 +60,43 @@ pub struct PlanInput<'a> {
     pub tidal_hash: ContentHash,
     /// What earlier runs removed, and when: for the rolling window.
     pub past_removals: Vec<(Timestamp, u64)>,
+    /// Downloads that failed in earlier runs.
+    pub failed_fetches: BTreeMap<TrackId, FailedFetch>,
     /// How many audio files the last scan had; `None` when there was none.
     pub files_before: Option<usize>,
     /// Overrides from the command line.
     pub allows: Vec<Allow>,
+}
+
+/// What is remembered of a download that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedFetch {
+    /// The first time that it failed in this way, in UTC.
+    pub since: Date,
+    /// The last time, in UTC.
+    pub last: Date,
+    /// What the journal says.
+    pub message: String,
+}
+
+impl FailedFetch {
+    /// Whether the command said that TIDAL does not have the track.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        says_unavailable(&self.message)
+    }
+
+    /// Adds an older failure of the same track.
+    pub fn add_older(&mut self, on: Date, message: &str) {
+        if says_unavailable(message) == self.is_unavailable() {
+            self.since = self.since.min(on);
+        }
+    }
+}
+
+/// As [`crate::edge::download::FetchError::Unavailable`] puts it.
+fn says_unavailable(message: &str) -> bool {
+    message.starts_with("unavailable: ")
 }
 
 /// A plan, but for its digest; or the hashes that it cannot be made without.
@@ -78,6 +115,9 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
     tracks::plan_tracks(&mut draft);
     playlists::plan_playlists(&mut draft);
     removals::plan_removals(&mut draft);
+    if input.mode == Mode::Normal {
+        tidal::plan_tidal(&mut draft);
+    }
     if input.mode == Mode::Download {
         assemble::keep_downloads(&mut draft);
     }

@@ -488,9 +488,12 @@ fn plan_m3u8(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
     let class = match class_of(&old_entries(row), &playlist.entries) {
         Class::Additive if is_own => Class::Additive,
         _ if before.is_none() => Class::Additive,
-        Class::Additive | Class::Move | Class::Change | Class::Remove | Class::Destructive => {
-            Class::Change
-        }
+        Class::Additive
+        | Class::Move
+        | Class::Change
+        | Class::Remove
+        | Class::Destructive
+        | Class::Tidal => Class::Change,
     };
     let pre = match (&before, &placed, old) {
         (None, _, _) => Some(Precondition::Vacant { path: path.clone() }),

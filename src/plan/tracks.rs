@@ -292,10 +292,17 @@ fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut
         .tracks
         .get(id)
         .and_then(|row| row.file.clone());
-    let text = match &known {
+    let mut text = match &known {
         Some(path) => format!("{path} is gone"),
-        None => "no file in the library is this track".into(),
+        None => "no file in the library is this track".to_owned(),
     };
+    if let Some(failed) = draft.input.failed_fetches.get(id) {
+        let (last, why) = (
+            failed.last,
+            failed.message.lines().next().unwrap_or_default(),
+        );
+        text.push_str(&format!("; the last try, on {last}, failed: {why}"));
+    }
     let action = act(
         Class::Additive,
         Effect::FileFetch { after: fetch },
@@ -366,10 +373,35 @@ fn fetch_hold(draft: &Draft<'_>, want: &DesiredTrack, known: Option<&MediaPath>)
     if !want.available {
         return held("unavailable", "TIDAL does not stream it at present".into());
     }
+    if let Some(failed) = draft.input.failed_fetches.get(&want.track.id)
+        && failed.is_unavailable()
+        && let Some(again) = tried_again(draft, failed.last)
+    {
+        let (since, said) = (failed.since, &failed.message);
+        return held(
+            "unavailable",
+            format!("unavailable since {since}, tried again from {again} ({said})"),
+        );
+    }
     if draft.input.policy.download.command.is_none() {
         return held("download", "[download] command is not set".into());
     }
     None
+}
+
+/// The day from which an unavailable track is tried again, when that is still to come.
+fn tried_again(draft: &Draft<'_>, last: jiff::civil::Date) -> Option<jiff::civil::Date> {
+    const DAY: u64 = 24 * 3600;
+    let days = draft
+        .input
+        .policy
+        .download
+        .retry_unavailable
+        .as_secs()
+        .div_ceil(DAY);
+    let span = jiff::Span::new().try_days(i64::try_from(days).ok()?).ok()?;
+    let again = last.checked_add(span).ok()?;
+    (again > draft.input.as_of).then_some(again)
 }
 
 pub(super) fn is_below(path: &MediaPath, folder: &MediaPath) -> bool {

@@ -129,6 +129,27 @@ pub struct TidalPolicy {
     pub snapshot: Option<PathBuf>,
     /// Which log-in to use.
     pub account: String,
+    /// What may be taken out of TIDAL's own playlists.
+    pub cleanup: TidalCleanup,
+}
+
+/// `[tidal] cleanup`: what is written to TIDAL. Nothing, unless it is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TidalCleanup {
+    /// `duplicates`: of several entries of one track in one playlist the first stays.
+    pub duplicates: bool,
+    /// `unavailable`: entries whose track TIDAL withholds.
+    pub unavailable: bool,
+    /// Where the key stands.
+    pub at: Place,
+}
+
+impl TidalCleanup {
+    /// Whether anything may be written to TIDAL at all.
+    #[must_use]
+    pub const fn is_asked_for(&self) -> bool {
+        self.duplicates || self.unavailable
+    }
 }
 
 /// `[download]`
@@ -142,6 +163,8 @@ pub struct DownloadPolicy {
     pub timeout: std::time::Duration,
     /// The program to convert with.
     pub ffmpeg: String,
+    /// How long a track is left alone that the command says TIDAL does not have.
+    pub retry_unavailable: std::time::Duration,
 }
 
 /// `[rekordbox]`
@@ -155,6 +178,8 @@ pub struct RekordboxPolicy {
     pub write: bool,
     /// Where to export `rekordbox.xml` to.
     pub xml: Option<PathBuf>,
+    /// How many backups of the database are kept.
+    pub backups: usize,
     /// Whether rows that carry the DJ's work may be pointed at a file's new place: `false` until the
     /// user has checked once that Rekordbox takes it.
     pub relocate: bool,

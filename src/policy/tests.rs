@@ -12,7 +12,7 @@ use crate::domain::Class;
 
 const REFERENCE: &str = include_str!("../../tidal-cleanup.toml");
 
-const EXAMPLES: [(&str, &str); 4] = [
+const EXAMPLES: [(&str, &str); 6] = [
     (
         "minimal",
         include_str!("../../examples/policies/minimal.toml"),
@@ -25,6 +25,11 @@ const EXAMPLES: [(&str, &str); 4] = [
     (
         "read-only",
         include_str!("../../examples/policies/read-only.toml"),
+    ),
+    ("tiddl", include_str!("../../examples/policies/tiddl.toml")),
+    (
+        "tidal-dl-ng",
+        include_str!("../../examples/policies/tidal-dl-ng.toml"),
     ),
 ];
 

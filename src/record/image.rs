@@ -4,8 +4,9 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    domain::{ContentHash, FileStat, MediaPath, state::RowChange},
+    domain::{ContentHash, FileStat, ItemId, MediaPath, state::RowChange},
     edge::rekordbox::Staged,
+    plan::document::TidalEntry,
 };
 
 /// The pre-image: durable before the effect.
@@ -59,6 +60,11 @@ pub enum Intent {
     Xml,
     /// Nothing but rows of the state, which change in the transaction that settles it.
     State,
+    /// An entry leaves a playlist of TIDAL, together with others of the same request.
+    TidalRemove { key: String },
+    /// An entry is added to a playlist of TIDAL. `known` are the entries of the same track that are
+    /// there already: another one is ours.
+    TidalAdd { key: String, known: Vec<ItemId> },
 }
 
 /// A verified file, waiting for its name.
@@ -117,6 +123,10 @@ pub enum Outcome {
     },
     /// The rows of the intent are written.
     Rows,
+    /// An entry is out of a playlist of TIDAL.
+    TidalRemoved(TidalEntry),
+    /// An entry is in a playlist of TIDAL again, under the id that is given; it had the other one.
+    TidalRestored { entry: TidalEntry, was: ItemId },
     /// Only the state changed, or nothing at all.
     Nothing,
 }
@@ -165,6 +175,8 @@ impl PostImage {
             | Outcome::Placed { .. }
             | Outcome::Trashed { .. }
             | Outcome::Rows
+            | Outcome::TidalRemoved(_)
+            | Outcome::TidalRestored { .. }
             | Outcome::Nothing => None,
         }
     }

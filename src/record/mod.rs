@@ -1,6 +1,7 @@
 //! The memory: what the journal holds of an action, and what it changes in the state.
 
 pub mod image;
+pub mod restored;
 pub mod rows;
 pub mod state;
 pub mod undo;
@@ -83,7 +84,9 @@ pub const fn is_rekordbox(effect: &Effect) -> bool {
         | Effect::StateAdopt { .. }
         | Effect::StateRecord { .. }
         | Effect::StateForget { .. }
-        | Effect::StateRestore { .. } => false,
+        | Effect::StateRestore { .. }
+        | Effect::TidalEntryRemove { .. }
+        | Effect::TidalEntryRestore { .. } => false,
     }
 }
 
@@ -146,5 +149,7 @@ const fn columns(effect: &Effect) -> (&'static str, &'static str, &'static str, 
         Effect::StateRecord { .. } => ("reconcile", "update", "tidal", "local"),
         Effect::StateForget { .. } => ("reconcile", "remove", "tidal", "local"),
         Effect::StateRestore { .. } => ("reconcile", "update", "local", "local"),
+        Effect::TidalEntryRemove { .. } => ("cleanup", "remove", "tidal", "tidal"),
+        Effect::TidalEntryRestore { .. } => ("cleanup", "add", "tidal", "tidal"),
     }
 }

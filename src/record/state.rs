@@ -151,7 +151,9 @@ impl<'a> Ledger<'a> {
             },
             Effect::FileRestore { .. }
             | Effect::RowsRestore { .. }
-            | Effect::StateRestore { .. } => {}
+            | Effect::StateRestore { .. }
+            | Effect::TidalEntryRemove { .. }
+            | Effect::TidalEntryRestore { .. } => {}
         }
     }
 }

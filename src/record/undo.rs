@@ -408,7 +408,11 @@ fn take_back(outcome: &Outcome, files: &mut Files) -> Found {
             // Where something else is by now, it will be restored beside.
             files.entry(was.path.clone()).or_insert_with(|| back(was));
         }
-        Outcome::Waiting { .. } | Outcome::Rows | Outcome::Nothing => {}
+        Outcome::Waiting { .. }
+        | Outcome::Rows
+        | Outcome::TidalRemoved(_)
+        | Outcome::TidalRestored { .. }
+        | Outcome::Nothing => {}
     }
     found
 }
@@ -443,7 +447,11 @@ fn own_obstacle(step: &Step<'_>, files: &Files, changed_rows: &BTreeSet<RowKey>)
             .row_keys()
             .any(|key| changed_rows.contains(&key))
             .then(|| "it was changed in Rekordbox since".to_owned()),
-        Outcome::Waiting { .. } | Outcome::Nothing => None,
+        // What TIDAL has now is asked when it is its turn.
+        Outcome::Waiting { .. }
+        | Outcome::TidalRemoved(_)
+        | Outcome::TidalRestored { .. }
+        | Outcome::Nothing => None,
     }
 }
 
@@ -595,6 +603,14 @@ fn effects(apply: &ApplyRow, step: &Step<'_>) -> Inverse {
         Outcome::Rows if step.row_keys().next().is_some() => {
             let before = reversal();
             effects.push((Effect::RowsRestore { before }, as_left()));
+        }
+        Outcome::TidalRemoved(entry) => {
+            let (before, after) = (reversal(), entry.clone());
+            effects.push((Effect::TidalEntryRestore { before, after }, as_left()));
+        }
+        Outcome::TidalRestored { entry, .. } => {
+            let before = entry.clone();
+            effects.push((Effect::TidalEntryRemove { before }, as_left()));
         }
         Outcome::Rows | Outcome::Waiting { .. } | Outcome::Nothing => {}
     }
@@ -759,6 +775,7 @@ impl Writer<'_> {
                 Effect::FileTrash { .. }
                 | Effect::FilePlace { .. }
                 | Effect::FileRestore { .. } => Undo::ByteIdentical,
+                Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => Undo::Readd,
                 _ => Undo::RowIdentical,
             },
             depends_on,
@@ -783,6 +800,7 @@ fn class(effect: &Effect, step: &Step<'_>) -> Class {
                 false => Class::Change,
             }
         }
+        Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => Class::Tidal,
         _ => Class::Change,
     }
 }
@@ -880,6 +898,7 @@ fn summary(actions: &[Action], held: &[Held]) -> Summary {
             (Effect::FilePlace { .. }, _) => summary.moves += 1,
             (Effect::RowsRestore { .. }, Class::Remove) => summary.remove += 1,
             (Effect::RowsRestore { .. }, _) => summary.change += 1,
+            (_, Class::Tidal) => summary.tidal += 1,
             _ => {}
         }
     }

@@ -8,6 +8,7 @@ mod failures;
 mod mortal;
 mod real;
 mod stale;
+mod tidal;
 
 use bench::{Bench, Disk, Essence, Exact, MemoryBench, deaths, memory};
 use desk::{playlist, track};

@@ -7,7 +7,7 @@ use tidal_cleanup::plan::{Plan, document::Effect};
 use crate::harness::{Setup, Snapshot, World, files, titled, uuid};
 
 /// Track 1 comes to grief like that; 0 and 2 are delivered.
-fn bad(body: &str) -> World {
+pub(crate) fn bad(body: &str) -> World {
     let world = World::new(Setup {
         download: "timeout = \"2s\"\nparallel = 3",
         ..crate::journey::usual()

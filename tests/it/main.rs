@@ -2,6 +2,7 @@
 
 mod apply;
 mod cmd;
+mod fetch;
 mod harness;
 mod journey;
 mod journey_consent;
@@ -11,6 +12,8 @@ mod journey_kill;
 mod journey_names;
 mod local;
 mod rekordbox;
+mod rekordbox_backup;
+mod rekordbox_export;
 mod rekordbox_drift;
 mod rekordbox_oracle;
 mod rekordbox_read;

@@ -177,10 +177,10 @@ const TABLES: [&str; 11] = [
 
 pub(crate) fn open(folder: &Path, processes: Processes) -> MasterDb {
     let options = MasterDbOptions {
-        backups: folder.join("backups"),
         processes,
         ids: IdSource::seeded(42),
         zone: jiff::tz::TimeZone::UTC,
+        ..MasterDbOptions::new(folder.join("backups"))
     };
     MasterDb::open(folder, options).unwrap()
 }

@@ -219,3 +219,75 @@ async fn an_unknown_layout_is_read_and_not_written() {
         assert!(!world.names().contains(&"backups".to_owned()));
     }
 }
+
+/// Long enough for the file system's times to tell one change from the next.
+async fn settle() {
+    tokio::time::sleep(std::time::Duration::from_millis(2_300)).await;
+}
+
+#[tokio::test]
+async fn a_kept_reading_is_never_older_than_the_library() {
+    let world = World::small().await;
+    let cache = world.path("kept.cache");
+    let open = || {
+        let options = MasterDbOptions {
+            cache: Some(cache.clone()),
+            ..MasterDbOptions::new(world.path("backups"))
+        };
+        MasterDb::open(world.folder.path(), options).unwrap()
+    };
+    let titles = async || {
+        let read = open().read().await.unwrap();
+        let fresh = world.db.read().await.unwrap();
+        assert_eq!(read.problems, fresh.problems);
+        assert_eq!(read.value, fresh.value);
+    };
+    settle().await;
+    titles().await;
+    assert!(cache.exists());
+    let kept = std::fs::read(&cache).unwrap();
+    titles().await;
+    assert_eq!(std::fs::read(&cache).unwrap(), kept);
+    // A change that is checkpointed at once, read before and after its time has settled.
+    world
+        .meddle("UPDATE djmdContent SET Title = 'One' WHERE Title = 'Track 1'")
+        .await;
+    titles().await;
+    settle().await;
+    titles().await;
+    // Changes that stay in the log of a program that goes on running.
+    let mut rekordbox = world.other().await;
+    for sql in [
+        "UPDATE djmdContent SET Title = 'Two' WHERE Title = 'Track 2'",
+        "UPDATE djmdContent SET Title = 'Six' WHERE Title = 'Two'",
+    ] {
+        sqlx::raw_sql(sql).execute(&mut rekordbox).await.unwrap();
+        titles().await;
+        settle().await;
+        titles().await;
+        titles().await;
+    }
+    rekordbox.close().await.unwrap();
+    titles().await;
+    // The playlist file is read anew each time.
+    settle().await;
+    titles().await;
+    std::fs::remove_file(world.path("masterPlaylists6.xml")).unwrap();
+    titles().await;
+    // Neither rubble nor another library's cache does harm.
+    std::fs::write(&cache, b"rubble").unwrap();
+    titles().await;
+    settle().await;
+    titles().await;
+    let other = World::small().await;
+    std::fs::copy(&cache, other.path("kept.cache")).unwrap();
+    let options = MasterDbOptions {
+        cache: Some(other.path("kept.cache")),
+        ..MasterDbOptions::new(other.path("backups"))
+    };
+    let db = MasterDb::open(other.folder.path(), options).unwrap();
+    assert_eq!(db.read().await.unwrap().value, other.collection().await);
+    let mut names = other.names();
+    names.retain(|name| name != "kept.cache");
+    assert_eq!(names, ["master.db", "masterPlaylists6.xml"]);
+}

@@ -1,5 +1,7 @@
 //! `apply`, `apply --resume` and `download`: one way from a plan to its effects.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -7,6 +9,7 @@ use crate::{
     cli::{
         args::{ApplyArgs, Consent, DownloadArgs, PlanInputs},
         consent::{Occasion, Weight, agree},
+        downloads::Downloads,
         engine::{Engine, Request},
         error::{CliError, Exit, Kind, unfinished_hints},
         interrupt::Interrupt,
@@ -22,7 +25,7 @@ use crate::{
     },
     domain::{ActionId, ApplyId},
     edge::{
-        download::command::CommandDownloader,
+        download::{Step, command::CommandDownloader},
         local::folder::LibraryFolder,
         rekordbox::masterdb::MasterDb,
         store::{
@@ -30,6 +33,7 @@ use crate::{
             lock::{RunLock, holder_of},
             sqlite::{BackupKind, SqliteStore},
         },
+        tidal::TidalWriter,
     },
     plan::{
         Plan, canonical,
@@ -77,6 +81,7 @@ pub async fn apply(
     };
     exclude(&mut plan, &args.exclude)?;
     if is_empty(&plan.body) || left_in(&plan).next().is_none() {
+        after_apply(engine.policy.clone(), settings, ui).await;
         return nothing(ui, "Nothing to apply.");
     }
     if occasion == Occasion::SavedPlan {
@@ -173,11 +178,13 @@ pub async fn run(
     }
     refuse_moment(&engine, &plan)?;
     let weight = Weight::of(left_in(&plan));
+    let tidal = lend_tidal(&engine, &plan)?;
     agree(ui, consent, occasion, &plan.digest, weight)?;
     refuse_moment(&engine, &plan)?;
     engine.back_up().await?;
     let settings = settings_of(&engine, interrupt);
-    let mut worlds = worlds(engine);
+    let (policy, own) = (engine.policy.clone(), engine.settings.clone());
+    let mut worlds = worlds(engine, tidal, Downloads::of(ui.voice(), Some(&plan)));
     let working = interrupt.working();
     let total = left_in(&plan).count();
     ui.begin_progress(total as u64, "Applying");
@@ -194,6 +201,7 @@ pub async fn run(
     ui.end_progress();
     drop(working);
     let exit = conclude(ui, &mut worlds, outcome).await;
+    after_apply(policy, &own, ui).await;
     drop(locks);
     exit
 }
@@ -221,9 +229,14 @@ async fn resume(
         &unfinished.digest,
         Weight::Additive,
     )?;
+    let tidal = lend_tidal_again(&engine, unfinished.id, |status| {
+        status != OperationStatus::Completed
+    })
+    .await?;
     engine.back_up().await?;
     let settings = settings_of(&engine, interrupt);
-    let mut worlds = worlds(engine);
+    let (policy, own) = (engine.policy.clone(), engine.settings.clone());
+    let mut worlds = worlds(engine, tidal, Downloads::of(ui.voice(), None));
     let working = interrupt.working();
     let total = usize::try_from(left).unwrap_or(0);
     ui.begin_progress(total as u64, "Resuming");
@@ -239,8 +252,16 @@ async fn resume(
     ui.end_progress();
     drop(working);
     let exit = conclude(ui, &mut worlds, outcome).await;
+    after_apply(policy, &own, ui).await;
     drop(locks);
     exit
+}
+
+/// Brings `[rekordbox] xml` up to date. The apply is done and recorded whatever comes of this.
+async fn after_apply(policy: crate::policy::Policy, settings: &Settings, ui: &Ui) {
+    if let Err(error) = super::rekordbox_export::after_apply(policy, settings, ui).await {
+        ui.warning(format!("`[rekordbox] xml` was not written: {error}"));
+    }
 }
 
 /// How a run of this engine is done.
@@ -262,6 +283,7 @@ pub async fn close_unfinished(
     id: ApplyId,
 ) -> Result<Engine, CliError> {
     let settings = settings_of(&engine, interrupt);
+    let tidal = lend_tidal_again(&engine, id, |status| status == OperationStatus::Running).await?;
     let downloader = engine.downloader();
     let Engine {
         policy,
@@ -276,6 +298,7 @@ pub async fn close_unfinished(
         rekordbox,
         downloader,
         store,
+        tidal,
     };
     apply::close(id, &mut worlds, &settings, &Timestamp::now, &mut |_| {}).await?;
     let Worlds {
@@ -295,8 +318,13 @@ pub async fn close_unfinished(
 }
 
 /// The engine's worlds, for the run; the engine without them comes back with [`conclude`].
-fn worlds(engine: Engine) -> (RealWorlds, std::path::PathBuf) {
-    let downloader = engine.downloader();
+fn worlds(
+    engine: Engine,
+    tidal: Option<Box<dyn TidalWriter>>,
+    downloads: Downloads,
+) -> (RealWorlds, std::path::PathBuf) {
+    let told = Arc::new(move |step: &Step| downloads.show(step));
+    let downloader = engine.downloader().telling(told);
     let Engine {
         store,
         library,
@@ -310,9 +338,38 @@ fn worlds(engine: Engine) -> (RealWorlds, std::path::PathBuf) {
             rekordbox,
             downloader,
             store,
+            tidal,
         },
         db,
     )
+}
+
+/// What changes TIDAL, for a plan that does. A normal plan gets it only while the policy asks for such
+/// changes by name; an undo takes back what was approved under the policy of its own time.
+fn lend_tidal(engine: &Engine, plan: &Plan) -> Result<Option<Box<dyn TidalWriter>>, CliError> {
+    if !left_in(plan).any(|action| action.effect.is_tidal()) {
+        return Ok(None);
+    }
+    if plan.body.mode != Mode::Undo && !engine.policy.tidal.cleanup.is_asked_for() {
+        let text = "the plan changes TIDAL, and the policy does not ask for that";
+        return Err(CliError::refused("TC401", text)
+            .hint("`[tidal] cleanup` in the policy names what may be changed there"));
+    }
+    engine.tidal_writer().map(Some)
+}
+
+/// The same for a run that was begun, where operations that stand so are among those on TIDAL.
+async fn lend_tidal_again(
+    engine: &Engine,
+    id: ApplyId,
+    stands: impl Fn(OperationStatus) -> bool,
+) -> Result<Option<Box<dyn TidalWriter>>, CliError> {
+    let operations = engine.store.operations(id).await?;
+    let mut open = operations.iter().filter(|row| stands(row.status));
+    match open.any(|row| row.kind.starts_with("tidal.")) {
+        true => engine.tidal_writer().map(Some),
+        false => Ok(None),
+    }
 }
 
 /// Reports a run that ended, in whatever way, from its journal.
@@ -322,7 +379,12 @@ async fn conclude(
     outcome: Result<apply::ApplyReport, apply::ApplyError>,
 ) -> Result<Exit, CliError> {
     let (id, interrupted, outdated) = match outcome {
-        Ok(report) => (report.apply, false, report.outdated.len()),
+        Ok(report) => {
+            for odd in &report.odd {
+                ui.warning(format!("{}: {}", odd.label, odd.reason));
+            }
+            (report.apply, false, report.outdated.len())
+        }
         Err(apply::ApplyError::Interrupted(id)) => (id, true, 0),
         Err(error) => return Err(error.into()),
     };

@@ -11,6 +11,8 @@ pub mod library;
 pub mod look;
 pub mod plan;
 pub mod policy;
+pub mod rekordbox;
+pub mod rekordbox_export;
 pub mod snapshot;
 pub mod tidal;
 pub mod undo;

@@ -165,6 +165,7 @@ pub async fn verify_plan(engine: &Engine, ui: &Ui, plan: &Plan) -> Result<(), Cl
     } else {
         None
     };
+    let reading = engine.with_lists(plan, reading, ui).await?;
     let asked = Verification {
         policy: Some(&engine.policy.source.sha256),
         max_age: Some(engine.policy.safety.plan_max_age),

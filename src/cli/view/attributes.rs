@@ -7,7 +7,9 @@ use similar::{ChangeTag, TextDiff};
 
 use crate::{
     domain::NodeKind,
-    plan::document::{Body, ContentFields, Effect, Forgotten, LinkForm, NodeAt, TagName},
+    plan::document::{
+        Body, ContentFields, Effect, Forgotten, LinkForm, NodeAt, TagName, TidalEntry,
+    },
 };
 
 use super::{
@@ -160,6 +162,12 @@ pub fn of(effect: &Effect, body: &Body) -> Vec<Attribute> {
             ),
             Forgotten::File(path) => Attribute::removed("state", path.to_string()),
         }],
+        Effect::TidalEntryRemove { before } => {
+            vec![Attribute::removed("TIDAL", tidal_entry(before))]
+        }
+        Effect::TidalEntryRestore { after, .. } => {
+            vec![Attribute::added("TIDAL", tidal_entry(after))]
+        }
     }
 }
 
@@ -178,6 +186,10 @@ fn fields(before: &ContentFields, after: &ContentFields) -> Vec<Attribute> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+fn tidal_entry(entry: &TidalEntry) -> String {
+    format!("entry {} of the list", entry.position + 1)
 }
 
 fn node(node: &NodeAt) -> String {

@@ -11,6 +11,7 @@ pub mod status;
 pub mod db;
 pub mod decide;
 pub mod shelf;
+pub mod rekordbox;
 pub mod snapshot;
 pub mod takeover;
 

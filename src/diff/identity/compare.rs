@@ -81,8 +81,9 @@ pub(super) fn title_fit(pair: &Pair<'_>) -> TitleFit {
     });
     let short = title.core.chars().count().min(other.core.chars().count()) <= 7;
     if best >= if short { 0.9 } else { 0.84 } {
+        // Never for nothing: a letter may be the key of a sonata.
         return TitleFit::Costs(
-            (1.0 - best) * 100.0,
+            ((1.0 - best) * 100.0).max(4.0),
             format!("title alike ({best:.2})").into(),
         );
     }
@@ -114,8 +115,11 @@ fn translates(title: &Title, other: &Title) -> bool {
 fn by_sound(title: &Title, other: &Title) -> TitleFit {
     let (a, b) = (romanised(&title.full), romanised(&other.full));
     let alike = ratio(&a, &b);
+    let cores = || (romanised(&title.core), romanised(&other.core));
     if a.len() >= 3 && a == b {
         TitleFit::Costs(1.0, "same title, transliterated".into())
+    } else if matches!(cores(), (a, b) if a.len() >= 4 && a == b) {
+        TitleFit::Costs(8.0, "same title, transliterated, with a subtitle".into())
     } else if a.len() >= 5 && alike >= 0.8 {
         TitleFit::Costs(8.0, format!("title transliterated ({alike:.2})").into())
     } else {
@@ -178,6 +182,36 @@ pub(super) fn closed<'a>(title: &'a Title, other: &Title) -> Cow<'a, Title> {
     }
 }
 
+/// A title that has the track's artist in it, with nothing between them but a blank (`Artist_Title`,
+/// `artist-title-radio_edit`), without him.
+pub(super) fn without_artist(title: &Title, artists: &Artists) -> Option<Title> {
+    let rest = artists
+        .names()
+        .filter(|name| !name.is_empty())
+        .find_map(|name| {
+            let after = title
+                .full
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix(' '));
+            let before = || {
+                title
+                    .full
+                    .strip_suffix(name)
+                    .and_then(|rest| rest.strip_suffix(' '))
+            };
+            after.or_else(before)
+        })?;
+    let mut bare = title.clone();
+    bare.core = rest.to_owned();
+    bare.full = rest.to_owned();
+    bare.core_key = key(rest);
+    bare.full_key.clone_from(&bare.core_key);
+    bare.numbers = words::numbers(rest);
+    bare.extras.clear();
+    bare.written = None;
+    Some(bare)
+}
+
 /// Why the two cannot be the same version; `close`: their lengths agree.
 pub(super) fn version_vetoes(pair: &Pair<'_>, close: bool) -> Vec<String> {
     let mut vetoes = Vec::new();
@@ -226,6 +260,15 @@ fn same_remixer(a: &str, b: &str) -> bool {
     let (x, y) = (key(a), key(b));
     if x == y {
         return true;
+    }
+    // `Remix 1` and `Remix 2` of one remixer.
+    let digits = |name: &str| {
+        name.chars()
+            .filter(char::is_ascii_digit)
+            .collect::<String>()
+    };
+    if digits(a) != digits(b) {
+        return false;
     }
     if scripts(a) & scripts(b) == 0 {
         return ratio(&romanised(a), &romanised(b)) >= 0.8;

@@ -3,10 +3,11 @@
 use super::{
     LocalFacts,
     fit::says_nothing,
-    fold::{fold, key, repair},
+    fold::{fold, key},
     judge::{Judgement, Ranked, Verdict},
     length::Span,
     reading::{adds_nothing, from_name},
+    repair::repair,
     table::{Table, hash, mixed, name_key, words},
 };
 use crate::{domain::Track, policy::MatchPolicy};
@@ -70,12 +71,15 @@ impl<'a> Exact<'a> {
                 }
             }
             None if facts.artists.is_empty() => {
-                for (artist, title) in from_name(facts.file_name) {
-                    if let Some(artist) = artist {
+                for named in from_name(facts.file_name)
+                    .iter()
+                    .filter(|named| named.cost == 0)
+                {
+                    if let Some(artist) = &named.artist {
                         self.look_up(
                             facts,
-                            credit(&fold(&artist)),
-                            &fold(&title),
+                            credit(&fold(artist)),
+                            &fold(&named.title),
                             policy,
                             &mut found,
                         );

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     artists::{Agreement, Artists, agreement},
-    compare::{Pair, TitleFit, closed, same_writing, title_fit, version_vetoes},
+    compare::{Pair, TitleFit, closed, same_writing, title_fit, version_vetoes, without_artist},
     fold::fold,
     judge::{Local, Wanted},
     length::Span,
@@ -43,14 +43,29 @@ pub(super) fn fit(
         vetoes: length.vetoes(policy),
         clash: false,
     };
+    let split = reading
+        .artists
+        .is_unknown()
+        .then(|| without_artist(&reading.title, wanted.artists()))
+        .flatten();
+    if split.is_some() {
+        fit.cost(3.0, "artist and title are not set apart");
+    }
     let pair = Pair {
-        title: closed(&reading.title, wanted.title()),
-        artists: &reading.artists,
+        title: match &split {
+            Some(title) => Cow::Owned(title.clone()),
+            None => closed(&reading.title, wanted.title()),
+        },
+        artists: if split.is_some() {
+            wanted.artists()
+        } else {
+            &reading.artists
+        },
         other: closed(wanted.title(), &reading.title),
         credits: wanted.artists(),
         clean: wanted.is_clean(),
     };
-    fit.take_title(&pair);
+    fit.take_title(&pair, length);
     let hopeless = |fit: &Fit| !explain && fit.points < f64::from(policy.ask);
     if hopeless(&fit) {
         return fit;
@@ -71,13 +86,18 @@ impl Fit {
         self.reasons.push(reason.into());
     }
 
-    fn take_title(&mut self, pair: &Pair<'_>) {
+    fn take_title(&mut self, pair: &Pair<'_>, length: &Span) {
         match title_fit(pair) {
             TitleFit::Same => self.reasons.push("same title".into()),
             TitleFit::Costs(points, reason) => self.cost(points, reason),
             TitleFit::Incomparable => {
                 self.cost(16.0, "titles in different scripts");
-                self.cap = self.cap.min(79.0);
+                // The very artist and the very length are worth a question.
+                let same_length = length.seconds().is_some_and(|apart| apart <= 1.5);
+                let sure = matches!(agreement(pair.artists, pair.credits), Agreement::Same(0, _));
+                if !(same_length && sure) {
+                    self.cap = self.cap.min(79.0);
+                }
             }
             TitleFit::Different => {
                 self.cost(45.0, "another title");

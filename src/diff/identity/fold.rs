@@ -26,32 +26,6 @@ pub(super) fn fold(text: &str) -> String {
     }
 }
 
-/// What downloads and tag editors do to text, undone: HTML entities, percent codes, UTF-8 that was
-/// read as Latin-1.
-pub(super) fn repair(text: &str) -> Cow<'_, str> {
-    let mut text = Cow::Borrowed(text);
-    if text.contains('&') && text.contains(';') {
-        text = Cow::Owned(
-            text.replace("&amp;", "&")
-                .replace("&quot;", "\"")
-                .replace("&#39;", "'")
-                .replace("&#039;", "'")
-                .replace("&apos;", "'")
-                .replace("&lt;", "<")
-                .replace("&gt;", ">"),
-        );
-    }
-    if text.contains('%')
-        && let Some(decoded) = percent_decoded(&text)
-    {
-        text = Cow::Owned(decoded);
-    }
-    match latin1_repaired(&text) {
-        Some(repaired) => Cow::Owned(repaired),
-        None => text,
-    }
-}
-
 /// The text without blanks: `a ha` and `aha`, `ac dc` and `acdc` are the same.
 pub(super) fn squash(folded: &str) -> String {
     folded.chars().filter(|c| *c != ' ').collect()
@@ -327,6 +301,10 @@ fn words(text: &str) -> String {
             '&' | '+' => push_word(&mut out, "and", &mut gap),
             '$' if is_letter(next) || is_letter(before) => push(&mut out, 's', &mut gap),
             '!' if is_letter(before) && is_letter(next) => push(&mut out, 'i', &mut gap),
+            // What a tag editor could not write: one lost letter.
+            '?' | '\u{fffd}' if !gap && is_letter(before) && is_letter(next) => {
+                push(&mut out, '*', &mut gap);
+            }
             '*' if is_letter(before) || is_letter(next) || (before == '*' && !gap) => {
                 push(&mut out, '*', &mut gap);
             }
@@ -382,59 +360,6 @@ fn is_inch(out: &str, gap: bool) -> bool {
     !gap && matches!(word, "7" | "10" | "12")
 }
 
-fn percent_decoded(text: &str) -> Option<String> {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    let mut found = false;
-    while let Some(&byte) = bytes.get(at) {
-        let code = (byte == b'%')
-            .then(|| bytes.get(at + 1..at + 3))
-            .flatten()
-            .filter(|hex| hex.iter().all(u8::is_ascii_hexdigit))
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match code {
-            Some(code) => {
-                out.push(code);
-                at += 3;
-                found = true;
-            }
-            None => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    found.then(|| String::from_utf8(out).ok()).flatten()
-}
-
-/// Undoes UTF-8 that was decoded as Windows-1252 or Latin-1 (`BeyoncÃ©`).
-fn latin1_repaired(text: &str) -> Option<String> {
-    if text.is_ascii()
-        || !text.contains([
-            'Ã', 'Â', 'Ð', 'Ñ', 'Î', 'Ï', 'å', 'ä', 'ã', 'æ', 'ç', 'è', 'é', 'ê', 'ì', 'í', 'Å',
-            'Ä', 'â', 'Ø', 'Ù',
-        ])
-    {
-        return None;
-    }
-    let bytes: Option<Vec<u8>> = text.chars().map(windows_1252).collect();
-    let repaired = String::from_utf8(bytes?).ok()?;
-    (repaired.chars().count() < text.chars().count()).then_some(repaired)
-}
-
-fn windows_1252(c: char) -> Option<u8> {
-    const HIGH: &str = "€\u{81}‚ƒ„…†‡ˆ‰Š‹Œ\u{8d}Ž\u{8f}\u{90}‘’“”•–—˜™š›œ\u{9d}žŸ";
-    match u32::from(c) {
-        code @ 0..=0xff => u8::try_from(code).ok(),
-        _ => HIGH
-            .chars()
-            .position(|high| high == c)
-            .and_then(|at| u8::try_from(0x80 + at).ok()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -464,16 +389,6 @@ mod tests {
         for (a, b) in [("か", "が"), ("Кино", "Кони"), ("÷", "×"), ("!!!", "???")] {
             assert_ne!(fold(a), fold(b), "{a} / {b}");
         }
-    }
-
-    #[test]
-    fn damage_is_repaired() {
-        assert_eq!(repair("BjÃ¶rk"), "Björk");
-        assert_eq!(repair("Simon &amp; Garfunkel"), "Simon & Garfunkel");
-        assert_eq!(repair("Daft%20Punk"), "Daft Punk");
-        assert_eq!(repair("100% Pure"), "100% Pure");
-        assert_eq!(repair("Café del Mar"), "Café del Mar");
-        assert_eq!(repair("РљРѕС„Рµ"), "РљРѕС„Рµ");
     }
 
     #[test]

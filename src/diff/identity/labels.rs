@@ -176,6 +176,12 @@ fn is_noise(words: &[&str], square: bool) -> bool {
     {
         return true;
     }
+    // Where it was downloaded from.
+    if words[0] == "www"
+        || (words.len() > 1 && matches!(last, "com" | "net" | "org" | "ru" | "info"))
+    {
+        return true;
+    }
     if matches!(words, [_, "bpm"]) || (words.len() == 1 && is_key(words[0])) {
         return true;
     }
@@ -245,6 +251,9 @@ fn credited(label: &str, words: &[&str]) -> Option<Version> {
                 | "sing"
                 | "singalong"
                 | "カラオケ"
+                | "караоке"
+                | "кавер"
+                | "翻唱"
                 | "famous"
                 | "popular"
                 | "style"
@@ -266,6 +275,7 @@ fn credited(label: &str, words: &[&str]) -> Option<Version> {
         " sing along ",
         " singalong ",
         " カラオケ ",
+        " караоке ",
     ]) {
         kinds = kinds.with(Kinds::KARAOKE);
     }
@@ -280,6 +290,8 @@ fn credited(label: &str, words: &[&str]) -> Option<Version> {
         " as made famous ",
         " cover version ",
         " cover by ",
+        " кавер ",
+        " 翻唱 ",
     ]) || words.last() == Some(&"cover")
         || words == ["cover", "version"]
     {
@@ -323,12 +335,43 @@ enum Head {
 
 fn role(word: &str) -> Role {
     match word {
-        "remix" | "rework" | "reworked" | "remake" | "bootleg" | "flip" | "refix" | "reedit"
-        | "redux" | "rerub" | "rub" | "retouch" | "reconstruction" | "reinterpretation"
-        | "reimagined" | "restrung" | "revisited" | "rebuild" | "remodel" | "recut" | "refreak"
-        | "recreation" | "remode" | "revamp" | "rendition" | "megamix" | "リミックス" => {
-            Role::Head(Head::Remix)
-        }
+        "remix"
+        | "rework"
+        | "reworked"
+        | "remake"
+        | "bootleg"
+        | "flip"
+        | "refix"
+        | "reedit"
+        | "redux"
+        | "rerub"
+        | "rub"
+        | "retouch"
+        | "reconstruction"
+        | "reinterpretation"
+        | "reimagined"
+        | "restrung"
+        | "revisited"
+        | "rebuild"
+        | "remodel"
+        | "recut"
+        | "refreak"
+        | "recreation"
+        | "remode"
+        | "revamp"
+        | "rendition"
+        | "megamix"
+        | "リミックス"
+        | "リミックス版"
+        | "ремикс"
+        | "리믹스"
+        | "混音"
+        | "混音版"
+        | "dj版"
+        | "remix版"
+        | "ريمكس"
+        | "รีมิกซ์"
+        | "רמיקס" => Role::Head(Head::Remix),
         "mix" | "mezcla" => Role::Head(Head::Mix),
         "edit" => Role::Head(Head::Edit),
         "version" | "ver" | "versione" | "versao" | "take" | "edition" | "style" | "recording"
@@ -341,22 +384,40 @@ fn role(word: &str) -> Role {
         "short" => Role::Short(32),
         "tv" => Role::Short(64),
         "live" | "livesession" | "concert" | "session" | "sessions" => Role::Weak(Kinds::LIVE),
-        "unplugged" | "ライブ" | "ライヴ" | "라이브" | "现场" | "現場" | "концерт" | "вживую" => {
-            Role::Strong(Kinds::LIVE)
-        }
-        "acoustic" | "akustik" | "acustico" | "acustica" | "acoustique" | "stripped"
-        | "акустика" => Role::Strong(Kinds::ACOUSTIC),
-        "instrumental" | "instrumentals" | "inst" | "instr" | "インストゥルメンタル" => {
-            Role::Strong(Kinds::INSTRUMENTAL)
-        }
+        "unplugged" | "ライブ" | "ライヴ" | "라이브" | "现场" | "現場" | "现场版" | "現場版"
+        | "live版" | "演唱会" | "演唱會" | "演唱会版" | "ライブ版" | "концерт" | "вживую"
+        | "soundcheck" | "rehearsal" => Role::Strong(Kinds::LIVE),
+        "acoustic"
+        | "akustik"
+        | "acustico"
+        | "acustica"
+        | "acoustique"
+        | "stripped"
+        | "акустика"
+        | "アコースティック"
+        | "어쿠스틱"
+        | "不插电"
+        | "不插電" => Role::Strong(Kinds::ACOUSTIC),
+        "instrumental"
+        | "instrumentals"
+        | "inst"
+        | "instr"
+        | "インストゥルメンタル"
+        | "インスト"
+        | "伴奏"
+        | "伴奏版"
+        | "纯音乐"
+        | "純音樂"
+        | "минус"
+        | "минусовка"
+        | "연주곡" => Role::Strong(Kinds::INSTRUMENTAL),
         "acapella" | "acappella" | "accapella" | "acapela" | "cappella" => {
             Role::Strong(Kinds::A_CAPPELLA)
         }
         "dub" | "dubstrumental" => Role::Weak(Kinds::DUB),
         "vip" => Role::Strong(Kinds::VIP),
-        "8d" | "16d" | "bassboosted" | "drumless" | "bassless" | "vocals" => {
-            Role::Strong(Kinds::NAMED)
-        }
+        "8d" | "16d" | "bassboosted" | "drumless" | "bassless" | "vocals" | "outtake"
+        | "alternate" => Role::Strong(Kinds::NAMED),
         "demo" | "demos" => Role::Weak(Kinds::DEMO),
         "nightcore" => Role::Strong(Kinds::SPED_UP),
         "slowed" => Role::Strong(Kinds::SLOWED),
@@ -514,6 +575,10 @@ fn join_pairs(words: &[&str]) -> Vec<String> {
             (Some("slowed"), "down" | "reverb") => Some("slowed"),
             (Some("a"), "cappella" | "capella" | "capela") => Some("acapella"),
             (Some("ao" | "en" | "al" | "dal"), "vivo") => Some("unplugged"),
+            // Recorded anew for a broadcast or a service.
+            (Some("live"), "lounge") | (Some("tiny"), "desk") => Some("unplugged"),
+            (Some("spotify"), "single" | "singles" | "session" | "sessions") => Some("unplugged"),
+            (Some("off"), "vocal") => Some("instrumental"),
             (Some("en"), "directo" | "public" | "concert") => Some("unplugged"),
             (Some("12"), "inch") => Some("12inch"),
             (Some("10"), "inch") => Some("10inch"),

@@ -3,7 +3,8 @@
 use super::{
     LocalFacts,
     artists::{Artists, ratio},
-    fold::{fold, repair, scripts, squash},
+    fold::{fold, scripts, squash},
+    repair::repair,
     version::Title,
 };
 
@@ -20,11 +21,12 @@ pub(super) struct Reading {
 
 /// All ways to read a file, the most trustworthy first.
 pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
-    let Some(title) = facts.title.filter(|title| !is_generic(title)) else {
+    let nobody = || Artists::parse(facts.artists.iter().map(String::as_str)).is_unknown();
+    let Some(title) = facts.title.filter(|title| !is_generic(title, nobody)) else {
         let artists = Artists::parse(facts.artists.iter().map(String::as_str));
         return from_name(facts.file_name)
             .into_iter()
-            .map(|(artist, title)| reading(artist.as_deref(), &title, &artists, 0))
+            .map(|named| named.reading(&artists, 0))
             .collect();
     };
     let mut readings = from_tags(title, facts);
@@ -39,7 +41,7 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
     let named = from_name(facts.file_name);
     let name_titles: Vec<Title> = named
         .iter()
-        .map(|(_, title)| Title::parse(title, None))
+        .map(|named| Title::parse(&named.title, None))
         .collect();
     let unknown = readings.iter().all(|reading| reading.artists.is_unknown());
     let mut agrees = false;
@@ -61,10 +63,10 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
     let extra: Vec<Reading> = named
         .iter()
         .zip(name_titles.iter())
-        .filter(|((artist, _), title)| artist.is_some() && ((unknown && agrees) || foreign(title)))
-        .map(|((artist, text), title)| {
+        .filter(|(named, title)| named.artist.is_some() && ((unknown && agrees) || foreign(title)))
+        .map(|(named, title)| {
             let cost = if foreign(title) { 8 } else { 0 };
-            reading(artist.as_deref(), text, &Artists::default(), cost)
+            named.reading(&Artists::default(), cost)
         })
         .collect();
     readings.extend(extra);
@@ -103,6 +105,15 @@ fn from_tags(title: &str, facts: &LocalFacts<'_>) -> Vec<Reading> {
             readings.push(reading(Some(right), left, &Artists::default(), 2));
         }
     }
+    // Artist and title in each other's place.
+    if let [artist] = facts.artists
+        && !artists.is_unknown()
+    {
+        let mut swapped = reading(Some(title), artist, &Artists::default(), 8);
+        // What the title says of the version is true in the artist's place as well.
+        add_labels(&mut swapped.title, &Title::parse(title, None));
+        readings.push(swapped);
+    }
     readings
 }
 
@@ -120,8 +131,25 @@ fn reading(artist: Option<&str>, title: &str, known: &Artists, cost: u8) -> Read
     }
 }
 
+/// A name's text, taken for an artist and a title.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    /// The artist, where the name has one.
+    pub artist: Option<String>,
+    /// The title.
+    pub title: String,
+    /// Points that taking it so costs.
+    pub cost: u8,
+}
+
+impl Named {
+    fn reading(&self, known: &Artists, cost: u8) -> Reading {
+        reading(self.artist.as_deref(), &self.title, known, cost + self.cost)
+    }
+}
+
 /// Artist and title as file names have them, in every order that the name allows.
-pub(super) fn from_name(file_name: &str) -> Vec<(Option<String>, String)> {
+pub(super) fn from_name(file_name: &str) -> Vec<Named> {
     let text = name_text(file_name);
     let mut text = text.as_str();
     if let Some(bare) = text.strip_suffix(|c: char| c.is_ascii_digit()) {
@@ -132,42 +160,118 @@ pub(super) fn from_name(file_name: &str) -> Vec<(Option<String>, String)> {
         }
     }
     text = without_video_id(text);
-    let bare = without_number(text);
     let mut out = Vec::new();
-    for text in if bare == text {
-        vec![text]
-    } else {
-        vec![bare, text]
-    } {
-        out.push((None, text.to_owned()));
-        let parts: Vec<&str> = dash_parts(text);
-        for at in 1..parts.len() {
-            let (left, right) = (parts[..at].join(" - "), parts[at..].join(" - "));
-            out.push((Some(left.clone()), right.clone()));
-            out.push((Some(right), left));
-        }
-        if parts.len() >= 3 {
-            // Artist - Album - Title.
-            out.push((Some(parts[0].to_owned()), parts[parts.len() - 1].to_owned()));
-        }
+    add_named(&mut out, without_number(text), 0);
+    add_named(&mut out, text, 0);
+    // With a dash in it, a name is rarely a title alone.
+    if out.len() > 2 {
+        out.rotate_left(1);
     }
-    if out.len() == 1
+    // Less likely, so that what says nothing more is not spoilt by it.
+    let plain = without_copy_mark(without_key_and_tempo(text));
+    add_named(&mut out, without_number(plain), 1);
+    add_named(&mut out, without_number(without_bare_number(plain)), 2);
+    out
+}
+
+fn add_named(out: &mut Vec<Named>, text: &str, cost: u8) {
+    let mut add = |artist: Option<&str>, title: &str| {
+        let same = |named: &Named| named.artist.as_deref() == artist && named.title == title;
+        if !title.is_empty() && !out.iter().any(same) {
+            out.push(Named {
+                artist: artist.map(str::to_owned),
+                title: title.to_owned(),
+                cost,
+            });
+        }
+    };
+    add(None, text);
+    let parts: Vec<&str> = dash_parts(text);
+    for at in 1..parts.len() {
+        let (left, right) = (parts[..at].join(" - "), parts[at..].join(" - "));
+        add(Some(&left), &right);
+        add(Some(&right), &left);
+    }
+    let is_version = |part: &&str| Title::parse("", Some(part)).version != Title::default().version;
+    if parts.len() >= 3 && !parts[1..parts.len() - 1].iter().any(is_version) {
+        // Artist - Album - Title, the track's number maybe before the title.
+        let (first, last) = (parts[0], parts[parts.len() - 1]);
+        add(Some(first), last);
+        add(Some(first), without_bare_number(last));
+    }
+    if parts.len() == 1
         && let Some((left, right)) = text.split_once('-')
         && !right.contains('-')
         && left.len() > 2
         && right.len() > 2
     {
-        let (left, right) = (left.trim().to_owned(), right.trim().to_owned());
-        out.push((Some(left.clone()), right.clone()));
-        out.push((Some(right), left));
-        return out;
+        let (left, right) = (left.trim(), right.trim());
+        add(Some(left), right);
+        add(Some(right), left);
     }
-    // With a dash in it, a name is rarely a title alone.
-    if out.len() > 1 {
-        out.rotate_left(1);
+}
+
+/// The text without what a computer appends to a second copy: ` (1)`, ` copy`, ` - Copy (2)`.
+fn without_copy_mark(text: &str) -> &str {
+    let numbered = text
+        .strip_suffix(')')
+        .and_then(|text| text.rsplit_once(" ("))
+        .filter(|(_, number)| number.len() == 1 && number.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(text, |(text, _)| text);
+    let lower = numbered.to_ascii_lowercase();
+    for mark in [" - copy", " copy", " - kopie", " kopie"] {
+        if lower.ends_with(mark) {
+            return numbered[..numbered.len() - mark.len()].trim_end();
+        }
     }
-    out.dedup();
-    out
+    numbered.trim_end()
+}
+
+/// The text without ` - 8A - 136` at its end.
+fn without_key_and_tempo(text: &str) -> &str {
+    let mut rest = text;
+    let mut keys = 0;
+    while let Some((before, last)) = rest.rsplit_once(" - ") {
+        let tempo = matches!(last.parse::<u16>(), Ok(60..=220));
+        if !(tempo || is_key(last)) {
+            break;
+        }
+        keys += usize::from(is_key(last));
+        rest = before.trim_end();
+    }
+    // A number alone may be the title.
+    if keys > 0 && rest.contains('-') {
+        rest
+    } else {
+        text
+    }
+}
+
+/// `8A`, `12B`, `4m`, `7d`: a key as DJ software writes it.
+fn is_key(word: &str) -> bool {
+    matches!(word.len(), 2 | 3)
+        && word.ends_with(['A', 'B', 'a', 'b', 'm', 'd'])
+        && matches!(word[..word.len() - 1].parse::<u8>(), Ok(1..=12))
+}
+
+/// The text without numbers, keys and sides at its beginning that nothing but a blank sets apart:
+/// `101 Artist`, `A1 Artist`, `8A 136 Artist`.
+fn without_bare_number(text: &str) -> &str {
+    let mut rest = text;
+    for _ in 0..2 {
+        let Some((word, after)) = rest.split_once(' ') else {
+            break;
+        };
+        let digits = word.len() <= 3 && word.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+        let side = word.len() == 2
+            && word.starts_with(|c: char| c.is_ascii_alphabetic())
+            && word.ends_with(|c: char| c.is_ascii_digit());
+        if !(digits || side || is_key(word)) || after.trim().is_empty() {
+            break;
+        }
+        rest = after.trim_start();
+    }
+    rest
 }
 
 /// The stem with blanks for what stands for them.
@@ -242,10 +346,7 @@ fn without_number(text: &str) -> &str {
             && word.starts_with(|c: char| c.is_ascii_alphabetic())
             && word.ends_with(|c: char| c.is_ascii_digit())
             && separated;
-        let is_key = matches!(word.len(), 2 | 3)
-            && word.ends_with(['A', 'B', 'a', 'b', 'm', 'd'])
-            && word[..word.len() - 1].bytes().all(|b| b.is_ascii_digit())
-            && separated;
+        let is_key = is_key(word) && separated;
         let stripped = after.trim_start_matches([' ', '.', ')', '-', ']', '–']);
         if !(is_number || is_side || is_key) || stripped.is_empty() {
             break;
@@ -295,8 +396,9 @@ fn splits(text: &str) -> Vec<(&str, &str)> {
     vec![(left, &text[at..])]
 }
 
-/// Whether a title is what rippers write when they know nothing.
-fn is_generic(title: &str) -> bool {
+/// Whether a title is what rippers write when they know nothing; `nobody`: whether no artist is known
+/// either.
+fn is_generic(title: &str, nobody: impl Fn() -> bool) -> bool {
     let folded = fold(title);
     let bare = folded.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
     folded.is_empty()
@@ -315,11 +417,10 @@ fn is_generic(title: &str) -> bool {
                     | "faixa"
                     | "audiotrack"
                     | "audio track"
-                    | "untitled"
-                    | "audio"
-                    | "song"
                     | "дорожка"
             ))
+        // With an artist, `Song 2` is a song.
+        || (bare != folded && matches!(bare, "untitled" | "audio" | "song") && nobody())
 }
 
 /// Whether a name's title names the song of the tags.

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::{
-    fold::{fold, key, repair},
+    fold::{fold, key},
     labels::{self, Label},
+    repair::repair,
     words,
 };
 

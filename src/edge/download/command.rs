@@ -9,12 +9,12 @@ use std::{
 };
 
 use super::{
-    Downloader, FetchError, Fetched, convert, process,
+    Downloader, FetchError, Fetched, OnStep, Step, convert, process,
     verify::{self, AudioInfo},
 };
 use crate::{
     domain::{AudioFormat, Track},
-    edge::local::tags,
+    edge::local::{tags, volume},
     policy::DownloadPolicy,
 };
 
@@ -34,6 +34,17 @@ pub struct CommandDownloader {
     ffmpeg: String,
     tolerance: Duration,
     delays: Vec<Duration>,
+    told: Told,
+}
+
+/// Whom to tell of the steps, if anybody.
+#[derive(Clone, Default)]
+struct Told(Option<OnStep>);
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Told" } else { "Nobody" })
+    }
 }
 
 impl CommandDownloader {
@@ -47,6 +58,20 @@ impl CommandDownloader {
             ffmpeg: policy.ffmpeg.clone(),
             tolerance: tolerance.max(LEAST_TOLERANCE),
             delays: vec![Duration::from_secs(2), Duration::from_secs(8)],
+            told: Told::default(),
+        }
+    }
+
+    /// The same, telling `told` what goes on.
+    #[must_use]
+    pub fn telling(mut self, told: OnStep) -> Self {
+        self.told = Told(Some(told));
+        self
+    }
+
+    fn tell(&self, step: impl FnOnce() -> Step) {
+        if let Some(told) = &self.told.0 {
+            told(&step());
         }
     }
 
@@ -67,6 +92,9 @@ impl CommandDownloader {
             .prefix("fetch-")
             .tempdir_in(workspace)
             .map_err(|source| failed("make a folder in", workspace, source))?;
+        if process::lacks_room(dir.path()) {
+            return Err(failed("download to", dir.path(), full_disk()));
+        }
         let path = match self.deliver(command, track, dir.path()).await {
             Err(error) if error.is_transient() && process::is_full(dir.path()) => {
                 return Err(failed("download to", dir.path(), full_disk()));
@@ -97,22 +125,63 @@ impl CommandDownloader {
         }
         let program = fill.text(program);
         let args: Vec<OsString> = args.iter().map(|arg| fill.argument(arg)).collect();
-        let ended = process::run(&program, &args, dir, self.timeout).await?;
-        if !ended.status.success() {
-            let tail = ended.tail();
-            if process::says_disk_full(&tail) {
-                return Err(failed("download to", dir, full_disk()));
+        let own = Own::of(dir).map_err(|source| failed("look at", dir, source))?;
+        let watch = || self.look_at(&program, track, dir);
+        let ended = process::run_watched(&program, &args, dir, self.timeout, Some(&watch)).await?;
+        let taken = self.take(&program, track, dir, &own, &ended).await;
+        // An exit code proves nothing: what was delivered and verified counts, whatever it says. Only
+        // where TIDAL tells no length to hold the file against, a failure is believed.
+        let is_sure = ended.status.success() || track.duration_s.is_some_and(|s| s > 0);
+        match taken {
+            Ok(taken) if is_sure => Ok(taken),
+            Err(error @ FetchError::Io { .. }) => Err(error),
+            Ok(_) | Err(_) if !ended.status.success() => Err(failure(program, dir, &ended)),
+            Err(FetchError::NotDelivered { program, .. }) if says_unavailable(&ended) => {
+                let said = last_line(&ended.tail());
+                Err(FetchError::Unavailable { program, said })
             }
-            return Err(FetchError::Failed {
-                program,
-                status: ended.status.to_string(),
-                tail,
+            other => other,
+        }
+    }
+
+    /// Stops a command that fills the disk.
+    fn look_at(&self, program: &str, track: &Track, dir: &Path) -> Result<(), FetchError> {
+        let bytes = bytes_below(dir);
+        self.tell(|| Step::Bytes {
+            track: track.id.clone(),
+            bytes,
+        });
+        let most = most_bytes(track);
+        if bytes > most {
+            return Err(FetchError::NotDelivered {
+                program: program.to_owned(),
+                reason: format!("it wrote more than {} MB for one track", most >> 20),
             });
         }
+        if process::lacks_room(dir) {
+            return Err(failed("download to", dir, full_disk()));
+        }
+        Ok(())
+    }
+
+    /// The one file that the command left, verified and with its id.
+    async fn take(
+        &self,
+        program: &str,
+        track: &Track,
+        dir: &Path,
+        own: &Own,
+        ended: &process::Ended,
+    ) -> Result<(PathBuf, AudioFormat), FetchError> {
         let wrong = |reason: String| FetchError::NotDelivered {
-            program: program.clone(),
+            program: program.to_owned(),
             reason,
         };
+        if !Own::of(dir).is_ok_and(|now| now == *own) {
+            return Err(wrong(
+                "it put something else in its folder's place".to_owned(),
+            ));
+        }
         let path = only_audio_file(dir).map_err(|error| match error {
             Search::Io(path, source) => failed("look into", &path, source),
             Search::Wrong(reason) => wrong(with_tail(reason, &ended.tail())),
@@ -155,7 +224,14 @@ impl Downloader for CommandDownloader {
         fs::create_dir_all(&workspace).map_err(|source| failed("make", &workspace, source))?;
         let mut delays = self.delays.iter();
         loop {
-            let error = match self.attempt(command, track, &workspace).await {
+            self.tell(|| Step::Began {
+                track: track.id.clone(),
+            });
+            let attempt = self.attempt(command, track, &workspace).await;
+            self.tell(|| Step::Ended {
+                track: track.id.clone(),
+            });
+            let error = match attempt {
                 Ok(fetched) => return Ok(fetched),
                 Err(error) => error,
             };
@@ -164,6 +240,12 @@ impl Downloader for CommandDownloader {
             match delays.next() {
                 Some(delay) if again => {
                     tracing::debug!(track.id = %track.id, error = %error, "download failed, trying again");
+                    self.tell(|| Step::Retries {
+                        track: track.id.clone(),
+                        label: track.label(),
+                        pause: *delay,
+                        error: error.to_string(),
+                    });
                     tokio::time::sleep(*delay).await;
                 }
                 _ => return Err(error),
@@ -190,6 +272,86 @@ impl Downloader for CommandDownloader {
         };
         convert::convert(&order).await
     }
+}
+
+/// A folder's identity: a command may remove its own and put a link to another in its place.
+#[derive(PartialEq, Eq)]
+struct Own(u64, u64);
+
+impl Own {
+    fn of(dir: &Path) -> io::Result<Self> {
+        let metadata = fs::symlink_metadata(dir)?;
+        if !metadata.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let stat = volume::stat_of(&metadata);
+        Ok(Self(stat.device, stat.inode))
+    }
+}
+
+/// The bytes of all files below `dir`, as far as they can be seen while somebody writes there.
+fn bytes_below(dir: &Path) -> u64 {
+    walkdir::WalkDir::new(dir)
+        .max_depth(DEPTH)
+        .follow_links(false)
+        .follow_root_links(false)
+        .into_iter()
+        .take(FILES)
+        .filter_map(|entry| entry.ok()?.metadata().ok())
+        .filter(fs::Metadata::is_file)
+        .fold(0, |sum, metadata| sum + metadata.len())
+}
+
+/// More than a track can need: several copies of the finest stereo there is.
+fn most_bytes(track: &Track) -> u64 {
+    const FINEST: u64 = 4 << 20;
+    let seconds = track
+        .duration_s
+        .filter(|seconds| *seconds > 0)
+        .unwrap_or(3600);
+    (256 << 20) + u64::from(seconds) * FINEST
+}
+
+fn failure(program: String, dir: &Path, ended: &process::Ended) -> FetchError {
+    let tail = ended.tail();
+    if process::says_disk_full(&tail) {
+        return failed("download to", dir, full_disk());
+    }
+    if says_unavailable(ended) {
+        let said = last_line(&tail);
+        return FetchError::Unavailable { program, said };
+    }
+    FetchError::Failed {
+        program,
+        status: ended.status.to_string(),
+        tail,
+    }
+}
+
+/// Whether a command says that TIDAL does not stream the track, as tidal-dl-ng, tiddl and others put it.
+/// Nobody is asked again at once then; when, says `retry_unavailable`.
+fn says_unavailable(ended: &process::Ended) -> bool {
+    let text = format!("{}\n{}", ended.stdout, ended.stderr).to_lowercase();
+    [
+        "not available for",
+        "is not available",
+        "isn't available",
+        "no longer available",
+        "not available anymore",
+        "track is unavailable",
+        "can't stream",
+        "cannot be streamed",
+        "not streamable",
+        "not allow streaming",
+        "asset is not ready",
+    ]
+    .iter()
+    .any(|words| text.contains(words))
+}
+
+fn last_line(tail: &str) -> String {
+    let line = tail.lines().rev().find(|line| !line.trim().is_empty());
+    line.unwrap_or_default().trim().chars().take(200).collect()
 }
 
 /// Writes the id into the file, and file and folder to the disk.
@@ -346,6 +508,7 @@ fn only_audio_file(dir: &Path) -> Result<PathBuf, Search> {
     for entry in walkdir::WalkDir::new(dir)
         .max_depth(DEPTH)
         .follow_links(false)
+        .follow_root_links(false)
         .sort_by_file_name()
     {
         let entry = entry.map_err(|error| {

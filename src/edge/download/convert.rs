@@ -81,6 +81,13 @@ async fn make(order: &Order<'_>) -> Result<(), FetchError> {
     if source.format == order.format {
         fs::copy(order.source, order.target)
             .map_err(|error| failed("copy", order.source, error))?;
+    } else if order.format.is_lossless() && !source.format.is_lossless() {
+        return Err(wrong(format!(
+            "the source is lossy ({}), and as {} it would only pretend to be more; set format = \"keep\" \
+             or a lossy one in [library]",
+            source.format.extension(),
+            order.format.extension()
+        )));
     } else {
         encode(order, &source).await?;
         let made = verify::check(order.target, order.ffmpeg, order.limit)

@@ -6,9 +6,15 @@ mod process;
 pub mod verify;
 pub mod memory;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use crate::domain::{AudioFormat, Track};
+use crate::domain::{AudioFormat, Track, TrackId};
+
+pub use process::kill_all;
 
 /// Fetches and converts single tracks.
 pub trait Downloader: Sync {
@@ -37,6 +43,42 @@ pub trait Downloader: Sync {
         quality: &str,
     ) -> impl Future<Output = Result<(), FetchError>> + Send;
 }
+
+/// What a download is about to do or has done, for whoever shows it.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A command began for the track.
+    Began {
+        /// Which.
+        track: TrackId,
+    },
+    /// So many bytes lie in the track's folder now.
+    Bytes {
+        /// Which.
+        track: TrackId,
+        /// All of them.
+        bytes: u64,
+    },
+    /// It failed, and there is another try after a pause.
+    Retries {
+        /// Which.
+        track: TrackId,
+        /// `Artist – Title`.
+        label: String,
+        /// How long the pause is.
+        pause: Duration,
+        /// Why it failed.
+        error: String,
+    },
+    /// No command runs for the track any more.
+    Ended {
+        /// Which.
+        track: TrackId,
+    },
+}
+
+/// Is told of every [`Step`].
+pub type OnStep = Arc<dyn Fn(&Step) + Send + Sync>;
 
 /// A verified download.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +110,9 @@ pub enum FetchError {
         status: String,
         tail: String,
     },
+    /// It says that TIDAL does not have the track (any more), and it left no file.
+    #[error("unavailable: {program:?} says {said:?}")]
+    Unavailable { program: String, said: String },
     /// It said that all went well, and the result says otherwise: no file, two files, a truncated or
     /// wrong one.
     #[error("{program:?} did not deliver the track: {reason}")]
@@ -88,7 +133,10 @@ impl FetchError {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::TimedOut { .. } | Self::Failed { .. } | Self::NotDelivered { .. } => true,
-            Self::NoCommand | Self::NotStarted { .. } | Self::Io { .. } => false,
+            Self::NoCommand
+            | Self::NotStarted { .. }
+            | Self::Unavailable { .. }
+            | Self::Io { .. } => false,
         }
     }
 }

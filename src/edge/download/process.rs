@@ -1,6 +1,7 @@
 //! Runs a foreign program as a group of its own that cannot outlive us or its time.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     io,
     path::{Path, PathBuf},
@@ -16,11 +17,37 @@ use tokio::{
 };
 
 use super::FetchError;
+use crate::edge::local::volume;
 
 /// How much of a program's output is kept: its end.
 const KEPT: usize = 4096;
 /// How long output may still come once the program has ended and its children are killed.
 const DRAIN: Duration = Duration::from_millis(500);
+
+/// How often it is looked at what a program writes.
+const WATCH: Duration = Duration::from_millis(50);
+/// The variable by which processes are recognised that left the group of the program they come from.
+const MARK: &str = "TIDAL_CLEANUP_RUN";
+/// How often strays are looked for: who keeps forking is faster than one look.
+const ROUNDS: usize = 10;
+
+/// The groups that run at present, by their leaders.
+static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+/// Kills every program that this process runs at present, with its children: for leaving at once.
+pub fn kill_all() {
+    let leaders = std::mem::take(&mut *GROUPS.lock().unwrap_or_else(PoisonError::into_inner));
+    #[cfg(unix)]
+    for leader in &leaders {
+        if let Some(leader) = rustix::process::Pid::from_raw(*leader) {
+            // An error means that nobody of the group is left.
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        }
+    }
+    if !leaders.is_empty() {
+        kill_strays(&format!("{}:", std::process::id()));
+    }
+}
 
 /// What a program left behind.
 #[derive(Debug)]
@@ -54,6 +81,21 @@ pub(super) async fn run(
     dir: &Path,
     limit: Duration,
 ) -> Result<Ended, FetchError> {
+    run_watched(program, args, dir, limit, None).await
+}
+
+/// Looks at what a program has written so far, and says why it must not go on.
+pub(super) type Watch<'a> = &'a (dyn Fn() -> Result<(), FetchError> + Sync);
+
+/// As [`run`], with an eye on what the program does. It is a stranger's then: what it starts is killed
+/// with it even where that leaves its group, and it does not see our own settings and secrets.
+pub(super) async fn run_watched(
+    program: &str,
+    args: &[OsString],
+    dir: &Path,
+    limit: Duration,
+    watch: Option<Watch<'_>>,
+) -> Result<Ended, FetchError> {
     let mut command = Command::new(resolved(program));
     command
         .args(args)
@@ -62,29 +104,45 @@ pub(super) async fn run(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
+    let mark = watch.map(|_| mark(dir));
+    if let Some(mark) = &mark {
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("TIDAL_CLEANUP_") {
+                command.env_remove(name);
+            }
+        }
+        command.env(MARK, mark);
+    }
     #[cfg(unix)]
     command.process_group(0);
     let mut child = command.spawn().map_err(|error| FetchError::NotStarted {
         program: program.to_owned(),
         reason: not_started(&error),
     })?;
-    let group = Group::of(&child);
+    let group = Group::of(&child, mark);
     let stdout = Tail::follow(child.stdout.take());
     let stderr = Tail::follow(child.stderr.take());
-    let ended = tokio::time::timeout(limit, child.wait()).await;
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(limit, child.wait()) => Ok(ended),
+        stopped = watched(watch) => Err(stopped),
+    };
     group.kill();
     let status = match ended {
-        Ok(status) => status.map_err(|source| FetchError::Io {
+        Ok(Ok(status)) => status.map_err(|source| FetchError::Io {
             doing: "wait for",
             path: PathBuf::from(program),
             source,
         })?,
-        Err(_) => {
+        Ok(Err(_)) => {
             drop(child.kill().await);
             return Err(FetchError::TimedOut {
                 program: program.to_owned(),
                 seconds: limit.as_secs(),
             });
+        }
+        Err(stopped) => {
+            drop(child.kill().await);
+            return Err(stopped);
         }
     };
     Ok(Ended {
@@ -92,6 +150,55 @@ pub(super) async fn run(
         stdout: stdout.end().await,
         stderr: stderr.end().await,
     })
+}
+
+/// Ends when the watch objects; never without one.
+async fn watched(watch: Option<Watch<'_>>) -> FetchError {
+    let Some(watch) = watch else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(WATCH).await;
+        if let Err(stopped) = watch() {
+            return stopped;
+        }
+    }
+}
+
+/// What all processes of one run have in their environment.
+fn mark(dir: &Path) -> String {
+    format!("{}:{}", std::process::id(), dir.display())
+}
+
+/// Kills processes of this user whose mark begins so.
+fn kill_strays(mark: &str) {
+    use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+    let wanted = format!("{MARK}={mark}");
+    let what = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
+    for _ in 0..ROUNDS {
+        // Where processes cannot be listed, the group is all that can be killed.
+        let Ok(mut system) = System::new() else {
+            return;
+        };
+        system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
+        let strays: Vec<_> = system
+            .processes()
+            .values()
+            .filter(|process| {
+                process
+                    .environ()
+                    .iter()
+                    .any(|variable| variable.to_string_lossy().starts_with(&wanted))
+            })
+            .collect();
+        if strays.is_empty() {
+            return;
+        }
+        for stray in strays {
+            stray.kill();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// A program named by a relative path is meant from where we run, not from the download's folder.
@@ -119,54 +226,65 @@ pub(super) fn says_disk_full(tail: &str) -> bool {
 }
 
 /// Whether nothing can be written below `dir` any more.
-#[cfg(unix)]
 pub(super) fn is_full(dir: &Path) -> bool {
     /// Less than this, and a write that failed most likely failed for it.
     const LEAST: u64 = 64 * 1024;
-    rustix::fs::statvfs(dir).is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < LEAST)
+    volume::free_bytes(dir).is_ok_and(|free| free < LEAST)
 }
 
-/// Whether nothing can be written below `dir` any more.
+/// Whether what must stay free on the volume of `dir` (256 MiB, or a twentieth of a small volume) is
+/// used up: the system, Rekordbox and our own journal need to write as well.
+pub(super) fn lacks_room(dir: &Path) -> bool {
+    const KEPT_FREE: u64 = 256 << 20;
+    let kept = total_bytes(dir).map_or(KEPT_FREE, |total| KEPT_FREE.min(total / 20));
+    volume::free_bytes(dir).is_ok_and(|free| free < kept)
+}
+
+#[cfg(unix)]
+fn total_bytes(dir: &Path) -> Option<u64> {
+    let volume = rustix::fs::statvfs(dir).ok()?;
+    Some(volume.f_blocks.saturating_mul(volume.f_frsize))
+}
+
 #[cfg(not(unix))]
-pub(super) fn is_full(_dir: &Path) -> bool {
-    false
+fn total_bytes(_dir: &Path) -> Option<u64> {
+    None
 }
 
 /// Kills a process group at the end of its life, whichever way that comes.
 struct Group {
-    #[cfg(unix)]
-    leader: Option<rustix::process::Pid>,
+    leader: Option<i32>,
+    mark: Option<String>,
 }
 
 impl Group {
-    #[cfg(unix)]
-    fn of(child: &Child) -> Self {
-        let leader = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(rustix::process::Pid::from_raw);
-        Self { leader }
-    }
-
-    #[cfg(not(unix))]
-    fn of(_child: &Child) -> Self {
-        Self {}
+    fn of(child: &Child, mark: Option<String>) -> Self {
+        let leader = child.id().and_then(|id| i32::try_from(id).ok());
+        let mut groups = GROUPS.lock().unwrap_or_else(PoisonError::into_inner);
+        groups.extend(leader);
+        Self { leader, mark }
     }
 
     fn kill(mut self) {
         self.end();
     }
 
-    #[cfg(unix)]
     fn end(&mut self) {
-        if let Some(leader) = self.leader.take() {
+        let Some(leader) = self.leader.take() else {
+            return;
+        };
+        let mut groups = GROUPS.lock().unwrap_or_else(PoisonError::into_inner);
+        groups.remove(&leader);
+        drop(groups);
+        #[cfg(unix)]
+        if let Some(leader) = rustix::process::Pid::from_raw(leader) {
             // An error means that nobody of the group is left.
             let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
         }
+        if let Some(mark) = self.mark.take() {
+            kill_strays(&mark);
+        }
     }
-
-    #[cfg(not(unix))]
-    fn end(&mut self) {}
 }
 
 impl Drop for Group {

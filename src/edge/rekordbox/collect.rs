@@ -3,55 +3,30 @@
 //! A broken row is a problem of its own and leaves no hole: the rest was read, and what is absent is
 //! absent.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+};
 
 use serde::Deserialize;
 
+use super::sql::{Cells, Sink};
 use crate::domain::{
     Collection, CollectionEntry, CollectionPlaylist, Content, ContentId, Isrc, MyTag, MyTagId,
     NodeId, NodeKind, Observed, Problem, RekordboxSchema,
 };
 
 /// Everything that was read, live rows only.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Raw {
     pub(super) schema: RekordboxSchema,
     pub(super) app_version: Option<String>,
     pub(super) local_usn: i64,
     pub(super) cloud_sync: bool,
-    pub(super) contents: Vec<RawContent>,
-    pub(super) artists: Vec<RawName>,
-    pub(super) albums: Vec<RawName>,
-    pub(super) genres: Vec<RawName>,
-    pub(super) cues: Vec<RawCues>,
+    pub(super) contents: Shelved,
     pub(super) nodes: Vec<RawNode>,
-    /// By list.
-    pub(super) entries: HashMap<String, Vec<RawEntry>>,
-    pub(super) tags: Vec<RawTag>,
-    pub(super) links: Vec<RawLink>,
-    pub(super) problems: Vec<Problem>,
-}
-
-/// A row of `djmdContent`; the fields in the order in which they are selected.
-#[derive(Debug, Deserialize)]
-pub(super) struct RawContent {
-    pub(super) id: Option<String>,
-    pub(super) folder_path: Option<String>,
-    pub(super) title: Option<String>,
-    pub(super) artist: Option<String>,
-    pub(super) album: Option<String>,
-    pub(super) genre: Option<String>,
-    pub(super) isrc: Option<String>,
-    pub(super) length: Option<i64>,
-    pub(super) year: Option<i64>,
-    pub(super) rating: Option<i64>,
-    pub(super) play_count: Option<i64>,
-    pub(super) analysed: Option<i64>,
-    pub(super) file_type: Option<i64>,
-    pub(super) file_size: Option<i64>,
-    pub(super) bitrate: Option<i64>,
-    pub(super) stock_date: Option<String>,
-    pub(super) lacks_uuid: i64,
+    pub(super) lists: Lists,
+    pub(super) my_tags: BTreeMap<MyTagId, MyTag>,
 }
 
 /// Id and name of an artist, album or genre.
@@ -74,16 +49,6 @@ pub(super) struct RawNode {
     pub(super) lacks_uuid: i64,
 }
 
-/// A row of `djmdSongPlaylist`; the fields in the order in which they are selected.
-#[derive(Debug, Deserialize)]
-pub(super) struct RawEntry {
-    pub(super) id: Option<String>,
-    pub(super) list: Option<String>,
-    pub(super) content: Option<String>,
-    pub(super) track_no: Option<i64>,
-    pub(super) lacks_uuid: i64,
-}
-
 /// A row of `djmdMyTag`; the fields in the order in which they are selected.
 #[derive(Debug, Deserialize)]
 pub(super) struct RawTag {
@@ -100,17 +65,12 @@ pub(super) struct RawLink(pub(super) Option<String>, pub(super) Option<String>);
 
 /// Puts the rows together.
 pub(super) fn assemble(raw: Raw) -> Observed<Collection> {
-    let mut problems = Problems(raw.problems);
-    let names = Names {
-        artists: named(raw.artists),
-        albums: named(raw.albums),
-        genres: named(raw.genres),
-    };
-    let my_tags = tags(raw.tags);
-    let mut work = Work::new(raw.cues, raw.links, &my_tags);
-    let contents = contents(raw.contents, &names, &mut work, &mut problems);
+    let Shelved {
+        contents,
+        mut problems,
+    } = raw.contents;
     let mut nodes = nodes(raw.nodes, &mut problems);
-    fill(&mut nodes, raw.entries, &contents, &mut problems);
+    fill(&mut nodes, raw.lists, &contents, &mut problems);
     let value = Collection {
         schema: raw.schema,
         app_version: raw.app_version,
@@ -118,7 +78,7 @@ pub(super) fn assemble(raw: Raw) -> Observed<Collection> {
         cloud_sync: raw.cloud_sync,
         contents,
         nodes,
-        my_tags,
+        my_tags: raw.my_tags,
     };
     let mut problems = problems.0;
     problems.sort();
@@ -135,11 +95,7 @@ pub(super) const fn node_kind(attribute: i64) -> NodeKind {
     }
 }
 
-/// Rekordbox has three ways to say that a reference is to nothing.
-fn reference(id: Option<String>) -> Option<String> {
-    id.filter(|id| !id.is_empty() && id != "0")
-}
-
+#[derive(Debug, Default)]
 struct Problems(Vec<Problem>);
 
 impl Problems {
@@ -152,13 +108,15 @@ impl Problems {
     }
 }
 
-struct Names {
-    artists: HashMap<String, String>,
-    albums: HashMap<String, String>,
-    genres: HashMap<String, String>,
+/// The names that tracks refer to, by id.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) artists: HashMap<String, String>,
+    pub(super) albums: HashMap<String, String>,
+    pub(super) genres: HashMap<String, String>,
 }
 
-fn named(rows: Vec<RawName>) -> HashMap<String, String> {
+pub(super) fn named(rows: Vec<RawName>) -> HashMap<String, String> {
     let pairs = rows
         .into_iter()
         .filter_map(|RawName(id, name)| Some((id?, name?)));
@@ -166,13 +124,18 @@ fn named(rows: Vec<RawName>) -> HashMap<String, String> {
 }
 
 /// What hangs on a track, by its id.
-struct Work {
+#[derive(Debug, Default)]
+pub(super) struct Work {
     cues: HashMap<String, (i64, i64)>,
     tags: HashMap<String, BTreeSet<MyTagId>>,
 }
 
 impl Work {
-    fn new(cues: Vec<RawCues>, links: Vec<RawLink>, known: &BTreeMap<MyTagId, MyTag>) -> Self {
+    pub(super) fn new(
+        cues: Vec<RawCues>,
+        links: Vec<RawLink>,
+        known: &BTreeMap<MyTagId, MyTag>,
+    ) -> Self {
         let cues = cues
             .into_iter()
             .filter_map(|RawCues(content, hot, memory)| Some((content?, (hot, memory))));
@@ -190,29 +153,170 @@ impl Work {
     }
 }
 
-fn contents(
-    rows: Vec<RawContent>,
-    names: &Names,
-    work: &mut Work,
-    problems: &mut Problems,
-) -> BTreeMap<ContentId, Content> {
-    let mut contents = Vec::with_capacity(rows.len());
-    for row in rows {
-        let path = row.folder_path.as_deref().unwrap_or_default();
-        let Some(id) = row.id.clone() else {
-            problems.add(path, "a track without an id in Rekordbox's database");
-            continue;
+/// A row of `djmdContent`; the fields in the order in which they are selected.
+#[derive(Debug)]
+pub(super) struct RawContent<'r> {
+    pub(super) id: Option<Cow<'r, str>>,
+    pub(super) folder_path: Option<Cow<'r, str>>,
+    pub(super) title: Option<Cow<'r, str>>,
+    pub(super) artist: Option<Cow<'r, str>>,
+    pub(super) album: Option<Cow<'r, str>>,
+    pub(super) genre: Option<Cow<'r, str>>,
+    pub(super) isrc: Option<Cow<'r, str>>,
+    pub(super) length: Option<i64>,
+    pub(super) year: Option<i64>,
+    pub(super) rating: Option<i64>,
+    pub(super) play_count: Option<i64>,
+    pub(super) analysed: Option<i64>,
+    pub(super) file_type: Option<i64>,
+    pub(super) file_size: Option<i64>,
+    pub(super) bitrate: Option<i64>,
+    pub(super) stock_date: Option<Cow<'r, str>>,
+    pub(super) lacks_uuid: bool,
+}
+
+/// Takes in tracks.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    names: Names,
+    work: Work,
+    contents: Vec<(ContentId, Content)>,
+    problems: Problems,
+}
+
+/// The tracks, and what is wrong with them.
+#[derive(Debug, Default)]
+pub(super) struct Shelved {
+    contents: BTreeMap<ContentId, Content>,
+    problems: Problems,
+}
+
+impl Shelf {
+    pub(super) fn new(names: Names, work: Work) -> Self {
+        Self {
+            names,
+            work,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn put(&mut self, row: RawContent<'_>) {
+        let path = row.folder_path.unwrap_or_default();
+        let Some(id) = row.id.map(Cow::into_owned) else {
+            let message = "a track without an id in Rekordbox's database";
+            self.problems.add(path, message);
+            return;
         };
         if path.is_empty() {
-            problems.add(format!("djmdContent {id}"), "a track without a path");
+            let subject = format!("djmdContent {id}");
+            self.problems.add(subject, "a track without a path");
         }
-        if row.lacks_uuid != 0 {
-            problems.add(path, "a track without a UUID, which Rekordbox may not show");
+        if row.lacks_uuid {
+            let message = "a track without a UUID, which Rekordbox may not show";
+            self.problems.add(&*path, message);
         }
-        contents.push((ContentId::new(id), content(row, names, work)));
+        let (hot, memory) = self.work.cues.remove(&id).unwrap_or_default();
+        let my_tags = self.work.tags.remove(&id).unwrap_or_default();
+        let id = ContentId::new(id);
+        let year = positive(row.year).and_then(|year| u16::try_from(year).ok());
+        let content = Content {
+            id: Some(id.clone()),
+            folder_path: path.into_owned(),
+            title: row.title.unwrap_or_default().into_owned(),
+            artist: Self::name(&self.names.artists, row.artist),
+            album: Self::name(&self.names.albums, row.album),
+            genre: Self::name(&self.names.genres, row.genre),
+            isrc: row.isrc.as_deref().and_then(Isrc::parse),
+            length_s: small(row.length),
+            year,
+            rating: positive(row.rating).map_or(0, |stars| u8::try_from(stars).unwrap_or(5)),
+            play_count: small(row.play_count).unwrap_or(0),
+            hot_cues: u32::try_from(hot).unwrap_or(u32::MAX),
+            memory_cues: u32::try_from(memory).unwrap_or(u32::MAX),
+            analysed: row.analysed.unwrap_or(0) != 0,
+            file_type: row.file_type.unwrap_or(0),
+            file_size: positive(row.file_size).map_or(0, i64::cast_unsigned),
+            bitrate_kbps: small(row.bitrate).unwrap_or(0),
+            stock_date: row
+                .stock_date
+                .filter(|date| !date.is_empty())
+                .map(Cow::into_owned),
+            my_tags,
+        };
+        self.contents.push((id, content));
     }
-    report_duplicates(&contents, problems);
-    contents.into_iter().collect()
+
+    fn name(names: &HashMap<String, String>, id: Option<Cow<'_, str>>) -> Option<String> {
+        // Rekordbox has three ways to say that a reference is to nothing.
+        let id = id.filter(|id| !id.is_empty() && id != "0")?;
+        names.get(&*id).cloned()
+    }
+}
+
+impl Sink for Shelf {
+    type Whole = Shelved;
+
+    fn take(&mut self, row: &mut Cells<'_>) -> Result<(), serde_json::Error> {
+        self.put(RawContent {
+            id: row.text()?,
+            folder_path: row.text()?,
+            title: row.text()?,
+            artist: row.text()?,
+            album: row.text()?,
+            genre: row.text()?,
+            isrc: row.text()?,
+            length: row.integer()?,
+            year: row.integer()?,
+            rating: row.integer()?,
+            play_count: row.integer()?,
+            analysed: row.integer()?,
+            file_type: row.integer()?,
+            file_size: row.integer()?,
+            bitrate: row.integer()?,
+            stock_date: row.text()?,
+            lacks_uuid: row.integer()? == Some(1),
+        });
+        Ok(())
+    }
+
+    fn whole(self) -> Shelved {
+        let mut problems = self.problems;
+        report_duplicates(&self.contents, &mut problems);
+        Shelved {
+            contents: by_id(self.contents),
+            problems,
+        }
+    }
+}
+
+/// A map of these tracks. What is sorted is their places: the tracks themselves are large.
+fn by_id(contents: Vec<(ContentId, Content)>) -> BTreeMap<ContentId, Content> {
+    let key = |id: &ContentId| {
+        let mut head = [0; 16];
+        for (slot, byte) in head.iter_mut().zip(id.as_str().bytes()) {
+            *slot = byte;
+        }
+        u128::from_be_bytes(head)
+    };
+    let mut places: Vec<(u128, usize)> = contents
+        .iter()
+        .enumerate()
+        .map(|(place, (id, _))| (key(id), place))
+        .collect();
+    places.sort_unstable();
+    let mut contents: Vec<Option<(ContentId, Content)>> = contents.into_iter().map(Some).collect();
+    let sorted = places
+        .into_iter()
+        .filter_map(|(_, place)| contents.get_mut(place)?.take());
+    sorted.collect()
+}
+
+fn positive(number: Option<i64>) -> Option<i64> {
+    number.filter(|number| *number > 0)
+}
+
+fn small(number: Option<i64>) -> Option<u32> {
+    positive(number).and_then(|number| u32::try_from(number).ok())
 }
 
 fn report_duplicates(contents: &[(ContentId, Content)], problems: &mut Problems) {
@@ -225,41 +329,7 @@ fn report_duplicates(contents: &[(ContentId, Content)], problems: &mut Problems)
     }
 }
 
-fn content(row: RawContent, names: &Names, work: &mut Work) -> Content {
-    let id = row.id.as_deref().unwrap_or_default();
-    let (hot, memory) = work.cues.remove(id).unwrap_or_default();
-    let my_tags = work.tags.remove(id).unwrap_or_default();
-    let name =
-        |names: &HashMap<String, String>, id: Option<String>| names.get(&reference(id)?).cloned();
-    let positive = |number: Option<i64>| number.filter(|number| *number > 0);
-    let small =
-        |number: Option<i64>| positive(number).and_then(|number| u32::try_from(number).ok());
-    Content {
-        id: row.id.map(ContentId::new),
-        folder_path: row.folder_path.unwrap_or_default(),
-        title: row.title.unwrap_or_default(),
-        artist: name(&names.artists, row.artist),
-        album: name(&names.albums, row.album),
-        genre: name(&names.genres, row.genre),
-        isrc: row.isrc.as_deref().and_then(Isrc::parse),
-        length_s: small(row.length),
-        year: positive(row.year).and_then(|year| u16::try_from(year).ok()),
-        rating: positive(row.rating).map_or(0, |stars| u8::try_from(stars).unwrap_or(5)),
-        play_count: small(row.play_count).unwrap_or(0),
-        hot_cues: u32::try_from(hot).unwrap_or(u32::MAX),
-        memory_cues: u32::try_from(memory).unwrap_or(u32::MAX),
-        analysed: row.analysed.unwrap_or(0) != 0,
-        file_type: row.file_type.unwrap_or(0),
-        file_size: row
-            .file_size
-            .map_or(0, |size| u64::try_from(size).unwrap_or(0)),
-        bitrate_kbps: small(row.bitrate).unwrap_or(0),
-        stock_date: row.stock_date.filter(|date| !date.is_empty()),
-        my_tags,
-    }
-}
-
-fn tags(rows: Vec<RawTag>) -> BTreeMap<MyTagId, MyTag> {
+pub(super) fn tags(rows: Vec<RawTag>) -> BTreeMap<MyTagId, MyTag> {
     let tag = |row: RawTag| {
         let id = MyTagId::new(row.id?);
         let is_group = row.attribute == Some(1);
@@ -322,26 +392,90 @@ struct Faults {
     disordered: bool,
 }
 
-/// Sorts rows to their lists. Apart, so that it can be done while the rows are still being read.
-pub(super) fn by_list(lists: &mut HashMap<String, Vec<RawEntry>>, rows: Vec<RawEntry>) {
-    for mut row in rows {
-        let list = row.list.take().unwrap_or_default();
-        match lists.get_mut(&list) {
-            Some(rows) => rows.push(row),
-            None => drop(lists.insert(list, vec![row])),
+/// A row of `djmdSongPlaylist`; the fields in the order in which they are selected.
+#[derive(Debug)]
+pub(super) struct RawEntry<'r> {
+    pub(super) id: Option<Cow<'r, str>>,
+    pub(super) list: Option<Cow<'r, str>>,
+    pub(super) content: Option<Cow<'r, str>>,
+    pub(super) track_no: Option<i64>,
+    pub(super) lacks_uuid: bool,
+}
+
+/// Takes in the entries of playlists.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    /// Where each list stands in `rows`.
+    places: HashMap<String, usize>,
+    rows: Vec<(String, Vec<Entry>)>,
+    /// The list of the last row: rows of one list mostly stand together.
+    last: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: Option<String>,
+    content: Option<String>,
+    track_no: Option<i64>,
+    lacks_uuid: bool,
+}
+
+impl Lists {
+    pub(super) fn put(&mut self, row: RawEntry<'_>) {
+        let entry = Entry {
+            id: row.id.map(Cow::into_owned),
+            content: row.content.map(Cow::into_owned),
+            track_no: row.track_no,
+            lacks_uuid: row.lacks_uuid,
+        };
+        if let Some(rows) = self.list(&row.list.unwrap_or_default()) {
+            rows.push(entry);
         }
+    }
+
+    fn list(&mut self, id: &str) -> Option<&mut Vec<Entry>> {
+        if self.rows.get(self.last).is_none_or(|(last, _)| last != id) {
+            self.last = match self.places.get(id) {
+                Some(place) => *place,
+                None => {
+                    self.places.insert(id.to_owned(), self.rows.len());
+                    self.rows.push((id.to_owned(), Vec::new()));
+                    self.rows.len() - 1
+                }
+            };
+        }
+        self.rows.get_mut(self.last).map(|(_, rows)| rows)
+    }
+}
+
+impl Sink for Lists {
+    type Whole = Self;
+
+    fn take(&mut self, row: &mut Cells<'_>) -> Result<(), serde_json::Error> {
+        self.put(RawEntry {
+            id: row.text()?,
+            list: row.text()?,
+            content: row.text()?,
+            track_no: row.integer()?,
+            lacks_uuid: row.integer()? == Some(1),
+        });
+        Ok(())
+    }
+
+    fn whole(self) -> Self {
+        self
     }
 }
 
 fn fill(
     nodes: &mut BTreeMap<NodeId, CollectionPlaylist>,
-    lists: HashMap<String, Vec<RawEntry>>,
+    lists: Lists,
     contents: &BTreeMap<ContentId, Content>,
     problems: &mut Problems,
 ) {
-    let known: HashSet<&str> = contents.keys().map(ContentId::as_str).collect();
+    let known: HashSet<&str, Quick> = contents.keys().map(ContentId::as_str).collect();
     let mut homeless = 0;
-    for (list, rows) in lists {
+    for (list, rows) in lists.rows {
         match nodes.get_mut(&NodeId::new(list)) {
             Some(node) => {
                 let faults = fill_one(node, rows, &known);
@@ -358,15 +492,15 @@ fn fill(
 
 fn fill_one(
     node: &mut CollectionPlaylist,
-    mut rows: Vec<RawEntry>,
-    known: &HashSet<&str>,
+    mut rows: Vec<Entry>,
+    known: &HashSet<&str, Quick>,
 ) -> Faults {
     rows.sort_by(|a, b| (a.track_no, &a.id).cmp(&(b.track_no, &b.id)));
     let mut faults = Faults::default();
     node.entries.reserve_exact(rows.len());
     for (position, row) in (1..).zip(rows) {
         faults.disordered |= row.track_no != Some(position);
-        faults.unseen += usize::from(row.lacks_uuid != 0);
+        faults.unseen += usize::from(row.lacks_uuid);
         let content = row
             .content
             .filter(|content| known.contains(content.as_str()));
@@ -376,6 +510,30 @@ fn fill_one(
         }
     }
     faults
+}
+
+/// A hasher for ids that Rekordbox gave at random: nobody chooses them to collide.
+type Quick = std::hash::BuildHasherDefault<Mix>;
+
+#[derive(Default)]
+struct Mix(u64);
+
+impl std::hash::Hasher for Mix {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            for (slot, byte) in word.iter_mut().zip(chunk) {
+                *slot = *byte;
+            }
+            let mixed = (self.0.rotate_left(5) ^ u64::from_le_bytes(word))
+                .wrapping_mul(0x517c_c1b7_2722_0a95);
+            self.0 = mixed ^ (mixed >> 32);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 fn report(node: &CollectionPlaylist, faults: &Faults, problems: &mut Problems) {

@@ -3,7 +3,7 @@
 //! SQLCipher derives the page key from it with 256,000 rounds, a tenth of a second at every opening.
 //! A command opens the file several times, so the derivation is done once and the result kept in memory.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::block_api::compress512;
 
@@ -18,20 +18,49 @@ pub(super) type Salt = [u8; 16];
 
 /// The derived key of the last salt seen.
 #[derive(Clone, Default)]
-pub(super) struct Keyring(Arc<Mutex<Known>>);
+pub(super) struct Keyring(Arc<Mutex<Option<Known>>>);
 
-type Known = Option<(Salt, [u8; 32])>;
+#[derive(Clone, Copy)]
+struct Known {
+    salt: Salt,
+    key: [u8; 32],
+    /// Somebody else says so.
+    offered: bool,
+}
 
 impl Keyring {
     /// The value of `PRAGMA key` for a file with this salt, with its SQL quotes.
     pub(super) fn pragma(&self, salt: Salt) -> String {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = match *known {
-            Some((of, key)) if of == salt => key,
-            _ => derive(PASSPHRASE, salt),
-        };
-        *known = Some((salt, key));
-        format!("\"x'{}{}'\"", hex(&key), hex(&salt))
+        let mut slot = self.slot();
+        let known = slot.filter(|known| known.salt == salt);
+        let known = known.unwrap_or_else(|| Known {
+            salt,
+            key: derive(PASSPHRASE, salt),
+            offered: false,
+        });
+        *slot = Some(known);
+        format!("\"x'{}{}'\"", hex(&known.key), hex(&salt))
+    }
+
+    /// Uses a key that was derived earlier.
+    pub(super) fn offer(&self, salt: Salt, key: [u8; 32]) {
+        let offered = true;
+        *self.slot() = Some(Known { salt, key, offered });
+    }
+
+    /// Drops a key that does not fit; whether it was an offered one, so that deriving may help.
+    pub(super) fn doubt(&self) -> bool {
+        let known = self.slot().take();
+        known.is_some_and(|known| known.offered)
+    }
+
+    /// The last salt and its key.
+    pub(super) fn known(&self) -> Option<(Salt, [u8; 32])> {
+        self.slot().map(|known| (known.salt, known.key))
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -67,23 +67,45 @@ impl Places {
     }
 }
 
+/// Who said where the library is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The application's own settings.
+    Settings,
+    /// The agent's options.
+    Options,
+    /// Nobody: it is in its default place.
+    Default,
+}
+
 /// The `master.db` of this machine's Rekordbox.
 ///
 /// # Errors
 /// [`RekordboxError::NotMounted`] when the settings name a folder that is not there,
 /// [`RekordboxError::Missing`] when no library is found.
 pub fn locate(places: &Places) -> Result<PathBuf, RekordboxError> {
-    let named = settings_folder(&places.settings)
-        .map(|folder| folder.join(DATABASE))
-        .or_else(|| options_database(&places.options));
-    if let Some(database) = named {
-        return present(database);
+    find(places).map(|(path, _)| path)
+}
+
+/// The same, and who said so.
+///
+/// # Errors
+/// As [`locate`].
+pub fn find(places: &Places) -> Result<(PathBuf, Source), RekordboxError> {
+    let by_settings = settings_folder(&places.settings).map(|folder| folder.join(DATABASE));
+    if let Some(database) = by_settings {
+        return Ok((present(database)?, Source::Settings));
+    }
+    if let Some(database) = options_database(&places.options) {
+        return Ok((present(database)?, Source::Options));
     }
     let mut defaults = places.defaults.iter().map(|folder| folder.join(DATABASE));
     let first = defaults.next().unwrap_or_else(|| DATABASE.into());
     std::iter::once(first.clone())
         .chain(defaults)
         .find(|database| database.is_file())
+        .map(|database| (database, Source::Default))
         .ok_or(RekordboxError::Missing(first))
 }
 

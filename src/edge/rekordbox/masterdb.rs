@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use sqlx::{Connection as _, SqliteConnection};
@@ -12,6 +13,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::{
     Edit, IdSource, Probe, Processes, RekordboxError, RekordboxLibrary, RekordboxReader, RowEdits,
     Staged, backup,
+    cache::{self, Kept, Seal},
     collect::{Raw, RawNode, assemble},
     invariants, load, locate,
     net::{After, Before, Net, NetRow},
@@ -29,6 +31,9 @@ use crate::domain::{Collection, NodeId, Observed, Problem};
 
 const XML: &str = "masterPlaylists6.xml";
 
+/// How many backups are kept unless somebody says otherwise.
+pub const KEPT: usize = 10;
+
 /// What a [`MasterDb`] needs besides its file.
 #[derive(Debug)]
 pub struct MasterDbOptions {
@@ -40,6 +45,10 @@ pub struct MasterDbOptions {
     pub ids: IdSource,
     /// Dates of new tracks are local.
     pub zone: jiff::tz::TimeZone,
+    /// Where the last reading is kept, so that an unchanged library is not read again; `None`: nowhere.
+    pub cache: Option<PathBuf>,
+    /// How many backups are kept.
+    pub keep: usize,
 }
 
 impl MasterDbOptions {
@@ -51,6 +60,8 @@ impl MasterDbOptions {
             processes: Processes::system(),
             ids: IdSource::system(),
             zone: jiff::tz::TimeZone::system(),
+            cache: None,
+            keep: KEPT,
         }
     }
 }
@@ -92,6 +103,29 @@ impl MasterDb {
         self.database.path().with_file_name(XML)
     }
 
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(super) fn processes(&self) -> &Processes {
+        &self.options.processes
+    }
+
+    pub(super) fn forget_known(&mut self) {
+        self.known = None;
+    }
+
+    /// A backup to make of this library.
+    pub(super) fn request<'r>(&'r self, spare: Option<&'r Path>) -> backup::Request<'r> {
+        backup::Request {
+            database: &self.database,
+            xml: self.xml_path(),
+            folder: self.backups(),
+            keep: self.options.keep,
+            spare,
+        }
+    }
+
     /// Where the backups of this library are.
     #[must_use]
     pub fn backups(&self) -> PathBuf {
@@ -101,16 +135,21 @@ impl MasterDb {
 
 impl RekordboxReader for MasterDb {
     async fn read(&self) -> Result<Observed<Collection>, RekordboxError> {
-        let mut raw = self.read_rows().await?;
-        match self
+        let mut observed = self.read_collection().await?;
+        let inspected = self
             .xml()
-            .and_then(|text| text.map(|text| self.inspect(&text)).transpose())
-        {
-            Ok(Some((_, version))) => raw.app_version = version,
-            Ok(None) => raw.problems.push(problem("it is missing".to_owned())),
-            Err(error) => raw.problems.push(problem(error.to_string())),
-        }
-        Ok(assemble(raw))
+            .and_then(|text| text.map(|text| self.inspect(&text)).transpose());
+        let found = match inspected {
+            Ok(Some((_, version))) => {
+                observed.value.app_version = version;
+                return Ok(observed);
+            }
+            Ok(None) => "it is missing".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        observed.problems.push(problem(found));
+        observed.problems.sort();
+        Ok(observed)
     }
 
     fn running(&self) -> Result<Vec<String>, RekordboxError> {
@@ -133,6 +172,7 @@ impl RekordboxReader for MasterDb {
 impl RekordboxLibrary for MasterDb {
     async fn prepare(&mut self) -> Result<PathBuf, RekordboxError> {
         self.options.processes.refuse_running()?;
+        self.finish_restore()?;
         self.recover().await?;
         if let Some(text) = self.xml()? {
             self.inspect(&text)?;
@@ -143,7 +183,7 @@ impl RekordboxLibrary for MasterDb {
         writable?;
         self.refuse_held().await?;
         let now = jiff::Timestamp::now();
-        backup::make(&self.database, &self.xml_path(), &self.backups(), now).await
+        self.make_backup(None, now).await
     }
 
     async fn stage(
@@ -207,10 +247,40 @@ impl RekordboxLibrary for MasterDb {
 }
 
 impl MasterDb {
+    /// What the database holds, from the cache where nothing changed since.
+    async fn read_collection(&self) -> Result<Observed<Collection>, RekordboxError> {
+        let Some(cache) = &self.options.cache else {
+            return Ok(assemble(self.read_rows().await?));
+        };
+        let from = SystemTime::now();
+        let seal = Seal::of(self.database.path()).ok();
+        let kept = Kept::load(cache);
+        let known = kept.as_ref().and_then(Kept::key);
+        if let Some((salt, key)) = known {
+            self.database.keys().offer(salt, key);
+        }
+        let reading = kept.as_ref().zip(seal.as_ref());
+        if let Some(observed) = reading.and_then(|(kept, seal)| kept.reading(seal)) {
+            return Ok(observed);
+        }
+        let observed = assemble(self.read_rows().await?);
+        let settled = seal.filter(|seal| {
+            let now = Seal::of(self.database.path());
+            seal.is_settled(from) && now.is_ok_and(|now| now == *seal)
+        });
+        let key = self.database.keys().known();
+        if let Some(key) = key.filter(|key| settled.is_some() || known.as_ref() != Some(key)) {
+            let reading = settled.as_ref().map(|seal| (seal, &observed));
+            // A cache that cannot be written costs time and nothing else.
+            let _ = cache::save(cache, key, reading);
+        }
+        Ok(observed)
+    }
+
     async fn read_rows(&self) -> Result<Raw, RekordboxError> {
         for _ in 0..ATTEMPTS {
             let mut snapshot = self.database.snapshot().await?;
-            let raw = read::raw(&mut snapshot.connection).await;
+            let raw = read::raw(&mut snapshot).await;
             if settle(snapshot).await {
                 return raw;
             }

@@ -1,6 +1,7 @@
 //! A library in memory: the same staging over rows in maps, for tests and rehearsals.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     path::PathBuf,
     sync::Arc,
@@ -12,9 +13,11 @@ use super::{
     Edit, IdSource, Probe, Processes, RekordboxError, RekordboxLibrary, RekordboxReader, RowEdits,
     Staged,
     collect::{
-        Raw, RawContent, RawCues, RawEntry, RawLink, RawName, RawNode, RawTag, assemble, by_list,
+        Lists, Names, Raw, RawContent, RawCues, RawEntry, RawLink, RawName, RawNode, RawTag, Shelf,
+        Work, assemble, named, tags,
     },
     net::{After, Net},
+    sql::Sink as _,
     stage::{Moment, ROOT, stage},
     table::{Row, Table, integer, is_live, text, value},
     tables::{Index, Property, Tables},
@@ -127,35 +130,41 @@ impl MemoryRekordbox {
     fn raw(&self) -> Raw {
         let names = |table| {
             let rows = self.live(table);
-            rows.map(|row| RawName(string(row, "ID"), string(row, "Name")))
-                .collect()
+            named(
+                rows.map(|row| RawName(string(row, "ID"), string(row, "Name")))
+                    .collect(),
+            )
         };
         let cues = |(id, (hot, memory)): (&String, &(u32, u32))| {
             RawCues(Some(id.clone()), i64::from(*hot), i64::from(*memory))
         };
-        let links = self.live(Table::SongMyTag);
-        let mut entries = HashMap::new();
-        by_list(
-            &mut entries,
-            self.live(Table::SongPlaylist).map(raw_entry).collect(),
-        );
+        let links = self
+            .live(Table::SongMyTag)
+            .map(|row| RawLink(string(row, "MyTagID"), string(row, "ContentID")));
+        let my_tags = tags(self.live(Table::MyTag).map(raw_tag).collect());
+        let names = Names {
+            artists: names(Table::Artist),
+            albums: names(Table::Album),
+            genres: names(Table::Genre),
+        };
+        let cues = self.cues.iter().map(cues).collect();
+        let mut shelf = Shelf::new(names, Work::new(cues, links.collect(), &my_tags));
+        for row in self.live(Table::Content) {
+            shelf.put(raw_content(row));
+        }
+        let mut lists = Lists::default();
+        for row in self.live(Table::SongPlaylist) {
+            lists.put(raw_entry(row));
+        }
         Raw {
             schema: self.schema,
             app_version: self.app_version.clone(),
             local_usn: self.usn,
             cloud_sync: self.cloud_sync,
-            contents: self.live(Table::Content).map(raw_content).collect(),
-            artists: names(Table::Artist),
-            albums: names(Table::Album),
-            genres: names(Table::Genre),
-            cues: self.cues.iter().map(cues).collect(),
+            contents: shelf.whole(),
             nodes: self.live(Table::Playlist).map(raw_node).collect(),
-            entries,
-            tags: self.live(Table::MyTag).map(raw_tag).collect(),
-            links: links
-                .map(|row| RawLink(string(row, "MyTagID"), string(row, "ContentID")))
-                .collect(),
-            problems: Vec::new(),
+            lists,
+            my_tags,
         }
     }
 }
@@ -351,15 +360,15 @@ fn lacks_uuid(row: &Row) -> i64 {
     i64::from(text(row, "UUID").is_empty())
 }
 
-fn raw_content(row: &Row) -> RawContent {
+fn raw_content(row: &Row) -> RawContent<'static> {
     RawContent {
-        id: string(row, "ID"),
-        folder_path: string(row, "FolderPath"),
-        title: string(row, "Title"),
-        artist: string(row, "ArtistID"),
-        album: string(row, "AlbumID"),
-        genre: string(row, "GenreID"),
-        isrc: string(row, "ISRC"),
+        id: string(row, "ID").map(Cow::Owned),
+        folder_path: string(row, "FolderPath").map(Cow::Owned),
+        title: string(row, "Title").map(Cow::Owned),
+        artist: string(row, "ArtistID").map(Cow::Owned),
+        album: string(row, "AlbumID").map(Cow::Owned),
+        genre: string(row, "GenreID").map(Cow::Owned),
+        isrc: string(row, "ISRC").map(Cow::Owned),
         length: number(row, "Length"),
         year: number(row, "ReleaseYear"),
         rating: number(row, "Rating"),
@@ -368,8 +377,8 @@ fn raw_content(row: &Row) -> RawContent {
         file_type: number(row, "FileType"),
         file_size: number(row, "FileSize"),
         bitrate: number(row, "BitRate"),
-        stock_date: string(row, "StockDate"),
-        lacks_uuid: lacks_uuid(row),
+        stock_date: string(row, "StockDate").map(Cow::Owned),
+        lacks_uuid: lacks_uuid(row) != 0,
     }
 }
 
@@ -385,13 +394,13 @@ fn raw_node(row: &Row) -> RawNode {
     }
 }
 
-fn raw_entry(row: &Row) -> RawEntry {
+fn raw_entry(row: &Row) -> RawEntry<'static> {
     RawEntry {
-        id: string(row, "ID"),
-        list: string(row, "PlaylistID"),
-        content: string(row, "ContentID"),
+        id: string(row, "ID").map(Cow::Owned),
+        list: string(row, "PlaylistID").map(Cow::Owned),
+        content: string(row, "ContentID").map(Cow::Owned),
         track_no: number(row, "TrackNo"),
-        lacks_uuid: lacks_uuid(row),
+        lacks_uuid: lacks_uuid(row) != 0,
     }
 }
 

@@ -1,12 +1,13 @@
 //! Reads a whole library: one query a table, each answered as one JSON text.
 
-use sqlx::SqliteConnection;
+use sqlx::{Connection as _, SqliteConnection};
 
 use super::{
     RekordboxError,
-    collect::{Raw, RawContent, by_list},
+    collect::{Lists, Names, Raw, Shelf, Work, named, tags},
     schema::Schema,
-    sql::{Stream, json_rows},
+    sql::{Sink, Stream, json_rows},
+    sqlcipher::Snapshot,
 };
 
 /// A table and its columns, with the type that each should have.
@@ -44,30 +45,46 @@ const ENTRIES: Selection = (
     ],
 );
 
-/// Reads all rows that matter. The caller provides a connection that sees one state.
-pub(super) async fn raw(connection: &mut SqliteConnection) -> Result<Raw, RekordboxError> {
-    let schema = Schema::read(connection).await?;
+/// Reads all rows that matter of one state. The two large tables are read side by side, each over a
+/// connection of its own, because what takes the time is decrypting.
+pub(super) async fn raw(snapshot: &mut Snapshot) -> Result<Raw, RekordboxError> {
+    let schema = Schema::read(&mut snapshot.connection).await?;
     schema.expect_readable()?;
     let query = Query { schema: &schema };
-    let contents = Stream::into(|all: &mut Vec<RawContent>, rows| all.extend(rows));
-    query.stream(connection, &contents, CONTENTS).await?;
-    let entries = Stream::into(by_list);
-    query.stream(connection, &entries, ENTRIES).await?;
+    let mut second = snapshot.second().await?;
+    let entries = async {
+        let stream = Stream::into(Lists::default());
+        query.stream(&mut second, &stream, ENTRIES).await?;
+        stream.whole()
+    };
+    let (rest, lists) = tokio::join!(rest(&mut snapshot.connection, &query), entries);
+    // It was only read.
+    let _ = second.close().await;
+    let lists = lists?;
+    Ok(Raw { lists, ..rest? })
+}
+
+/// Everything but the entries of playlists.
+async fn rest(connection: &mut SqliteConnection, query: &Query<'_>) -> Result<Raw, RekordboxError> {
+    let my_tags = tags(json_rows(connection, query.tags()).await?);
+    let names = Names {
+        artists: named(json_rows(connection, query.names("djmdArtist")).await?),
+        albums: named(json_rows(connection, query.names("djmdAlbum")).await?),
+        genres: named(json_rows(connection, query.names("djmdGenre")).await?),
+    };
+    let cues = json_rows(connection, query.cues()).await?;
+    let links = json_rows(connection, query.links()).await?;
+    let stream = Stream::into(Shelf::new(names, Work::new(cues, links, &my_tags)));
+    query.stream(connection, &stream, CONTENTS).await?;
     Ok(Raw {
-        schema: schema.version(),
+        schema: query.schema.version(),
         app_version: None,
-        local_usn: local_usn(connection, &schema).await?,
-        cloud_sync: cloud_sync(connection, &schema).await?,
-        contents: contents.all()?,
-        artists: json_rows(connection, query.names("djmdArtist")).await?,
-        albums: json_rows(connection, query.names("djmdAlbum")).await?,
-        genres: json_rows(connection, query.names("djmdGenre")).await?,
-        cues: json_rows(connection, query.cues()).await?,
+        local_usn: local_usn(connection, query.schema).await?,
+        cloud_sync: cloud_sync(connection, query.schema).await?,
         nodes: json_rows(connection, query.nodes()).await?,
-        entries: entries.all()?,
-        tags: json_rows(connection, query.tags()).await?,
-        links: json_rows(connection, query.links()).await?,
-        problems: Vec::new(),
+        contents: stream.whole()?,
+        lists: Lists::default(),
+        my_tags,
     })
 }
 
@@ -126,10 +143,10 @@ struct Query<'s> {
 }
 
 impl Query<'_> {
-    async fn stream<A: Default + Send + 'static>(
+    async fn stream<S: Sink>(
         &self,
         connection: &mut SqliteConnection,
-        stream: &Stream<A>,
+        stream: &Stream<S>,
         (table, columns): Selection,
     ) -> Result<(), RekordboxError> {
         let terms = self.terms(table, columns, true);

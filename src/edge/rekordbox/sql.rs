@@ -3,7 +3,7 @@
 //! Many small rows are fetched as one JSON text that SQLite composes, several times faster than row by
 //! row. Rows that are journaled are fetched column by column, so that every type survives.
 
-use std::{sync::mpsc, thread::JoinHandle};
+use std::{borrow::Cow, sync::mpsc, thread::JoinHandle};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value, json};
@@ -45,24 +45,42 @@ pub(super) async fn json_rows_with<T: DeserializeOwned>(
 
 /// A large table on its way into memory: SQLite composes some thousand rows at a time, and meanwhile
 /// another thread takes in those before.
-pub(super) struct Stream<A> {
+pub(super) struct Stream<S: Sink> {
     sender: mpsc::Sender<Vec<u8>>,
-    taker: JoinHandle<Result<A, serde_json::Error>>,
+    taker: JoinHandle<Result<S::Whole, serde_json::Error>>,
+}
+
+/// What takes in the rows of one table.
+pub(super) trait Sink: Send + 'static {
+    /// Everything that was taken in.
+    type Whole: Send + 'static;
+
+    /// Takes the next row, all of its cells.
+    ///
+    /// # Errors
+    /// When a cell is not of the type that the query gives it.
+    fn take(&mut self, row: &mut Cells<'_>) -> Result<(), serde_json::Error>;
+
+    /// No more rows will come.
+    fn whole(self) -> Self::Whole;
 }
 
 /// Rows in one portion: few enough that their text stays in the processor's cache.
 const PORTION: usize = 2048;
 
-impl<A: Default + Send + 'static> Stream<A> {
-    /// `take` adds each portion to what there is.
-    pub(super) fn into<T: DeserializeOwned + 'static>(take: fn(&mut A, Vec<T>)) -> Self {
+impl<S: Sink> Stream<S> {
+    pub(super) fn into(mut sink: S) -> Self {
         let (sender, receiver) = mpsc::channel::<Vec<u8>>();
         let taker = std::thread::spawn(move || {
-            let mut all = A::default();
             for bytes in receiver {
-                take(&mut all, parsed(&bytes)?);
+                // A name that is not UTF-8 is shown with replacement characters rather than not at all.
+                let text = String::from_utf8_lossy(&bytes);
+                let mut cells = Cells::of(&text);
+                while cells.next_row()? {
+                    sink.take(&mut cells)?;
+                }
             }
-            Ok(all)
+            Ok(sink.whole())
         });
         Self { sender, taker }
     }
@@ -94,11 +112,11 @@ impl<A: Default + Send + 'static> Stream<A> {
     }
 
     /// Everything that was taken in.
-    pub(super) fn all(self) -> Result<A, RekordboxError> {
+    pub(super) fn whole(self) -> Result<S::Whole, RekordboxError> {
         let Self { sender, taker } = self;
         drop(sender);
         match taker.join() {
-            Ok(all) => all.map_err(undecodable),
+            Ok(whole) => whole.map_err(undecodable),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
@@ -118,6 +136,79 @@ fn portion_sql(table: &str, terms: &[String], condition: &str) -> String {
         outer.join(", "),
         inner.join(", ")
     )
+}
+
+/// The cells of `[["a",1,null],…]`, one after another, without a copy where none is needed. SQLite
+/// writes this form without blanks; anything else is an error.
+pub(super) struct Cells<'t> {
+    rest: &'t str,
+}
+
+impl<'t> Cells<'t> {
+    pub(super) fn of(text: &'t str) -> Self {
+        Self {
+            rest: text.strip_prefix('[').unwrap_or(text),
+        }
+    }
+
+    /// Goes to the next row; `false` after the last.
+    pub(super) fn next_row(&mut self) -> Result<bool, serde_json::Error> {
+        if self.rest == "]" {
+            return Ok(false);
+        }
+        let rest = self.rest.strip_prefix(',').unwrap_or(self.rest);
+        self.rest = rest.strip_prefix('[').ok_or_else(malformed)?;
+        Ok(true)
+    }
+
+    pub(super) fn text(&mut self) -> Result<Option<Cow<'t, str>>, serde_json::Error> {
+        if let Some(rest) = self.rest.strip_prefix("null") {
+            self.rest = after_cell(rest)?;
+            return Ok(None);
+        }
+        let inside = self.rest.strip_prefix('"').ok_or_else(malformed)?;
+        let stop = inside
+            .bytes()
+            .position(|byte| byte == b'"' || byte == b'\\');
+        let (text, rest) = inside
+            .split_at_checked(stop.ok_or_else(malformed)?)
+            .ok_or_else(malformed)?;
+        if let Some(rest) = rest.strip_prefix('"') {
+            self.rest = after_cell(rest)?;
+            return Ok(Some(Cow::Borrowed(text)));
+        }
+        let mut escaped = serde_json::Deserializer::from_str(self.rest).into_iter::<String>();
+        let text = escaped.next().ok_or_else(malformed)??;
+        let rest = self
+            .rest
+            .get(escaped.byte_offset()..)
+            .ok_or_else(malformed)?;
+        self.rest = after_cell(rest)?;
+        Ok(Some(Cow::Owned(text)))
+    }
+
+    pub(super) fn integer(&mut self) -> Result<Option<i64>, serde_json::Error> {
+        if let Some(rest) = self.rest.strip_prefix("null") {
+            self.rest = after_cell(rest)?;
+            return Ok(None);
+        }
+        let stop = self
+            .rest
+            .bytes()
+            .position(|byte| byte == b',' || byte == b']');
+        let (number, rest) = self.rest.split_at(stop.ok_or_else(malformed)?);
+        self.rest = after_cell(rest)?;
+        number.parse().map(Some).map_err(|_| malformed())
+    }
+}
+
+fn after_cell(rest: &str) -> Result<&str, serde_json::Error> {
+    let next = rest.strip_prefix(',').or_else(|| rest.strip_prefix(']'));
+    next.ok_or_else(malformed)
+}
+
+fn malformed() -> serde_json::Error {
+    serde::de::Error::custom("SQLite's JSON has another form than expected")
 }
 
 /// A name that is not UTF-8 is shown with replacement characters rather than not at all.
@@ -233,4 +324,38 @@ fn blob(value: &Value) -> Option<Vec<u8>> {
     pairs
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_told_apart_whatever_is_in_them() {
+        let text = r#"[["a\"],[\\b\u001f",1,null,"],["],[null,-7,"","ü"]]"#;
+        let mut cells = Cells::of(text);
+        assert!(cells.next_row().unwrap());
+        assert_eq!(cells.text().unwrap().unwrap(), "a\"],[\\b\u{1f}");
+        assert_eq!(cells.integer().unwrap(), Some(1));
+        assert_eq!(cells.integer().unwrap(), None);
+        assert_eq!(cells.text().unwrap().unwrap(), "],[");
+        assert!(cells.next_row().unwrap());
+        assert_eq!(cells.text().unwrap(), None);
+        assert_eq!(cells.integer().unwrap(), Some(-7));
+        assert_eq!(cells.text().unwrap().unwrap(), "");
+        assert_eq!(cells.text().unwrap().unwrap(), "ü");
+        assert!(!cells.next_row().unwrap());
+        assert!(!Cells::of("[]").next_row().unwrap());
+    }
+
+    #[test]
+    fn another_form_is_an_error() {
+        assert!(Cells::of("[7]").next_row().is_err());
+        let mut cells = Cells::of("[[x]]");
+        assert!(cells.next_row().unwrap());
+        assert!(cells.text().is_err() && cells.integer().is_err());
+        let mut cells = Cells::of(r#"[["open]]"#);
+        assert!(cells.next_row().unwrap());
+        assert!(cells.text().is_err());
+    }
 }

@@ -22,6 +22,8 @@ use sqlx::{
 
 use super::{
     RekordboxError,
+    backup::{io, sync_file},
+    cache::inode,
     key::{Keyring, Salt, passphrase_pragma},
 };
 
@@ -38,6 +40,7 @@ pub(super) struct Database {
 /// A connection that sees one state of the library.
 pub(super) struct Snapshot {
     pub(super) connection: SqliteConnection,
+    options: SqliteConnectOptions,
     source: PathBuf,
     mark: Fingerprint,
     copy: Option<tempfile::TempDir>,
@@ -62,6 +65,11 @@ impl Database {
         &self.path
     }
 
+    /// The keys of files that were opened.
+    pub(super) fn keys(&self) -> &Keyring {
+        &self.keys
+    }
+
     /// The file beside it that `suffix` names, such as `-wal`.
     pub(super) fn beside(&self, suffix: &str) -> PathBuf {
         beside(&self.path, suffix)
@@ -78,31 +86,38 @@ impl Database {
 
     /// Opens one state of the library for reading.
     pub(super) async fn snapshot(&self) -> Result<Snapshot, RekordboxError> {
+        match self.open_snapshot().await {
+            // A kept key that was tampered with must not lock anybody out.
+            Err(RekordboxError::NotADatabase(_)) if self.keys.doubt() => self.open_snapshot().await,
+            opened => opened,
+        }
+    }
+
+    async fn open_snapshot(&self) -> Result<Snapshot, RekordboxError> {
         let source = self.path.clone();
         let mark = Fingerprint::of(&source)?;
         let key = self.keys.pragma(salt(&source)?);
-        if wal_size(&source) == 0 {
-            // Tables are read from end to end, once: a large cache would only cost memory.
-            let options = options(&source, key)
-                .immutable(true)
-                .read_only(true)
-                .pragma("cache_size", "-16384");
-            let connection = connect(&options, &source).await?;
-            let copy = None;
-            return Ok(Snapshot {
-                connection,
-                source,
-                mark,
-                copy,
-            });
-        }
-        let copy = private_copy(&source)?;
-        let connection = connect(&options(&copy.path().join("copy.db"), key), &source).await?;
+        let (options, copy) = match wal_size(&source) {
+            0 => {
+                // Tables are read from end to end, once: a large cache would only cost memory.
+                let options = options(&source, key)
+                    .immutable(true)
+                    .read_only(true)
+                    .pragma("cache_size", "-16384");
+                (options, None)
+            }
+            _ => {
+                let copy = private_copy(&source)?;
+                (options(&copy.path().join("copy.db"), key), Some(copy))
+            }
+        };
+        let connection = connect(&options, &source).await?;
         Ok(Snapshot {
             connection,
+            options,
             source,
             mark,
-            copy: Some(copy),
+            copy,
         })
     }
 
@@ -111,6 +126,37 @@ impl Database {
         let key = self.keys.pragma(salt(&self.path)?);
         let options = options(&self.path, key).synchronous(SqliteSynchronous::Full);
         connect(&options, &self.path).await
+    }
+
+    /// Copies one state of the library to `target`, what is in the `-wal` taken in; the copy is
+    /// encrypted as the library is.
+    pub(super) async fn copy_whole(&self, target: &Path) -> Result<(), RekordboxError> {
+        for _ in 0..ATTEMPTS {
+            let mark = self.fingerprint()?;
+            let has_wal = wal_size(&self.path) > 0;
+            match has_wal {
+                false => drop(fs::copy(&self.path, target).map_err(io("copy", &self.path))?),
+                true => {
+                    let folder = private_copy(&self.path)?;
+                    let copy = folder.path().join("copy.db");
+                    let key = self.keys.pragma(salt(&copy)?);
+                    let mut connection = connect(&options(&copy, key), &self.path).await?;
+                    let merged = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+                        .execute(&mut connection)
+                        .await
+                        .map_err(failed("cannot be copied"));
+                    // What was not taken in is still in the copy's `-wal`, and the copy is dropped then.
+                    let closed = connection.close().await.map_err(failed("cannot be copied"));
+                    merged.map(drop).and(closed)?;
+                    fs::copy(&copy, target).map_err(io("copy", &copy))?;
+                }
+            }
+            let now = self.fingerprint()?;
+            if now.wal_header == mark.wal_header && (has_wal || now.database == mark.database) {
+                return sync_file(target);
+            }
+        }
+        Err(RekordboxError::Locked)
     }
 
     /// Opens another file with the same salt (a backup) for reading only.
@@ -138,6 +184,11 @@ impl Snapshot {
         })
     }
 
+    /// Another connection to the same state, to read two tables at once.
+    pub(super) async fn second(&self) -> Result<SqliteConnection, RekordboxError> {
+        connect(&self.options, &self.source).await
+    }
+
     /// What the files looked like before the reading.
     pub(super) fn mark(&self) -> &Fingerprint {
         &self.mark
@@ -148,6 +199,7 @@ impl Snapshot {
         let Self {
             connection,
             copy,
+            options: _,
             source: _,
             mark: _,
         } = self;
@@ -282,15 +334,4 @@ fn head(path: &Path, length: u64) -> Vec<u8> {
         let _ = file.take(length).read_to_end(&mut bytes);
     }
     bytes
-}
-
-#[cfg(unix)]
-fn inode(about: &fs::Metadata) -> u64 {
-    use std::os::unix::fs::MetadataExt as _;
-    about.ino()
-}
-
-#[cfg(not(unix))]
-fn inode(_: &fs::Metadata) -> u64 {
-    0
 }

@@ -141,7 +141,8 @@ impl Http {
         let mut tries = Tries::default();
         loop {
             let bearer = self.tokens.bearer().await.map_err(Fault::Fatal)?;
-            let (sent, reply) = self.ask(&url, bearer.token.expose()).await?;
+            let request = self.client.get(url.clone());
+            let (sent, reply) = self.ask(request, &url, bearer.token.expose()).await?;
             match judge(reply) {
                 Verdict::Good(document) => {
                     self.mark_alive();
@@ -193,9 +194,59 @@ impl Http {
         }
     }
 
+    /// A change, which is sent until it is answered by something else than “too fast” or “who are
+    /// you?”: those two tell that nothing was done. What any other answer means is for the caller to
+    /// find out, and so is what no answer means.
+    pub(super) async fn change(
+        &self,
+        method: &reqwest::Method,
+        segments: &[&str],
+        body: &serde_json::Value,
+        key: &str,
+    ) -> Result<Result<client::Reply, Unanswered>, Fault> {
+        let url = self.api.url(segments, &[]);
+        let (mut too_fast, mut unauthorised) = (0, 0);
+        loop {
+            let bearer = self.tokens.bearer().await.map_err(Fault::Fatal)?;
+            let request = self
+                .client
+                .request(method.clone(), url.clone())
+                .header(header::CONTENT_TYPE, "application/vnd.api+json")
+                .header("Idempotency-Key", key)
+                .body(body.to_string());
+            let (sent, reply) = self.ask(request, &url, bearer.token.expose()).await?;
+            let Ok(reply) = reply else {
+                return Ok(reply);
+            };
+            match reply.status {
+                StatusCode::UNAUTHORIZED if unauthorised < 2 => {
+                    unauthorised += 1;
+                    let renewed = self.tokens.refused(bearer.generation).await;
+                    renewed.map_err(Fault::Fatal)?;
+                }
+                StatusCode::TOO_MANY_REQUESTS if too_fast < TRIES_TOO_FAST => {
+                    too_fast += 1;
+                    let after = wait_of(&reply);
+                    self.throttle.refused(sent, Instant::now(), after);
+                }
+                status => {
+                    if status.is_success() {
+                        self.mark_alive();
+                        self.throttle.passed(Instant::now());
+                    } else if reply.retry_after.is_some() {
+                        let after = wait_of(&reply);
+                        self.throttle.refused(sent, Instant::now(), after);
+                    }
+                    return Ok(Ok(reply));
+                }
+            }
+        }
+    }
+
     /// One request, when the throttle lets it go; and when it went.
     async fn ask(
         &self,
+        request: reqwest::RequestBuilder,
         url: &reqwest::Url,
         token: &str,
     ) -> Result<(Instant, Result<client::Reply, Unanswered>), Fault> {
@@ -212,9 +263,7 @@ impl Http {
         };
         let sent = Instant::now();
         let left = self.deadline().saturating_duration_since(sent);
-        let request = self
-            .client
-            .get(url.clone())
+        let request = request
             .header(header::ACCEPT, "application/vnd.api+json")
             .bearer_auth(token);
         self.sent.fetch_add(1, Ordering::Relaxed);
@@ -287,6 +336,12 @@ impl Http {
     }
 }
 
+/// How long the service asks to wait.
+fn wait_of(reply: &client::Reply) -> Option<Duration> {
+    let value = reply.retry_after.as_deref()?;
+    retry_after(value, reply.date.as_deref(), Timestamp::now())
+}
+
 fn judge<T: DeserializeOwned>(reply: Result<client::Reply, Unanswered>) -> Verdict<T> {
     let reply = match reply {
         Ok(reply) => reply,
@@ -296,10 +351,7 @@ fn judge<T: DeserializeOwned>(reply: Result<client::Reply, Unanswered>) -> Verdi
     if status.is_success() {
         return judge_body(&reply.body);
     }
-    let after = || {
-        let value = reply.retry_after.as_deref()?;
-        retry_after(value, reply.date.as_deref(), Timestamp::now())
-    };
+    let after = || wait_of(&reply);
     let reason = format!("status {}: {}", status.as_u16(), wire::excerpt(&reply.body));
     match status {
         StatusCode::TOO_MANY_REQUESTS => Verdict::TooFast(after()),

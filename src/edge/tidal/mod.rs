@@ -1,4 +1,4 @@
-//! TIDAL: the user's playlists, read only.
+//! TIDAL: the user's playlists, read; and changed where the policy asks for that by name ([`write`]).
 //!
 //! [`TidalService`] reads the official API as the user who logged in ([`login`]), [`SnapshotFile`] a
 //! saved reading, [`TidalMemory`] a value. From the socket inwards: `client` gets whole replies, `http`
@@ -14,6 +14,7 @@ pub mod snapshot;
 pub mod wire;
 pub mod progress;
 pub mod service;
+pub mod write;
 mod browser;
 mod client;
 mod http;
@@ -29,6 +30,7 @@ pub use reader::PlaylistHead;
 pub use service::{ReadOptions, TidalService};
 pub use settings::TidalSettings;
 pub use snapshot::SnapshotFile;
+pub use write::{EntryRef, ListEdit, TidalWriter, WriteError};
 
 use crate::domain::{Observed, TidalReading};
 
@@ -54,6 +56,9 @@ pub enum TidalError {
     /// The service does not answer, or answers nonsense.
     #[error("TIDAL does not answer: {0}")]
     Unavailable(String),
+    /// The log-in may read playlists and not change them.
+    #[error("this log-in may read your TIDAL playlists and not change them")]
+    ReadOnly,
     /// The service refuses.
     #[error("TIDAL refused: {0}")]
     Refused(String),

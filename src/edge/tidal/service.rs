@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     TidalApi, TidalError,
     http::{Fault, Http},
-    oauth::AuthService,
+    oauth::{AuthService, WRITE_SCOPE},
     progress::OnProgress,
     reader::{self, PlaylistHead, Wish},
     settings::TidalSettings,
     throttle::Throttle,
     tokens::{TokenFile, TokenKeeper, write_private},
     wire::Resource,
+    write::ServiceWriter,
 };
 use crate::domain::{Observed, TidalReading, TidalUser};
 
@@ -25,6 +26,8 @@ pub struct TidalService {
     settings: TidalSettings,
     /// As the log-in knows it.
     user: Option<TidalUser>,
+    /// Whether the log-in has the permission to change playlists.
+    may_write: bool,
 }
 
 /// What a reading shall have.
@@ -86,6 +89,7 @@ impl TidalService {
             })?
             .ok_or_else(|| TidalError::NotLoggedIn("; log in first".to_owned()))?;
         let user = tokens.user.clone();
+        let may_write = tokens.scopes.iter().any(|scope| scope == WRITE_SCOPE);
         let broken = |error: reqwest::Error| TidalError::Unavailable(error.to_string());
         let timing = &settings.timing;
         let auth = AuthService::new(&settings.auth_url, timing).map_err(broken)?;
@@ -101,7 +105,38 @@ impl TidalService {
             options,
             settings: settings.clone(),
             user,
+            may_write,
         })
+    }
+
+    /// Whether the log-in has the permission to change playlists (`login --write`).
+    #[must_use]
+    pub const fn may_write(&self) -> bool {
+        self.may_write
+    }
+
+    /// What changes the account's playlists, for `apply` alone.
+    ///
+    /// # Errors
+    /// [`TidalError::ReadOnly`] when the log-in has not the permission.
+    pub fn into_writer(self) -> Result<ServiceWriter, TidalError> {
+        match self.may_write {
+            true => {
+                let country = self.country();
+                Ok(ServiceWriter::new(
+                    self.http,
+                    country,
+                    self.settings.write_pace,
+                ))
+            }
+            false => Err(TidalError::ReadOnly),
+        }
+    }
+
+    /// The country whose catalogue counts, as far as it is known without asking.
+    fn country(&self) -> Option<String> {
+        let known = self.user.as_ref().and_then(|user| user.country.clone());
+        self.options.country.clone().or(known)
     }
 
     /// What [`TidalApi::read`] may take unchanged playlists from.
@@ -162,9 +197,7 @@ impl TidalService {
     /// When they cannot be read.
     pub async fn heads(&self) -> Result<Vec<PlaylistHead>, TidalError> {
         self.http.begin().await;
-        let known = self.user.as_ref().and_then(|user| user.country.clone());
-        let country = self.options.country.clone().or(known);
-        reader::heads(&self.http, country).await
+        reader::heads(&self.http, self.country()).await
     }
 
     /// Asks TIDAL who is logged in.

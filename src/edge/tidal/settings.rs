@@ -31,7 +31,12 @@ pub struct TidalSettings {
     pub keyring: Keyring,
     /// How fast, how long.
     pub timing: Timing,
+    /// From one change of a playlist to the next.
+    pub write_pace: Duration,
 }
+
+/// TIDAL bears one change in two seconds, and refuses faster ones.
+const WRITE_PACE: Duration = Duration::from_secs(2);
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -78,16 +83,22 @@ impl TidalSettings {
             let value = set(&name).unwrap_or_else(|| default.to_owned());
             BaseUrl::parse(&value).map_err(|reason| SettingsError::Url { name, reason })
         };
+        let api_url = url("API_URL", "https://openapi.tidal.com/v2")?;
+        // Only a service on this machine may be hurried.
+        let hurried = set("TIDAL_CLEANUP_TIDAL_WRITE_PACE")
+            .filter(|_| api_url.is_loopback())
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds.parse().ok()?).ok());
         let mut settings = Self {
             client_id: set("TIDAL_CLEANUP_TIDAL_CLIENT_ID"),
             login_url: url("LOGIN_URL", "https://login.tidal.com")?,
             auth_url: url("AUTH_URL", "https://auth.tidal.com/v1")?,
-            api_url: url("API_URL", "https://openapi.tidal.com/v2")?,
+            api_url,
             browser: set("BROWSER"),
             account: AccountName::parse(account)?,
             state_dir: state_dir.to_owned(),
             keyring: Keyring::of_system(&set),
             timing: Timing::default(),
+            write_pace: hurried.unwrap_or(WRITE_PACE),
         };
         if let Some(text) = set("TIDAL_CLEANUP_TIDAL_TIMING") {
             if !settings.api_url.is_loopback() || !settings.auth_url.is_loopback() {

@@ -166,7 +166,9 @@ fn paths(action: &Action) -> Result<(), PlanError> {
         | Effect::MyTagSet { .. }
         | Effect::RowsRestore { .. }
         | Effect::StateRecord { .. }
-        | Effect::StateRestore { .. } => {}
+        | Effect::StateRestore { .. }
+        | Effect::TidalEntryRemove { .. }
+        | Effect::TidalEntryRestore { .. } => {}
     }
     for pre in &action.pre {
         match pre {
@@ -180,6 +182,7 @@ fn paths(action: &Action) -> Result<(), PlanError> {
             | Precondition::ContentFields { .. }
             | Precondition::Node { .. }
             | Precondition::Entries { .. }
+            | Precondition::TidalList { .. }
             | Precondition::AsLeft { .. } => {}
         }
     }

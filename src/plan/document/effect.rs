@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    ActionId, ApplyId, AudioFormat, ContentHash, ContentId, LinkForm, MediaPath, NodeId, NodeKind,
-    PlaylistId, Provenance, TagName, TrackId,
+    ActionId, ApplyId, AudioFormat, ContentHash, ContentId, ItemId, LinkForm, MediaPath, NodeId,
+    NodeKind, PlaylistId, Provenance, TagName, TrackId,
 };
 
 /// What an action does. One variant, one effect; the payload is what `apply` needs.
@@ -81,6 +81,55 @@ pub enum Effect {
     /// Put the state rows of an earlier action back to its pre-image (undo).
     #[serde(rename = "state.restore")]
     StateRestore { before: Reversal },
+    /// Take one entry out of a playlist in TIDAL itself.
+    #[serde(rename = "tidal.entry.remove")]
+    TidalEntryRemove { before: TidalEntry },
+    /// Add an entry to a playlist in TIDAL again, where it was (undo).
+    #[serde(rename = "tidal.entry.restore")]
+    TidalEntryRestore { before: Reversal, after: TidalEntry },
+}
+
+/// One entry of one playlist of TIDAL, and its neighbours: where it belongs should it come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TidalEntry {
+    /// The playlist.
+    pub playlist: PlaylistId,
+    /// The entry's own id; one that comes back gets another.
+    pub item: ItemId,
+    /// What it points at.
+    pub track: TrackId,
+    /// Its place in the list, from 0.
+    pub position: usize,
+    /// Why it goes.
+    pub cause: Cause,
+    /// The entry before it; `None`: it is the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ItemId>,
+    /// The entry behind it; `None`: it is the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<ItemId>,
+}
+
+/// Why an entry leaves a playlist of TIDAL: the word in the policy that asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// The same track stands in the list before it.
+    Duplicates,
+    /// TIDAL withholds the track.
+    Unavailable,
+}
+
+impl Cause {
+    /// As in the policy.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Duplicates => "duplicates",
+            Self::Unavailable => "unavailable",
+        }
+    }
 }
 
 /// Payload of [`Effect::FileFetch`].
@@ -329,6 +378,15 @@ pub enum Forgotten {
 }
 
 impl Effect {
+    /// Whether it changes TIDAL itself.
+    #[must_use]
+    pub const fn is_tidal(&self) -> bool {
+        matches!(
+            self,
+            Self::TidalEntryRemove { .. } | Self::TidalEntryRestore { .. }
+        )
+    }
+
     /// The contract's name of the effect.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -353,6 +411,8 @@ impl Effect {
             Self::StateRecord { .. } => "state.record",
             Self::StateForget { .. } => "state.forget",
             Self::StateRestore { .. } => "state.restore",
+            Self::TidalEntryRemove { .. } => "tidal.entry.remove",
+            Self::TidalEntryRestore { .. } => "tidal.entry.restore",
         }
     }
 }

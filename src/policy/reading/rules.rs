@@ -27,12 +27,13 @@ const DENIED: [(&str, Denied); 4] = [
     ("change", Denied::Change),
 ];
 
-const CLASSES: [(&str, Class); 5] = [
+const CLASSES: [(&str, Class); 6] = [
     ("additive", Class::Additive),
     ("move", Class::Move),
     ("change", Class::Change),
     ("remove", Class::Remove),
     ("destructive", Class::Destructive),
+    ("tidal", Class::Tidal),
 ];
 
 /// Protections and rules, with the place of each `when`.

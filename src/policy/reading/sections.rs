@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Surroundings, duration, paths::path, texts};
 use crate::policy::{
     Defaults, DownloadPolicy, Limit, MatchPolicy, Owner, Ownership, Place, PlaylistRemoved,
-    RekordboxDatabase, RekordboxPolicy, Rolling, Safety, SyncMode, TidalPolicy, TrackRemoved,
-    TrashPolicy, WorkAtRisk,
+    RekordboxDatabase, RekordboxPolicy, Rolling, Safety, SyncMode, TidalCleanup, TidalPolicy,
+    TrackRemoved, TrashPolicy, WorkAtRisk,
     diagnostic::Code,
     document::{Table, Value},
     glob, values,
@@ -31,6 +31,7 @@ pub(super) fn tidal(top: &Table<'_>, surroundings: &Surroundings<'_>) -> TidalPo
         country: None,
         snapshot: None,
         account: "default".to_owned(),
+        cleanup: TidalCleanup::default(),
     };
     let Some(table) = top.table("tidal") else {
         return tidal;
@@ -42,6 +43,7 @@ pub(super) fn tidal(top: &Table<'_>, surroundings: &Surroundings<'_>) -> TidalPo
         "country",
         "snapshot",
         "account",
+        "cleanup",
     ]);
     for key in ["playlists", "exclude"] {
         check_globs(&table, key);
@@ -68,7 +70,27 @@ pub(super) fn tidal(top: &Table<'_>, surroundings: &Surroundings<'_>) -> TidalPo
             .get("account")
             .and_then(|value| value.name().map(str::to_owned)),
     );
+    set(
+        &mut tidal.cleanup,
+        table.get("cleanup").as_ref().map(cleanup),
+    );
     tidal
+}
+
+/// `cleanup = ["duplicates", "unavailable"]`
+fn cleanup(value: &Value<'_>) -> TidalCleanup {
+    let words = [("duplicates", true), ("unavailable", false)];
+    let mut cleanup = TidalCleanup {
+        at: value.place(),
+        ..TidalCleanup::default()
+    };
+    for duplicates in value.items().iter().filter_map(|item| item.word(&words)) {
+        match duplicates {
+            true => cleanup.duplicates = true,
+            false => cleanup.unavailable = true,
+        }
+    }
+    cleanup
 }
 
 pub(super) fn download(top: &Table<'_>) -> DownloadPolicy {
@@ -77,11 +99,18 @@ pub(super) fn download(top: &Table<'_>) -> DownloadPolicy {
         parallel: 2,
         timeout: Duration::from_secs(600),
         ffmpeg: "ffmpeg".to_owned(),
+        retry_unavailable: Duration::from_secs(7 * 24 * 3600),
     };
     let Some(table) = top.table("download") else {
         return download;
     };
-    table.only(&["command", "parallel", "timeout", "ffmpeg"]);
+    table.only(&[
+        "command",
+        "parallel",
+        "timeout",
+        "ffmpeg",
+        "retry_unavailable",
+    ]);
     download.command = table.get("command").and_then(|value| command(&value));
     set(
         &mut download.parallel,
@@ -105,6 +134,12 @@ pub(super) fn download(top: &Table<'_>) -> DownloadPolicy {
             .get("ffmpeg")
             .and_then(|value| value.name().map(str::to_owned)),
     );
+    set(
+        &mut download.retry_unavailable,
+        table
+            .get("retry_unavailable")
+            .and_then(|value| duration(&value)),
+    );
     download
 }
 
@@ -114,12 +149,13 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
         folder: vec!["TIDAL".to_owned()],
         write: true,
         xml: None,
+        backups: 10,
         relocate: false,
     };
     let Some(table) = top.table("rekordbox") else {
         return rekordbox;
     };
-    table.only(&["database", "folder", "write", "xml", "relocate"]);
+    table.only(&["database", "folder", "write", "xml", "backups", "relocate"]);
     if let Some(value) = table.get("database") {
         let database = match value.text() {
             Some("auto") => Some(RekordboxDatabase::Auto),
@@ -138,6 +174,12 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
     rekordbox.xml = table
         .get("xml")
         .and_then(|value| path(&value, surroundings));
+    set(
+        &mut rekordbox.backups,
+        table
+            .get("backups")
+            .and_then(|value| value.number(1..=1000)),
+    );
     set(
         &mut rekordbox.relocate,
         table.get("relocate").and_then(|value| value.flag()),
@@ -476,7 +518,7 @@ fn command(value: &Value<'_>) -> Option<Vec<String>> {
     }
     if words.is_empty() || !names_track {
         let message = "the command does not say which track to fetch".to_owned();
-        let help = "such as [\"tidal-dl-ng\", \"dl\", \"{url}\"]".to_owned();
+        let help = "such as [\"your-downloader\", \"{url}\", \"--output\", \"{dir}\"]".to_owned();
         value.report(Code::BadTemplate, message, Some(help));
     }
     Some(words)

@@ -135,6 +135,7 @@ where
                 rekordbox: Some(Mortal::new(rekordbox, &faults)),
                 downloader: Mortal::new(downloader, &faults),
                 store: Mortal::new(store, &faults),
+                tidal: None,
             },
             faults,
             clock: AtomicI64::new(1_800_000_000_000),

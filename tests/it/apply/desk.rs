@@ -123,7 +123,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
         canonical::parse(canonical::to_json(&plan).as_bytes()).unwrap()
     }
 
-    fn push(
+    pub(crate) fn push(
         &mut self,
         effect: Effect,
         class: Class,

@@ -48,10 +48,10 @@ pub(crate) fn create(folder: &Path, schema: RekordboxSchema, own: &Path) {
 /// The library as the program reads it. It is opened once, for its key takes long to derive.
 pub(crate) fn open(folder: &Path) -> MasterDb {
     let options = MasterDbOptions {
-        backups: folder.join("backups"),
         processes: Processes::fixed::<String>([]),
         ids: IdSource::seeded(1),
         zone: jiff::tz::TimeZone::UTC,
+        ..MasterDbOptions::new(folder.join("backups"))
     };
     MasterDb::open(folder, options).unwrap()
 }

@@ -11,3 +11,5 @@ mod reading;
 mod server;
 mod tokens;
 mod world;
+mod write;
+mod writes;

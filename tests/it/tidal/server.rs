@@ -24,7 +24,11 @@ use tidal_cleanup::edge::tidal::{
     settings::{BaseUrl, Timing},
 };
 
-use super::{document::wrong_reply, world::World};
+use super::{
+    document::wrong_reply,
+    world::World,
+    writes::{self, Writes},
+};
 
 /// What a request is answered with instead of the truth.
 #[derive(Clone, Debug)]
@@ -66,6 +70,7 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) query: BTreeMap<String, String>,
     pub(crate) token: Option<String>,
+    pub(crate) method: String,
 }
 
 type Script = Box<dyn FnMut(usize, &Seen, &mut World) -> Option<Odd> + Send>;
@@ -134,6 +139,7 @@ impl Bucket {
 /// Everything behind the socket.
 pub(crate) struct State {
     pub(crate) world: World,
+    pub(crate) writes: Writes,
     pub(crate) auth: Auth,
     pub(crate) seen: Vec<Seen>,
     pub(crate) in_flight: usize,
@@ -165,6 +171,7 @@ impl Server {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State {
             world,
+            writes: Writes::default(),
             auth: Auth {
                 good: Vec::new(),
                 refresh: "refresh-0".to_owned(),
@@ -295,22 +302,24 @@ impl State {
 
 fn serve(stream: &TcpStream, state: &Mutex<State>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
-    while let Some((method, target, token, body)) = request(&mut reader) {
-        if !reply(stream, state, &method, &target, token, &body) {
+    while let Some((method, target, [token, key], body)) = request(&mut reader) {
+        let sent = (key.as_deref(), body.as_slice());
+        if !reply(stream, state, &method, &target, token, sent) {
             let _ = stream.shutdown(std::net::Shutdown::Both);
             return;
         }
     }
 }
 
-type Request = (String, String, Option<String>, Vec<u8>);
+/// Method, target, token and idempotency key, body.
+type Request = (String, String, [Option<String>; 2], Vec<u8>);
 
 fn request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|&n| n > 0)?;
     let mut words = line.split(' ');
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let (mut token, mut length) = (None, 0);
+    let (mut token, mut key, mut length) = (None, None, 0);
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
@@ -321,13 +330,14 @@ fn request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         let (name, value) = header.split_once(": ")?;
         match name.to_ascii_lowercase().as_str() {
             "authorization" => token = value.strip_prefix("Bearer ").map(str::to_owned),
+            "idempotency-key" => key = Some(value.to_owned()),
             "content-length" => length = value.parse().ok()?,
             _ => {}
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some((method, target, token, body))
+    Some((method, target, [token, key], body))
 }
 
 /// Answers; `false` when the connection is to be cut.
@@ -337,7 +347,7 @@ fn reply(
     method: &str,
     target: &str,
     token: Option<String>,
-    body: &[u8],
+    (key, body): (Option<&str>, &[u8]),
 ) -> bool {
     let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
     let url = format!("http://x{target}");
@@ -359,6 +369,7 @@ fn reply(
             path: path.strip_prefix("/v2").unwrap_or(&path).to_owned(),
             query,
             token,
+            method: method.to_owned(),
         };
         let number = state.seen.len();
         state.seen.push(seen.clone());
@@ -393,7 +404,12 @@ fn reply(
         let answer = match (is_good, method) {
             (false, _) => refusal(401, "UNAUTHORIZED"),
             (true, "GET") => state.answer(&seen),
-            (true, _) => refusal(405, "METHOD_NOT_ALLOWED"),
+            // What is refused outright, or lost on the way, is not done.
+            (true, _) if matches!(odd, Some(Odd::Status(..) | Odd::Stall(_))) => (500, json!({})),
+            (true, _) => {
+                let State { world, writes, .. } = &mut *state;
+                writes::change(world, writes, method, &seen.path, key, body)
+            }
         };
         (odd, answer, latency)
     };

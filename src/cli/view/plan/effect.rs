@@ -83,6 +83,8 @@ pub(super) fn describe(effect: &Effect) -> (Symbol, Option<Label>, String) {
         Effect::StateRecord { .. } => (Symbol::Change, None, say("remembered")),
         Effect::StateForget { .. } => (Symbol::Leave, None, say("no longer looked after")),
         Effect::StateRestore { .. } => (Symbol::Change, None, say("remembered as before")),
+        Effect::TidalEntryRemove { .. } => (Symbol::Leave, None, say("out of TIDAL")),
+        Effect::TidalEntryRestore { .. } => (Symbol::Add, None, say("back into TIDAL")),
     }
 }
 
@@ -108,7 +110,9 @@ pub(super) const fn is_upkeep(effect: &Effect) -> bool {
         | Effect::RowsRestore { .. }
         | Effect::StateAdopt { .. }
         | Effect::StateForget { .. }
-        | Effect::StateRestore { .. } => false,
+        | Effect::StateRestore { .. }
+        | Effect::TidalEntryRemove { .. }
+        | Effect::TidalEntryRestore { .. } => false,
     }
 }
 

@@ -352,6 +352,7 @@ impl<'a> Sections<'a> {
         match (undo, self.view.undo_until) {
             (Undo::None, _) => "cannot be undone".to_owned(),
             (Undo::Refetch, _) => "can be fetched again".to_owned(),
+            (Undo::Readd, _) => "undo adds it again".to_owned(),
             (Undo::ByteIdentical | Undo::RowIdentical, Some(until)) => {
                 format!("undo until {until}")
             }

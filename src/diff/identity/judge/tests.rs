@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use super::*;
 
+mod pairs;
+
 const POLICY: MatchPolicy = MatchPolicy {
     auto: 97,
     ask: 80,

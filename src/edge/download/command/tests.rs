@@ -50,6 +50,7 @@ impl Bench {
             ffmpeg: "ffmpeg".to_owned(),
             tolerance: LEAST_TOLERANCE,
             delays: Vec::new(),
+            told: Told::default(),
         };
         Self { root, downloader }
     }
@@ -111,9 +112,9 @@ async fn a_good_download_is_verified_and_gets_its_id() {
 #[tokio::test]
 async fn an_exit_code_of_zero_proves_nothing() {
     not_delivered(
-        "echo 'track is unavailable'",
+        "echo 'all is well'",
         3,
-        "no audio file; it said last: track is unavailable",
+        "no audio file; it said last: all is well",
     )
     .await;
     not_delivered(
@@ -160,6 +161,108 @@ async fn another_isrc_is_another_track() {
 }
 
 #[tokio::test]
+async fn an_exit_code_other_than_zero_proves_nothing_either() {
+    let bench = Bench::new("cp \"$SOURCE\" a.wav; exit 3", 3);
+    bench.fetch(&track(Some(3))).await.unwrap();
+    // Without a length to hold the file against, it is believed.
+    let bench = Bench::new("cp \"$SOURCE\" a.wav; exit 3", 3);
+    let error = bench.refused(&track(None)).await;
+    assert!(matches!(error, FetchError::Failed { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_tidal_does_not_stream_is_not_asked_for_again_at_once() {
+    for script in [
+        "echo 'This item is not available for listening anymore on TIDAL. Skipping'",
+        "echo \"Error: can't stream this track\" >&2; exit 1",
+    ] {
+        let mut bench = Bench::new(&format!("echo x >> \"$ROOT/tries\"; {script}"), 3);
+        bench.downloader.delays = vec![Duration::from_millis(1); 2];
+        let error = bench.refused(&track(Some(3))).await;
+        assert!(matches!(error, FetchError::Unavailable { .. }), "{error}");
+        let tries = fs::read_to_string(bench.root.path().join("tries")).unwrap();
+        assert_eq!(tries, "x\n");
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_the_group_is_killed_as_well() {
+    let bench = Bench::new(
+        "cp \"$SOURCE\" a.wav\n\
+         setsid sh -c 'echo $$ > \"$0/child\"; while :; do sleep 0.01; echo x >> \"$1/a.wav\"; done' \"$ROOT\" \"$3\" \
+         > /dev/null 2>&1 &\n\
+         while ! [ -s \"$ROOT/child\" ]; do sleep 0.01; done; cp \"$SOURCE\" a.wav",
+        3,
+    );
+    // What the stray wrote into the file may have spoilt it; that it is gone matters.
+    drop(bench.fetch(&track(Some(3))).await);
+    assert_gone(&bench).await;
+}
+
+#[tokio::test]
+async fn another_folder_in_its_folders_place_is_not_looked_into() {
+    let bench = Bench::new(
+        "mkdir \"$ROOT/mine\"; cp \"$SOURCE\" \"$ROOT/mine/a.wav\"; cd /; rm -r \"$3\"; ln -s \"$ROOT/mine\" \"$3\"",
+        3,
+    );
+    let error = bench.fetch(&track(Some(3))).await.unwrap_err();
+    assert!(error.to_string().contains("folder's place"), "{error}");
+    let mine = bench.root.path().join("mine/a.wav");
+    assert_eq!(fs::read(mine).unwrap(), fixture::wav(3));
+}
+
+#[tokio::test]
+async fn who_writes_without_end_is_stopped() {
+    // A file with a hole costs no disk.
+    let bench = Bench::new("truncate -s 1G a.wav; sleep 60", 3);
+    let begun = Instant::now();
+    let error = bench.refused(&track(Some(3))).await;
+    assert!(error.to_string().contains("for one track"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn every_try_is_told_of() {
+    let mut bench = Bench::new("cp \"$SOURCE\" a.wav; sleep 0.2; exit 0", 9);
+    bench.downloader.delays = vec![Duration::from_millis(1)];
+    let steps = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let heard = std::sync::Arc::clone(&steps);
+    bench.downloader = bench
+        .downloader
+        .telling(std::sync::Arc::new(move |step: &Step| {
+            heard.lock().unwrap().push(step.clone());
+        }));
+    drop(bench.fetch(&track(Some(3))).await);
+    let steps = steps.lock().unwrap();
+    let began = steps
+        .iter()
+        .filter(|step| matches!(step, Step::Began { .. }));
+    assert_eq!(began.count(), 2);
+    assert!(
+        steps
+            .iter()
+            .any(|step| matches!(step, Step::Bytes { bytes, .. } if *bytes > 100_000))
+    );
+    assert!(
+        steps
+            .iter()
+            .any(|step| matches!(step, Step::Retries { error, .. } if error.contains("lasts")))
+    );
+}
+
+#[tokio::test]
+async fn our_own_settings_are_not_the_commands_business() {
+    let bench = Bench::new(
+        "env | grep -c '^TIDAL_CLEANUP_' > \"$ROOT/seen\"; cp \"$SOURCE\" a.wav",
+        3,
+    );
+    bench.fetch(&track(Some(3))).await.unwrap();
+    // The mark by which its processes are found.
+    let seen = fs::read_to_string(bench.root.path().join("seen")).unwrap();
+    assert_eq!(seen.trim(), "1");
+}
+
+#[tokio::test]
 async fn a_failure_tells_the_end_of_what_was_said() {
     let bench = Bench::new("echo 'no such track' >&2; exit 3", 3);
     match bench.refused(&track(Some(3))).await {
@@ -174,7 +277,7 @@ async fn a_failure_tells_the_end_of_what_was_said() {
 #[tokio::test]
 async fn output_without_end_is_kept_in_bounds() {
     let bench = Bench::new(
-        "yes 0123456789abcdef | head -c 8000000; echo last >&2; cp \"$SOURCE\" a.wav; exit 1",
+        "yes 0123456789abcdef | head -c 8000000; echo last >&2; exit 1",
         3,
     );
     match bench.refused(&track(Some(3))).await {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::atomic::Ordering,
+    sync::{PoisonError, atomic::Ordering},
 };
 
 use jiff::Timestamp;
@@ -14,9 +14,9 @@ use super::{
         pages::{self, Ended, PAGE, Target},
         wire::{self, Resource},
     },
-    INCLUDE, Key, Listed, ROUNDS, Reader, Start, Wish, rows,
+    INCLUDE, Key, Listed, ROUNDS, Reader, Start, Trust, Wish, rows,
 };
-use crate::domain::PlaylistId;
+use crate::domain::{PlaylistEntry, PlaylistId};
 
 /// A playlist as the list has it, without items.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,42 @@ pub(in super::super) async fn heads(
             number_of_items: listed.key.count,
         })
         .collect())
+}
+
+/// One playlist's entries, to the end, as they are now.
+pub(in super::super) async fn entries(
+    http: &Http,
+    country: Option<String>,
+    id: &PlaylistId,
+) -> Result<Vec<PlaylistEntry>, TidalError> {
+    let wish = Wish {
+        country,
+        favorites: false,
+        previous: None,
+        on_progress: None,
+    };
+    let reader = Reader::new(http, &wish);
+    let mut query = Vec::new();
+    reader.push_country(&mut query);
+    let head = http
+        .get::<Resource>(&["playlists", id.as_str()], &query)
+        .await
+        .map_err(Fault::into_error)?;
+    let nothing = || TidalError::Unavailable("a playlist without an id".to_owned());
+    let listed = reader.listed(head.data.unwrap_or_default());
+    let (rows, trust) = reader.playlist(&listed.ok_or_else(nothing)?, None).await?;
+    match trust {
+        Trust::Whole => {}
+        Trust::Gone => return Err(TidalError::Refused("the playlist is gone".to_owned())),
+        Trust::Doubtful(reason) | Trust::Failed(reason) => {
+            return Err(TidalError::Unavailable(reason));
+        }
+    }
+    let catalogue = reader
+        .catalogue
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    Ok(rows.iter().map(|row| catalogue.resolve(row)).collect())
 }
 
 /// The list of playlists; torn when it was edited while it was read.

@@ -15,7 +15,7 @@ use std::{
 
 use jiff::Timestamp;
 pub use list::PlaylistHead;
-pub(super) use list::heads;
+pub(super) use list::{entries, heads};
 
 use super::{
     TidalError,

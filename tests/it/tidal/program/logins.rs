@@ -219,3 +219,22 @@ fn nothing_or_nonsense_pasted_stores_nothing() {
     assert_eq!(ended(child).code, 1);
     assert!(!dj.is_stored("default"));
 }
+
+/// A keyring that is not there, or does not say a word, is passed over: the file has the tokens.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_keyring_that_does_not_answer_is_no_hindrance() {
+    let mut dj = Dj::new(World::of(&[3]));
+    let bus = dj.path("bus");
+    let _silent = std::os::unix::net::UnixListener::bind(&bus).expect("a socket");
+    dj.set("TIDAL_CLEANUP_KEYRING", "on");
+    for path in [dj.path("nothing"), bus] {
+        let address = format!("unix:path={}", path.display());
+        dj.set("DBUS_SESSION_BUS_ADDRESS", &address);
+        assert_eq!(dj.log_in(&["login"]).code, 0);
+        let file = dj.path(".tidal-cleanup/accounts/default/token.json");
+        let text = std::fs::read_to_string(file).expect("the tokens");
+        assert!(text.contains("access-"));
+        dj.reads_the_truth();
+    }
+}

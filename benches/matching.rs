@@ -1,0 +1,335 @@
+//! Matches 100,000 files with 82,000 tracks: `cargo bench --bench matching`.
+//!
+//! The world is made here, the same in every run: artists and titles of invented words in the
+//! frequencies of a language, a fifth of them in other scripts or with accents; remixes, edits and live
+//! versions; files as downloaders, rippers and people leave them, some of songs that TIDAL does not have.
+
+#![expect(clippy::print_stdout, reason = "a bench is read from its output")]
+
+use std::{collections::BTreeMap, hint::black_box, time::Duration};
+
+use tidal_cleanup::{
+    diff::identity::{How, identify},
+    domain::{AudioFile, AudioFormat, FileStat, Isrc, MediaPath, State, Tags, Track, TrackId},
+    policy::MatchPolicy,
+};
+
+#[path = "pairs/mod.rs"]
+mod pairs;
+
+const TRACKS: usize = 82_000;
+const FILES: usize = 100_000;
+const ARTISTS: usize = 14_000;
+
+fn main() {
+    let world = World::make();
+    let policy = MatchPolicy {
+        auto: 97,
+        ask: 80,
+        duration_tolerance: Duration::from_secs(3),
+        veto_version: true,
+        veto_duration: true,
+    };
+    let (state, decisions) = (State::default(), BTreeMap::new());
+    let tracks: Vec<&Track> = world.tracks.iter().collect();
+    let run = || identify(&tracks, &world.files, &state, &decisions, &policy);
+    let found = run();
+    let by = |how: How| {
+        found
+            .matches
+            .values()
+            .filter(|found| found.how == how)
+            .count()
+    };
+    println!(
+        "{FILES} files, {TRACKS} tracks: {} matched (id {}, ISRC {}, likeness {}), {} asked, {} with duplicates",
+        found.matches.len(),
+        by(How::TidalId),
+        by(How::Isrc),
+        by(How::Likeness),
+        found.asks.len(),
+        found.duplicates.len()
+    );
+    let wrong = found
+        .matches
+        .iter()
+        .filter(|(id, found)| world.truth.get(&found.path) != Some(*id));
+    let right: usize = world
+        .truth
+        .values()
+        .collect::<std::collections::BTreeSet<_>>()
+        .len();
+    println!(
+        "{} tracks have a file; {} matches are of another recording",
+        right,
+        wrong.count()
+    );
+    pairs::alone(
+        "match 100,000 files with 82,000 tracks",
+        "≤ 0.5 s",
+        9,
+        || {
+            black_box(run());
+        },
+    );
+}
+
+/// A stream of numbers that is the same on every machine (`SplitMix64`).
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end as u64).unwrap_or(0)
+    }
+
+    fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    /// Small numbers more often than large ones, as words are used and artists are collected: the first
+    /// of 9,000 comes up every hundredth time.
+    fn zipf(&mut self, end: usize) -> usize {
+        let unit = self.next() as f64 / u64::MAX as f64;
+        let at = end as f64 * unit * unit;
+        (at as usize).min(end - 1)
+    }
+
+    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
+}
+
+struct World {
+    tracks: Vec<Track>,
+    files: Vec<AudioFile>,
+    truth: BTreeMap<MediaPath, TrackId>,
+}
+
+impl World {
+    fn make() -> Self {
+        let mut dice = Dice(42);
+        let words: Vec<String> = (0..9_000).map(|_| word(&mut dice)).collect();
+        let artists: Vec<String> = (0..ARTISTS).map(|_| phrase(&mut dice, &words, 2)).collect();
+        let mut tracks: Vec<Track> = Vec::with_capacity(TRACKS);
+        while tracks.len() < TRACKS {
+            let artist = artists[dice.zipf(ARTISTS)].clone();
+            let title = phrase(&mut dice, &words, 4);
+            let versions = if dice.chance(20) {
+                1 + dice.below(3)
+            } else {
+                1
+            };
+            for version in 0..versions {
+                let number = tracks.len();
+                let guest = dice.chance(15).then(|| dice.pick(&artists).clone());
+                tracks.push(track(
+                    &mut dice, &artists, number, &artist, &title, guest, version,
+                ));
+            }
+        }
+        tracks.truncate(TRACKS);
+        let mut files = Vec::with_capacity(FILES);
+        let mut truth = BTreeMap::new();
+        for number in 0..FILES {
+            let path = |name: String| MediaPath::new(format!("Music/{:03}/{name}", number % 600));
+            if dice.chance(5) {
+                let artist = phrase(&mut dice, &words, 2);
+                let title = phrase(&mut dice, &words, 4);
+                let seconds = 120 + dice.below(300) as u64;
+                let at = path(format!("{artist} - {title} {number}.mp3").replace('/', "_"));
+                files.push(file(number, at, Some(title), vec![artist], seconds * 1000));
+                continue;
+            }
+            // Four fifths of the files are of tracks that have no other.
+            let of = if number < TRACKS {
+                number
+            } else {
+                dice.below(TRACKS)
+            };
+            let (name, tags) = shown(&mut dice, &tracks[of], number);
+            let at = path(name.replace('/', "_"));
+            let ms = u64::from(tracks[of].duration_s.unwrap_or(0)) * 1000 + dice.below(900) as u64;
+            truth.insert(at.clone(), tracks[of].id.clone());
+            let mut file = file(number, at, None, Vec::new(), ms);
+            file.tags = tags;
+            files.push(file);
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Self {
+            tracks,
+            files,
+            truth,
+        }
+    }
+}
+
+fn word(dice: &mut Dice) -> String {
+    const LATIN: &[&str] = &[
+        "ka", "lo", "mi", "ra", "ten", "sol", "ber", "an", "do", "ve", "shi", "nor", "pla", "que",
+        "ri", "zu", "fe", "gan", "hol", "jin",
+    ];
+    const ACCENTED: &[&str] = &["é", "bø", "ñan", "çe", "üs", "rö", "lá", "či", "ško", "ł"];
+    const CYRILLIC: &[&str] = &["ка", "ло", "ми", "ра", "ве", "до", "на", "сти", "жу", "я"];
+    const JAPANESE: &[&str] = &[
+        "夜", "空", "花", "アイ", "ドル", "さく", "ら", "風", "海", "光",
+    ];
+    let syllables = match dice.below(100) {
+        0..84 => LATIN,
+        84..92 => ACCENTED,
+        92..96 => CYRILLIC,
+        _ => JAPANESE,
+    };
+    let mut text: String = (0..2 + dice.below(2))
+        .map(|_| *dice.pick(syllables))
+        .collect();
+    if syllables == ACCENTED {
+        text.push_str(LATIN[dice.below(LATIN.len())]);
+    }
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
+
+fn phrase(dice: &mut Dice, words: &[String], most: usize) -> String {
+    let count = 1 + dice.below(most);
+    let words: Vec<&str> = (0..count)
+        .map(|_| words[dice.zipf(words.len())].as_str())
+        .collect();
+    words.join(" ")
+}
+
+fn track(
+    dice: &mut Dice,
+    artists: &[String],
+    number: usize,
+    artist: &str,
+    title: &str,
+    guest: Option<String>,
+    version: usize,
+) -> Track {
+    let version = match (version, dice.below(100)) {
+        (0, 0..80) => None,
+        (0, 80..92) => Some("Original Mix".to_owned()),
+        (0, _) => Some("2011 Remaster".to_owned()),
+        (_, 0..45) => Some(format!("{} Remix", dice.pick(artists))),
+        (_, 45..65) => Some("Extended Mix".to_owned()),
+        (_, 65..80) => Some("Radio Edit".to_owned()),
+        (_, 80..90) => Some("Live".to_owned()),
+        _ => Some("Instrumental".to_owned()),
+    };
+    let title = match &guest {
+        Some(guest) if dice.chance(50) => format!("{title} (feat. {guest})"),
+        _ => title.to_owned(),
+    };
+    Track {
+        id: TrackId::new((10_000_000 + number).to_string()),
+        title,
+        version,
+        artists: std::iter::once(artist.to_owned()).chain(guest).collect(),
+        album: Some(format!("Album {}", number / 9)),
+        isrc: Isrc::parse(&format!("DEA61{number:07}")),
+        duration_s: Some(120 + u32::try_from(dice.below(360)).unwrap_or(0)),
+        explicit: None,
+        release_date: None,
+        media_tags: Vec::new(),
+        streamable: Some(true),
+    }
+}
+
+/// How a file of the track is named and tagged.
+fn shown(dice: &mut Dice, track: &Track, number: usize) -> (String, Tags) {
+    let mut title = track.title.clone();
+    if let Some(version) = &track.version {
+        title = format!("{title} ({version})");
+    }
+    let all = track.artists.join(", ");
+    let mut tags = Tags {
+        title: Some(title.clone()),
+        artists: track.artists.clone(),
+        album: track.album.clone(),
+        isrc: track.isrc.clone(),
+        ..Tags::default()
+    };
+    let name = format!("{all} - {title}");
+    match dice.below(100) {
+        0..45 => (format!("{name}.{number}.flac"), tags),
+        45..70 => {
+            tags.isrc = None;
+            (format!("{name}.{number}.mp3"), tags)
+        }
+        70..80 => {
+            tags.isrc = None;
+            let joint = *dice.pick(&[" & ", "; ", " feat. ", " x "]);
+            tags.artists = vec![track.artists.join(joint)];
+            (format!("{number} {name}.mp3"), tags)
+        }
+        80..87 => {
+            let name = match dice.below(3) {
+                0 => format!("{number:05}. {name}.mp3"),
+                1 => format!("{:02} - {name}.mp3", number % 100),
+                _ => format!("{name}.mp3"),
+            };
+            (name, Tags::default())
+        }
+        87..94 => {
+            tags.isrc = None;
+            tags.title = Some(title.to_lowercase());
+            tags.artists = vec![track.artists[0].to_lowercase()];
+            tags.album = None;
+            let name = name.to_lowercase().replace(' ', "_");
+            (format!("{name}_{number}.mp3"), tags)
+        }
+        94..97 => {
+            tags.isrc = None;
+            let mut letters: Vec<char> = title.chars().collect();
+            let at = dice.below(letters.len());
+            letters.remove(at);
+            tags.title = Some(letters.into_iter().collect());
+            (format!("{number}.mp3"), tags)
+        }
+        _ => {
+            tags.tidal_id = Some(track.id.clone());
+            (format!("{name} ({number}).m4a"), tags)
+        }
+    }
+}
+
+fn file(
+    number: usize,
+    path: MediaPath,
+    title: Option<String>,
+    artists: Vec<String>,
+    duration_ms: u64,
+) -> AudioFile {
+    AudioFile {
+        path,
+        format: AudioFormat::Mp3,
+        stat: FileStat {
+            size: 8_000_000 + number as u64,
+            mtime: (1_700_000_000, 0),
+            ctime: (1_700_000_000, 0),
+            inode: number as u64 + 1,
+            device: 1,
+        },
+        hash: None,
+        tags: Tags {
+            title,
+            artists,
+            ..Tags::default()
+        },
+        duration_ms: Some(duration_ms),
+        bitrate_kbps: Some(320),
+        sample_rate_hz: Some(44_100),
+        bit_depth: None,
+        problem: None,
+    }
+}
