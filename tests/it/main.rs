@@ -18,6 +18,7 @@ mod rekordbox_drift;
 mod rekordbox_oracle;
 mod rekordbox_read;
 mod rekordbox_safety;
+mod rekordbox_worlds;
 mod rekordbox_write;
 mod shape;
 mod takeover;
