@@ -16,7 +16,7 @@ mod table;
 mod version;
 mod words;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 pub use assign::identify;
 pub use judge::{Judgement, Verdict, judge};
@@ -83,7 +83,7 @@ pub struct Match {
     /// 0–100.
     pub score: u8,
     /// In words.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Cow<'static, str>>,
 }
 
 /// What tells that a file is a track, the strongest first.
@@ -111,7 +111,7 @@ pub struct Candidate {
     /// 0–100.
     pub score: u8,
     /// What speaks for it or took points off.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Cow<'static, str>>,
     /// What forbade an automatic match.
     pub vetoes: Vec<String>,
 }

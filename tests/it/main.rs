@@ -10,6 +10,8 @@ mod journey_delivery;
 mod journey_gates;
 mod journey_kill;
 mod journey_names;
+mod policy;
+mod policy_gates;
 mod local;
 mod rekordbox;
 mod rekordbox_backup;
