@@ -138,13 +138,7 @@ pub(super) const STATUS: &str = "rb_data_status";
 /// Counters, times and what the cloud knows of a row: part of an image, and no part of a comparison. A
 /// synchronisation turns `rb_data_status` 0 and 257 into 256; whether a row is a tombstone is told by
 /// `rb_local_deleted`.
-const BOOKKEEPING: [&str; 5] = [
-    STATUS,
-    "rb_local_usn",
-    "usn",
-    "created_at",
-    "updated_at",
-];
+const BOOKKEEPING: [&str; 5] = [STATUS, "rb_local_usn", "usn", "created_at", "updated_at"];
 
 /// The value of a column; NULL when the row does not name it.
 pub(super) fn value<'a>(row: &'a Row, column: &str) -> &'a Value {
