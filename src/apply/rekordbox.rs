@@ -29,7 +29,7 @@ use crate::{
     },
     record::{
         Intent, Outcome, PreImage, image,
-        rows::{compose, touched_nodes},
+        rows::{compose, retitled, touched_nodes},
     },
 };
 
@@ -587,12 +587,7 @@ where
             return Ok(());
         }
         self.intend(vec![(seq, PreImage::of(Intent::Xml))]).await?;
-        let touched: Vec<NodeId> = self.touched().into_iter().collect();
-        let now = self.now();
-        let written = match self.rekordbox.as_mut() {
-            Some(rekordbox) if !touched.is_empty() => rekordbox.finish(&touched, now).await,
-            _ => Ok(()),
-        };
+        let written = self.finish_rekordbox().await;
         let result = match written {
             Ok(()) => Ok(Effected::of(Outcome::Nothing)),
             Err(error) => Err(failed(&error)),
@@ -600,18 +595,42 @@ where
         self.settle(vec![(seq, result)]).await
     }
 
-    fn touched(&self) -> BTreeSet<NodeId> {
-        let staged = self
-            .post
-            .keys()
-            .filter_map(|seq| match &self.pre.get(seq)?.intent {
-                Intent::Rows(staged) => Some(staged),
-                _ => None,
-            });
-        let staged: Vec<&Staged> = staged.collect();
+    /// The checks that follow the last transaction, and the playlist XML. After new tracks alone there
+    /// is something to check and nothing to write.
+    async fn finish_rekordbox(&mut self) -> std::result::Result<(), RekordboxError> {
+        let now = self.now();
+        let staged = self.written();
+        if staged.iter().all(|staged| staged.rows.0.is_empty()) {
+            return Ok(());
+        }
         let mut nodes = touched_nodes(staged.iter().map(|staged| &staged.rows));
         nodes.extend(staged.iter().filter_map(|staged| staged.node.clone()));
-        nodes
+        let retitled = retitled(staged.iter().map(|staged| &staged.rows));
+        let Some(rekordbox) = self.rekordbox.as_mut() else {
+            return Ok(());
+        };
+        if !retitled.is_empty() {
+            // Rekordbox stamps every list that holds a track whose fields were changed.
+            let collection = rekordbox.read().await?.value;
+            let holds = |node: &&CollectionPlaylist| {
+                let mut entries = node.entries.iter();
+                entries.any(|entry| retitled.contains(&entry.content))
+            };
+            let holders = collection.nodes.values().filter(holds);
+            nodes.extend(holders.map(|node| node.id.clone()));
+        }
+        let nodes: Vec<NodeId> = nodes.into_iter().collect();
+        rekordbox.finish(&nodes, now).await
+    }
+
+    /// What this run has written so far.
+    fn written(&self) -> Vec<&Staged> {
+        let done = self.post.keys().filter_map(|seq| self.pre.get(seq));
+        done.filter_map(|image| match &image.intent {
+            Intent::Rows(staged) => Some(staged),
+            _ => None,
+        })
+        .collect()
     }
 }
 
@@ -691,6 +710,7 @@ const fn is_about_rows(error: &RekordboxError) -> bool {
         | RekordboxError::Running(_)
         | RekordboxError::LeftoverWal(_)
         | RekordboxError::UnknownSchema(_)
+        | RekordboxError::BadXml { .. }
         | RekordboxError::Xml { .. }
         | RekordboxError::Database { .. }
         | RekordboxError::Io { .. } => false,

@@ -21,6 +21,7 @@ mod rekordbox_duplicates;
 mod rekordbox_oracle;
 mod rekordbox_read;
 mod rekordbox_safety;
+mod rekordbox_worlds;
 mod rekordbox_write;
 mod shape;
 mod takeover;
