@@ -18,6 +18,7 @@ mod rekordbox_backup;
 mod rekordbox_export;
 mod rekordbox_drift;
 mod rekordbox_duplicates;
+mod rekordbox_language;
 mod rekordbox_oracle;
 mod rekordbox_read;
 mod rekordbox_safety;
