@@ -10,6 +10,7 @@ mod journey_delivery;
 mod journey_gates;
 mod journey_kill;
 mod journey_names;
+mod moved;
 mod local;
 mod rekordbox;
 mod rekordbox_backup;
