@@ -420,7 +420,7 @@ fn put_entry(
     }
     out.extend(stat.inode.to_le_bytes());
     out.extend(stat.device.to_le_bytes());
-    out.push(u8::from(hash.is_some()) * HAS_HASH | age << AGE);
+    out.push((u8::from(hash.is_some()) * HAS_HASH) | (age << AGE));
     if let Some(hash) = hash {
         out.extend(hash.as_bytes());
     }
