@@ -93,7 +93,7 @@ async fn make_plan(
         "files in the library",
     )?;
     loop {
-        let shield = protected(policy, &observation);
+        let shield = protected(policy, None, &observation);
         let (reading, state) = (&observation.tidal.value, &observation.state);
         let library = &observation.library.value;
         let desired = desire(policy, reading, state, library, &shield);
@@ -115,6 +115,7 @@ async fn make_plan(
             failed_fetches: BTreeMap::new(),
             files_before: None,
             allows: Vec::new(),
+            conditions: tidal_cleanup::plan::Conditions::default(),
         });
         if planned.unhashed.is_empty() {
             step("desire", desired.tracks.len(), "tracks in playlists")?;

@@ -10,6 +10,7 @@ use crate::{
             Action, Class, DecisionRequest, Drift, Effect, Estimate, Held, Precondition, Risk,
             Subject, Undo, Why,
         },
+        guard::Leave,
         index::Index,
     },
     policy::Verdict,
@@ -33,6 +34,8 @@ pub(super) struct Draft<'a> {
     pub(super) new_tags: BTreeMap<TagName, ActionId>,
     /// Files whose content hash the plan needs and nobody has computed yet.
     pub(super) unhashed: BTreeSet<MediaPath>,
+    /// What waits for a person's leave.
+    pub(super) awaiting: Leave,
     /// Files of ours that may not be needed, and what the policy makes of each, in words.
     pub(super) spare: BTreeMap<MediaPath, String>,
 }
@@ -83,6 +86,7 @@ impl<'a> Draft<'a> {
             new_folders: BTreeMap::new(),
             new_tags: BTreeMap::new(),
             unhashed: BTreeSet::new(),
+            awaiting: Leave::default(),
             spare: BTreeMap::new(),
         }
     }
@@ -96,6 +100,11 @@ impl<'a> Draft<'a> {
 
     /// Shows an action as held instead of adding it.
     pub(super) fn hold(&mut self, action: &Action, by: Hold) {
+        match by.gate {
+            "TC302" => self.awaiting.unprotect += 1,
+            "TC303" => self.awaiting.work += 1,
+            _ => {}
+        }
         self.held.push(held(action, by));
     }
 

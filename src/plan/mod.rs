@@ -7,6 +7,7 @@
 
 pub mod canonical;
 pub mod document;
+pub mod explain;
 pub mod guard;
 pub mod m3u8;
 pub mod shelf;
@@ -19,6 +20,7 @@ mod facts;
 mod index;
 mod playlists;
 mod removals;
+pub mod schema;
 mod tidal;
 mod tracks;
 
@@ -39,7 +41,7 @@ use crate::{
 };
 use document::{Body, Mode};
 use draft::Draft;
-use guard::Allow;
+use guard::{Allow, Leave};
 
 /// Everything that a plan is made from.
 #[derive(Clone, Debug)]
@@ -66,6 +68,20 @@ pub struct PlanInput<'a> {
     pub files_before: Option<usize>,
     /// Overrides from the command line.
     pub allows: Vec<Allow>,
+    /// What else it depends on.
+    pub conditions: Conditions<'a>,
+}
+
+/// What a plan depends on besides what was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Conditions<'a> {
+    /// The policy of the last apply: what it protected and this one does not stays for one apply more
+    /// (TC302). `None`: the same, not known, or let through.
+    pub former: Option<&'a Policy>,
+    /// TC701: whether anything that is left to decide refuses the plan.
+    pub require_decisions: bool,
+    /// What a person lets through of what [`Planned::awaiting`] counted before.
+    pub leave: Leave,
 }
 
 /// What is remembered of a download that failed.
@@ -106,6 +122,8 @@ pub struct Planned {
     /// Files whose SHA-256 must be in the observation before the plan is whole: the caller computes
     /// them and plans again.
     pub unhashed: BTreeSet<MediaPath>,
+    /// What waits for a person's leave. Where the overrides give it, the caller plans again with it.
+    pub awaiting: Leave,
 }
 
 /// Makes the plan.
@@ -122,8 +140,10 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
         assemble::keep_downloads(&mut draft);
     }
     let unhashed = std::mem::take(&mut draft.unhashed);
+    let awaiting = draft.awaiting;
     Planned {
         body: assemble::body(draft),
         unhashed,
+        awaiting,
     }
 }

@@ -18,7 +18,7 @@ use crate::{
             Subject, Trashed,
         },
         draft::{ContentPlan, Draft, FilePlan, Hold, act},
-        drift, m3u8,
+        drift, facts, m3u8,
         tracks::{make_tag, precondition, tag_hold, write_hold},
     },
     policy::{Order, SyncMode},
@@ -71,6 +71,9 @@ fn hold_retained(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
                 at: playlist.at.to_string(),
                 text: "this playlist is only ever added to".into(),
             },
+            Retained::Protected(protection) if protection.former => {
+                facts::former_hold(&protection.rule)
+            }
             Retained::Protected(protection) => Hold {
                 gate: "protect",
                 rule: protection.rule.clone(),

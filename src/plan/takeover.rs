@@ -16,6 +16,7 @@ use crate::{
         assemble,
         document::{Adoption, Class, DecisionRequest, Effect},
         draft::{Draft, act},
+        guard,
         tracks::{precondition, subject},
     },
     policy::{SyncMode, glob},
@@ -172,6 +173,7 @@ pub fn take_over(
     found.doubtful.clone_from(&draft.decisions);
     let unhashed = std::mem::take(&mut draft.unhashed);
     let planned = Planned {
+        awaiting: guard::Leave::default(),
         body: assemble::body(draft),
         unhashed,
     };

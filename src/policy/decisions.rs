@@ -172,7 +172,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn decisions(top: &Table<'_>) -> Decisions {
-    top.only(&["version", "match"]);
+    top.only_named(&["version", "match"]);
     if let Some(version) = top.need("version", "version = 1")
         && let Some(number) = version.number::<i64>(0..=i64::MAX)
         && number != 1
@@ -198,7 +198,7 @@ fn decisions(top: &Table<'_>) -> Decisions {
 }
 
 fn remembered(entry: &Table<'_>, at: Place) -> Option<Remembered> {
-    entry.only(&["label", "file", "none"]);
+    entry.only_named(&["label", "file", "none"]);
     let label = entry.get("label").and_then(|label| label.text());
     let file = entry.get("file");
     let none = entry.get("none").and_then(|none| none.flag());

@@ -11,6 +11,8 @@ mod journey_gates;
 mod journey_kill;
 mod journey_names;
 mod moved;
+mod policy;
+mod policy_gates;
 mod local;
 mod rekordbox;
 mod rekordbox_backup;

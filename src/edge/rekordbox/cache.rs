@@ -95,7 +95,7 @@ impl Seal {
         }
         let finest = changed(about).or(modified).unwrap_or(UNIX_EPOCH);
         let nanos = finest.duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.coarse |= nanos.subsec_nanos() % 1_000_000 == 0;
+        self.coarse |= nanos.subsec_nanos().is_multiple_of(1_000_000);
         self.bytes.extend(inode(about).to_le_bytes());
     }
 

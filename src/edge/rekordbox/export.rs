@@ -88,7 +88,7 @@ pub struct Mark {
 /// A folder or a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExportNode {
-    Folder(String, Vec<ExportNode>),
+    Folder(String, Vec<Self>),
     /// Tracks by id, in order.
     List(String, Vec<u64>),
 }

@@ -7,6 +7,7 @@
 //! transaction. [`RekordboxReader::probe`] tells from the rows alone whether a commit happened, and the
 //! reversed edits are the undo.
 
+pub mod exports;
 pub mod locate;
 pub mod processes;
 pub mod ids;

@@ -1,5 +1,6 @@
 //! The effects of actions: one variant for each kind, with what `apply` needs to carry it out.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
@@ -8,7 +9,7 @@ use crate::domain::{
 };
 
 /// What an action does. One variant, one effect; the payload is what `apply` needs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind")]
 pub enum Effect {
     /// Download a track. With `format` the verified download waits in the library's own
@@ -90,7 +91,7 @@ pub enum Effect {
 }
 
 /// One entry of one playlist of TIDAL, and its neighbours: where it belongs should it come back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TidalEntry {
     /// The playlist.
@@ -112,7 +113,9 @@ pub struct TidalEntry {
 }
 
 /// Why an entry leaves a playlist of TIDAL: the word in the policy that asks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// The same track stands in the list before it.
@@ -133,7 +136,7 @@ impl Cause {
 }
 
 /// Payload of [`Effect::FileFetch`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fetch {
     /// The track to fetch.
@@ -148,7 +151,7 @@ pub struct Fetch {
 }
 
 /// Payload of [`Effect::FileConvert`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Convert {
     /// The track.
@@ -164,7 +167,7 @@ pub struct Convert {
 }
 
 /// A path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct At {
     /// Where.
@@ -175,7 +178,7 @@ pub struct At {
 }
 
 /// A file's content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hashed {
     /// SHA-256.
@@ -183,7 +186,7 @@ pub struct Hashed {
 }
 
 /// Payload of [`Effect::FileLink`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
     /// What is written.
@@ -199,7 +202,7 @@ pub struct Link {
 }
 
 /// Payload of [`Effect::FileTrash`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trashed {
     /// Where.
@@ -211,7 +214,7 @@ pub struct Trashed {
 }
 
 /// A file in the trash.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FromTrash {
     /// Below the library root.
@@ -221,7 +224,7 @@ pub struct FromTrash {
 }
 
 /// Payload of [`Effect::ContentAdd`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewContent {
     /// The track; its metadata is in `body.tracks`.
@@ -232,7 +235,7 @@ pub struct NewContent {
 }
 
 /// A Rekordbox row and its file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContentAt {
     /// The row.
@@ -244,7 +247,7 @@ pub struct ContentAt {
 }
 
 /// The fields of a Rekordbox row that TIDAL may own; absent ones are left alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContentFields {
     /// The row.
@@ -262,7 +265,7 @@ pub struct ContentFields {
 }
 
 /// Payload of [`Effect::NodeCreate`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewNode {
     /// What it is.
@@ -280,7 +283,7 @@ pub struct NewNode {
 }
 
 /// A node of the Rekordbox tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeAt {
     /// The row.
@@ -295,7 +298,7 @@ pub struct NodeAt {
 }
 
 /// A list of entries, by number and hash of its track or content ids.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Entries {
     /// The playlist.
@@ -313,7 +316,7 @@ pub struct Entries {
 }
 
 /// MyTags of a track, as `Group: Tag` in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TagSet {
     /// The track.
@@ -323,7 +326,7 @@ pub struct TagSet {
 }
 
 /// Which earlier action is taken back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reversal {
     /// The run.
@@ -335,7 +338,7 @@ pub struct Reversal {
 }
 
 /// Payload of [`Effect::StateAdopt`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Adoption {
     /// The track.
@@ -356,7 +359,7 @@ pub struct Adoption {
 }
 
 /// Payload of [`Effect::StateRecord`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recorded {
     /// The playlist; its new values are in `body.playlists`.
@@ -368,7 +371,7 @@ pub struct Recorded {
 }
 
 /// Payload of [`Effect::StateForget`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub enum Forgotten {
     /// Soft-delete it.

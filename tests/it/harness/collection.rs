@@ -99,6 +99,24 @@ pub(crate) fn rows(folder: &Path) -> Rows {
     block_on(read_rows(&copy.path().join("master.db")))
 }
 
+/// Gives a track of that title so many stars, as Rekordbox would.
+pub(crate) fn rate_title(folder: &Path, title: &str, stars: u8) {
+    block_on(async {
+        let options = SqliteConnectOptions::new()
+            .filename(folder.join("master.db"))
+            .pragma("key", PASSPHRASE);
+        let mut db = options.connect().await.unwrap();
+        let changed = sqlx::query("UPDATE djmdContent SET Rating = $1 WHERE Title = $2")
+            .bind(i64::from(stars))
+            .bind(title)
+            .execute(&mut db)
+            .await
+            .unwrap();
+        assert_eq!(changed.rows_affected(), 1, "{title}");
+        db.close().await.unwrap();
+    });
+}
+
 async fn read_rows(path: &Path) -> Rows {
     let options = SqliteConnectOptions::new()
         .filename(path)

@@ -11,7 +11,7 @@ use super::samples;
 /// Copies of each file.
 const COPIES: u64 = 400;
 
-/// Numbers that look random and are the same every time (SplitMix64).
+/// Numbers that look random and are the same every time (`SplitMix64`).
 struct Dice(u64);
 
 impl Dice {

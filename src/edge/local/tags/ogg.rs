@@ -243,7 +243,7 @@ pub(super) fn read(view: &mut View<'_>, base: u64) -> io::Result<Walked> {
         return Ok(walked);
     };
     // The first packet fills the first page, so the second one begins with the next page.
-    if let Some(page) = next_page(view, first.clone())? {
+    if let Some(page) = next_page(view, &first)? {
         let mut packet = Packet::new(view, page, 0);
         if packet.skip(codec.comments_after())? {
             walked.problem = comments::read(&mut packet, &mut walked.gathered)?;
@@ -277,7 +277,7 @@ fn first_stream(view: &mut View<'_>, base: u64) -> io::Result<Option<(Page, Code
 }
 
 /// The next page of the same stream.
-fn next_page(view: &mut View<'_>, page: Page) -> io::Result<Option<Page>> {
+fn next_page(view: &mut View<'_>, page: &Page) -> io::Result<Option<Page>> {
     let serial = page.serial;
     let mut at = page.end();
     for _ in 0..MAX_PAGES {
@@ -297,7 +297,7 @@ fn next_page(view: &mut View<'_>, page: Page) -> io::Result<Option<Page>> {
 fn first_position(view: &mut View<'_>, first: &Page) -> io::Result<u64> {
     let mut page = first.clone();
     for _ in 0..4 {
-        let Some(next) = next_page(view, page)? else {
+        let Some(next) = next_page(view, &page)? else {
             return Ok(0);
         };
         if let Some(position) = next.position.filter(|&position| position > 0) {
