@@ -16,7 +16,10 @@ mod table;
 mod version;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 pub use assign::identify;
 pub use judge::{Judgement, Verdict, judge};
@@ -86,7 +89,7 @@ pub struct Match {
     /// 0–100.
     pub score: u8,
     /// In words.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Cow<'static, str>>,
 }
 
 /// What tells that a file is a track, the strongest first.
@@ -114,7 +117,7 @@ pub struct Candidate {
     /// 0–100.
     pub score: u8,
     /// What speaks for it or took points off.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Cow<'static, str>>,
     /// What forbade an automatic match.
     pub vetoes: Vec<String>,
 }

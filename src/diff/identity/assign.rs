@@ -1,8 +1,9 @@
 //! Gives every track its one file, by the strongest evidence there is.
 
 use std::{
+    borrow::Cow,
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
 use rayon::prelude::*;
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{
-        AudioFile, Library, MediaPath, State, Track, TrackId,
+        AudioFile, Isrc, Library, MediaPath, State, Track, TrackId,
         state::{FileRole, FileRow},
     },
     policy::MatchPolicy,
@@ -93,7 +94,7 @@ struct Chosen {
     file: usize,
     how: How,
     score: u8,
-    reasons: Vec<String>,
+    reasons: Vec<Cow<'static, str>>,
 }
 
 /// A file that may be a track.
@@ -170,21 +171,21 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    fn choose(&mut self, track: usize, file: usize, how: How, reason: &str) {
+    fn choose(&mut self, track: usize, file: usize, how: How, reason: &'static str) {
         self.taken[file] = true;
         self.chosen[track] = Some(Chosen {
             file,
             how,
             score: 100,
-            reasons: vec![reason.to_owned()],
+            reasons: vec![reason.into()],
         });
     }
 
     /// Whether the file can be played as that track: readable, not empty, not cut short.
     fn is_present(&self, file: usize, track: &Track) -> bool {
         let file = &self.shelf.files[file];
-        let there = file.left_ms.or(file.duration_ms);
-        let cut = there
+        let cut = file
+            .duration_ms
             .zip(track.duration_s)
             .is_some_and(|(ms, s)| ms * 10 < u64::from(s) * 6_000);
         let unreadable = file.problem.is_some() && file.duration_ms.is_none();
@@ -304,7 +305,15 @@ impl<'a> Search<'a, '_> {
             settled.settle(claims, &wanted);
         }
         let folders = Folders::of(self.state);
-        for (track, mut claims) in std::mem::take(&mut settled.owned) {
+        // By track; of each, its files in the order of their paths.
+        settled.owned.sort_by_key(|claim| claim.track);
+        let mut owned = std::mem::take(&mut settled.owned).into_iter().peekable();
+        while let Some(first) = owned.next() {
+            let track = first.track;
+            let mut claims = vec![first];
+            while let Some(claim) = owned.next_if(|claim| claim.track == track) {
+                claims.push(claim);
+            }
             if claims.len() > 1 {
                 claims.sort_by_cached_key(|claim| self.preference(claim, &folders));
             }
@@ -326,14 +335,17 @@ impl<'a> Search<'a, '_> {
                     reasons: best.ranked.judgement.reasons,
                 });
             }
-            settled
-                .further
-                .entry(number)
-                .or_default()
-                .extend(claims.map(|claim| claim.file));
+            if claims.len() > 0 {
+                let further = claims.map(|claim| claim.file).collect();
+                settled.further.push((number, further));
+            }
         }
         self.share(&wanted);
-        self.report(settled)
+        let (found, ()) = rayon::join(
+            || self.report(settled),
+            || wanted.into_par_iter().for_each(drop),
+        );
+        found
     }
 
     /// What makes one file of a track better than another; the smallest is the best.
@@ -364,10 +376,19 @@ impl<'a> Search<'a, '_> {
 
     /// Tracks that TIDAL lists under several ids get the file that one of them has.
     fn share(&mut self, wanted: &[Wanted]) {
-        let mut owners: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let lacking: HashSet<&str> = wanted
+            .iter()
+            .zip(&self.chosen)
+            .filter(|(_, chosen)| chosen.is_none())
+            .filter_map(|(track, _)| track.isrc().map(Isrc::as_str))
+            .collect();
+        let mut owners: HashMap<&str, Vec<usize>> = HashMap::new();
         for (number, track) in wanted.iter().enumerate() {
-            if let (Some(isrc), Some(_)) = (track.isrc(), &self.chosen[number]) {
-                owners.entry(isrc.as_str()).or_default().push(number);
+            if self.chosen[number].is_some()
+                && let Some(isrc) = track.isrc().map(Isrc::as_str)
+                && lacking.contains(isrc)
+            {
+                owners.entry(isrc).or_default().push(number);
             }
         }
         for (number, track) in wanted.iter().enumerate() {
@@ -391,10 +412,9 @@ impl<'a> Search<'a, '_> {
                     file: chosen.file,
                     how: How::Isrc,
                     score: 99,
-                    reasons: vec![format!(
-                        "same ISRC as TIDAL track {}",
-                        self.tracks[owner].id
-                    )],
+                    reasons: vec![
+                        format!("same ISRC as TIDAL track {}", self.tracks[owner].id).into(),
+                    ],
                 });
             }
         }
@@ -405,12 +425,10 @@ impl<'a> Search<'a, '_> {
             unhashed: self.unhashed.clone(),
             ..Identities::default()
         };
-        let used: BTreeSet<usize> = self
-            .chosen
-            .iter()
-            .flatten()
-            .map(|chosen| chosen.file)
-            .collect();
+        let mut used = vec![false; self.shelf.files.len()];
+        for chosen in self.chosen.iter().flatten() {
+            used[chosen.file] = true;
+        }
         let mut asks = settled.asks;
         for (number, further) in settled.further {
             let Some(chosen) = self.chosen.get(number).and_then(Option::as_ref) else {
@@ -419,7 +437,7 @@ impl<'a> Search<'a, '_> {
             let kept = &self.shelf.files[chosen.file];
             let mut paths: Vec<MediaPath> = further
                 .into_iter()
-                .filter(|at| !used.contains(at))
+                .filter(|at| !used[*at])
                 .map(|at| &self.shelf.files[at])
                 .filter(|file| !is_hard_link(file, kept) && !self.is_copy(&file.path))
                 .map(|file| file.path.clone())
@@ -429,19 +447,14 @@ impl<'a> Search<'a, '_> {
                 out.duplicates.insert(self.tracks[number].id.clone(), paths);
             }
         }
-        for (number, chosen) in self.chosen.into_iter().enumerate() {
+        for (number, _) in self
+            .chosen
+            .iter()
+            .enumerate()
+            .filter(|(_, chosen)| chosen.is_none())
+        {
             let id = &self.tracks[number].id;
-            if let Some(chosen) = chosen {
-                out.matches.insert(
-                    id.clone(),
-                    Match {
-                        path: self.shelf.files[chosen.file].path.clone(),
-                        how: chosen.how,
-                        score: chosen.score,
-                        reasons: chosen.reasons,
-                    },
-                );
-            } else if let Some(asked) = asks.remove(&number)
+            if let Some(asked) = asks.remove(&number)
                 && self.decisions.get(id) != Some(&None)
             {
                 let mut candidates: Vec<Candidate> = asked
@@ -454,6 +467,23 @@ impl<'a> Search<'a, '_> {
                 out.asks.insert(id.clone(), candidates);
             }
         }
+        let (files, tracks) = (self.shelf.files, self.tracks);
+        let matches: Vec<(TrackId, Match)> = self
+            .chosen
+            .into_par_iter()
+            .zip(tracks.par_iter())
+            .filter_map(|(chosen, track)| {
+                let chosen = chosen?;
+                let found = Match {
+                    path: files[chosen.file].path.clone(),
+                    how: chosen.how,
+                    score: chosen.score,
+                    reasons: chosen.reasons,
+                };
+                Some((track.id.clone(), found))
+            })
+            .collect();
+        out.matches = matches.into_iter().collect();
         out
     }
 
@@ -468,7 +498,7 @@ impl<'a> Search<'a, '_> {
 fn candidate(shelf: &Shelf<'_>, claim: Claim, contested: bool) -> Candidate {
     let mut reasons = claim.ranked.judgement.reasons;
     if contested {
-        reasons.push("another track of yours fits this file as well".to_owned());
+        reasons.push("another track of yours fits this file as well".into());
     }
     Candidate {
         path: shelf.files[claim.file].path.clone(),
@@ -498,12 +528,12 @@ struct Claims {
 /// Claims, sorted out.
 #[derive(Default)]
 struct Settled {
-    /// Undisputed claims by track.
-    owned: BTreeMap<u32, Vec<Claim>>,
+    /// Undisputed claims.
+    owned: Vec<Claim>,
     /// Questions by track, and whether another track has the better claim.
     asks: BTreeMap<usize, Vec<(Claim, bool)>>,
     /// Files beyond the first, by track.
-    further: BTreeMap<usize, Vec<usize>>,
+    further: Vec<(usize, Vec<usize>)>,
 }
 
 impl Settled {
@@ -533,7 +563,7 @@ impl Settled {
         for claim in claims {
             match (is_auto(&claim), same(claim.track), disputed) {
                 (true, true, false) => {
-                    self.owned.entry(claim.track).or_default().push(claim);
+                    self.owned.push(claim);
                 }
                 (true, _, _) => self.ask(claim, true),
                 // The file has an owner: a weaker likeness is no question.
