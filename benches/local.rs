@@ -103,7 +103,7 @@ fn make(root: &Path, files: usize) {
             samples::text_frame(b"TIT2", &format!("Track {n}")),
             samples::text_frame(b"TPE1", &format!("Artist {}", n % 4_000)),
             samples::text_frame(b"TALB", &format!("Album {}", n % 9_000)),
-            samples::text_frame(b"TSRC", &format!("USABC{:07}", n)),
+            samples::text_frame(b"TSRC", &format!("USABC{n:07}")),
             cover.clone(),
         ];
         let (name, bytes) = if n % 10 == 9 {
@@ -169,7 +169,7 @@ fn cold_tags(paths: &[PathBuf]) {
     let mut ratios = Vec::new();
     for _ in 0..3 {
         let ours = evicted(&copies, || {
-            drop(scan_with(folder.path(), &FileCache::default()))
+            drop(scan_with(folder.path(), &FileCache::default()));
         });
         let theirs = evicted(&copies, || {
             lofty_all(&copies);

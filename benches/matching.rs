@@ -280,7 +280,7 @@ fn track(
 }
 
 /// As the usual downloaders name and tag a track, with the shares of a library that was collected over
-/// years: conversions that lost the ISRC, other separators, cut ID3v1 tags, none at all, renamed files.
+/// years: conversions that lost the ISRC, other separators, cut `ID3v1` tags, none at all, renamed files.
 fn downloaded(dice: &mut Dice, track: &Track, _: usize) -> (String, Tags) {
     let title = match &track.version {
         Some(version) => format!("{} ({version})", track.title),

@@ -181,7 +181,7 @@ pub(crate) fn m4a(items: &[u8], movie_last: bool) -> Vec<u8> {
         atom(b"trak", &atom(b"mdia", &media.concat())),
         atom(b"udta", &atom(b"meta", &meta)),
     ];
-    let mut parts = vec![
+    let mut parts = [
         atom(b"ftyp", b"M4A \0\0\0\0M4A isom"),
         atom(b"moov", &movie.concat()),
         atom(b"mdat", &[0; 2_000]),
