@@ -114,6 +114,7 @@ async fn make_plan(
             past_removals: Vec::new(),
             failed_fetches: BTreeMap::new(),
             files_before: None,
+            rows: std::collections::BTreeMap::new(),
             allows: Vec::new(),
             conditions: tidal_cleanup::plan::Conditions::default(),
         });

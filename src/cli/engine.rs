@@ -383,6 +383,7 @@ impl Engine {
         let failed_fetches = self.failed_fetches().await?;
         let files_before = self.files_before().await?;
         let scope = scope(&request.inputs.playlists, observation)?;
+        let rows = decisions::rows(&self.policy)?;
         let mut decisions = decisions::known(&self.policy, observation, ui)?;
         for (track, path) in &request.hints {
             decisions
@@ -432,6 +433,7 @@ impl Engine {
                 past_removals: past_removals.clone(),
                 failed_fetches: failed_fetches.clone(),
                 files_before,
+                rows: rows.clone(),
                 allows: allows(&request.overrides),
                 conditions: Conditions {
                     former,
