@@ -99,13 +99,7 @@ async fn make_plan(
         let desired = desire(policy, reading, state, library, &shield);
         let changes = diff(&desired, state, reading.complete);
         let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
-        let identities = identify(
-            &tracks,
-            &library.files,
-            state,
-            &BTreeMap::new(),
-            &policy.matching,
-        );
+        let identities = identify(&tracks, library, state, &BTreeMap::new(), &policy.matching);
         let planned = plan(&PlanInput {
             policy,
             observation: &observation,
@@ -120,6 +114,7 @@ async fn make_plan(
             past_removals: Vec::new(),
             failed_fetches: BTreeMap::new(),
             files_before: None,
+            rows: std::collections::BTreeMap::new(),
             allows: Vec::new(),
             conditions: tidal_cleanup::plan::Conditions::default(),
         });

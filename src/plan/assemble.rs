@@ -98,7 +98,7 @@ const fn rank(effect: &Effect) -> u8 {
         Effect::ContentAdd { .. } => 9,
         Effect::ContentRelocate { .. } => 10,
         Effect::ContentUpdate { .. } => 11,
-        Effect::EntriesSet { .. } => 12,
+        Effect::EntriesSet { .. } | Effect::EntriesMerge { .. } => 12,
         Effect::MyTagSet { .. } => 13,
         Effect::NodeRemove { .. } => 14,
         Effect::RowsRestore { .. } => 15,

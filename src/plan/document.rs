@@ -20,8 +20,8 @@ use crate::domain::{
 };
 pub use effect::{
     Adoption, At, Cause, ContentAt, ContentFields, Convert, Effect, Entries, Fetch, Forgotten,
-    FromTrash, Hashed, Link, NewContent, NewNode, NodeAt, Recorded, Reversal, TagSet, TidalEntry,
-    Trashed,
+    FromTrash, Hashed, Link, ListAt, MergedRows, NewContent, NewNode, NodeAt, Recorded, Reversal,
+    TagSet, TidalEntry, Trashed,
 };
 
 pub use crate::domain::{ChangeKind, Class, LinkForm, TagName};
@@ -428,7 +428,7 @@ pub const NONE_OF_THESE: &str = "none";
 pub struct DecisionRequest {
     /// `d_` and 16 hex digits.
     pub id: String,
-    /// `match`.
+    /// `match` or `duplicate`.
     #[serde(rename = "type")]
     pub kind: DecisionKind,
     /// In words.
@@ -436,6 +436,9 @@ pub struct DecisionRequest {
     /// The track it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub track: Option<TrackId>,
+    /// The rows of Rekordbox it is about, by which the answer is remembered: `11+12`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<String>,
     /// What happens unanswered: `defer`.
     pub default: String,
     /// What can be chosen.
@@ -448,6 +451,8 @@ pub struct DecisionRequest {
 pub enum DecisionKind {
     /// Which file is this track?
     Match,
+    /// Which of several rows of Rekordbox stands for the recording?
+    Duplicate,
 }
 
 /// One answer.
@@ -461,6 +466,9 @@ pub struct DecisionOption {
     /// The candidate file, for a match; absent: none of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<MediaPath>,
+    /// The row of Rekordbox, for a duplicate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<ContentId>,
     /// 0–100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<u8>,

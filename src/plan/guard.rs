@@ -249,6 +249,7 @@ impl Removals {
             | Effect::NodeCreate { .. }
             | Effect::NodeUpdate { .. }
             | Effect::MyTagCreate { .. }
+            | Effect::EntriesMerge { .. }
             | Effect::MyTagSet { .. }
             | Effect::RowsRestore { .. }
             | Effect::StateAdopt { .. }

@@ -101,6 +101,7 @@ impl World {
         let entries = |count| Entries {
             keep: Vec::new(),
             order_is_the_djs: false,
+            rows: BTreeMap::new(),
             playlist: PlaylistId::from(playlist),
             count,
             sha256: ContentHash::of(b""),
@@ -373,6 +374,7 @@ fn without_changes_the_numbers_of_a_list_count() {
     let entries = |count| Entries {
         keep: Vec::new(),
         order_is_the_djs: false,
+        rows: BTreeMap::new(),
         playlist: PlaylistId::from("p1"),
         count,
         sha256: ContentHash::of(b""),

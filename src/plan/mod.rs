@@ -14,13 +14,16 @@ pub mod shelf;
 pub mod takeover;
 mod ask;
 mod assemble;
+mod contents;
 mod draft;
 mod drift;
+mod duplicates;
 mod facts;
 mod index;
 mod playlists;
 mod removals;
 pub mod schema;
+mod tags;
 mod tidal;
 mod tracks;
 
@@ -35,7 +38,7 @@ pub use tidal::{Cleanup, cleanup};
 use crate::{
     desired::DesiredState,
     diff::{Change, identity::Identities},
-    domain::{ContentHash, MediaPath, PlaylistId, TrackId},
+    domain::{ContentHash, ContentId, MediaPath, PlaylistId, TrackId},
     observe::Observation,
     policy::Policy,
 };
@@ -66,6 +69,11 @@ pub struct PlanInput<'a> {
     pub failed_fetches: BTreeMap<TrackId, FailedFetch>,
     /// How many audio files the last scan had; `None` when there was none.
     pub files_before: Option<usize>,
+    /// Which of several rows of Rekordbox stands for a recording, by [`Decisions`]; `None`: they stay
+    /// apart.
+    ///
+    /// [`Decisions`]: crate::policy::Decisions
+    pub rows: BTreeMap<String, Option<ContentId>>,
     /// Overrides from the command line.
     pub allows: Vec<Allow>,
     /// What else it depends on.
@@ -130,9 +138,11 @@ pub struct Planned {
 #[must_use]
 pub fn plan(input: &PlanInput<'_>) -> Planned {
     let mut draft = Draft::new(input);
+    duplicates::find(&mut draft);
     tracks::plan_tracks(&mut draft);
     playlists::plan_playlists(&mut draft);
     removals::plan_removals(&mut draft);
+    duplicates::plan_duplicates(&mut draft);
     if input.mode == Mode::Normal {
         tidal::plan_tidal(&mut draft);
     }

@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use crate::{
     desired::language,
     domain::{
-        AudioFile, ChangeKind, Class, TagName, TrackId,
+        AudioFile, ChangeKind, Class, TrackId,
         state::{FileRole, ObjectKey, PlaylistRow},
     },
     plan::{
+        contents::write_hold,
         document::{
             Action, Effect, Estimate, Forgotten, NodeAt, Precondition, Risk, Subject, TagSet,
             Trashed,
         },
         draft::{Draft, Hold, act},
         facts,
-        tracks::write_hold,
     },
     policy::{
         Decision, Denied, Facts, Verdict, WorkAtRisk,
@@ -227,7 +227,7 @@ fn global_hold(draft: &Draft<'_>) -> Option<Hold> {
 fn untag(draft: &mut Draft<'_>) {
     let state = &draft.input.observation.state;
     let kept = kept_by_memory(draft);
-    let mut gone: Vec<(TrackId, String, Vec<TagName>)> = Vec::new();
+    let mut gone: Vec<(TrackId, TagSet, String)> = Vec::new();
     for (id, row) in &state.tracks {
         let Some(content) = row
             .content
@@ -239,28 +239,30 @@ fn untag(draft: &mut Draft<'_>) {
         if draft.input.desired.tracks.contains_key(id) || kept.contains(id) {
             continue;
         }
-        let existing = draft.index.tags(content);
+        let stays = draft.row(content);
+        let existing = draft.index.tags(stays);
         let ours: Vec<_> = draft
             .index
-            .our_tags(content)
+            .our_tags(stays)
             .intersection(&existing)
             .cloned()
             .collect();
         if !ours.is_empty() {
-            gone.push((id.clone(), row.track.label(), ours));
+            let set = TagSet {
+                track: Some(id.clone()),
+                row: draft.stands_for.get(content).cloned(),
+                djs: false,
+                tags: ours,
+            };
+            gone.push((id.clone(), set, row.track.label()));
         }
     }
-    for (id, label, tags) in gone {
-        let effect = Effect::MyTagSet {
-            before: TagSet {
-                track: id.clone(),
-                tags,
-            },
-            after: TagSet {
-                track: id.clone(),
-                tags: Vec::new(),
-            },
+    for (id, before, label) in gone {
+        let after = TagSet {
+            tags: Vec::new(),
+            ..before.clone()
         };
+        let effect = Effect::MyTagSet { before, after };
         let about = Subject {
             track: Some(id),
             label,

@@ -248,6 +248,11 @@ pub const REKORDBOX: &[Key] = &[
         "whether rows with work may be pointed at a file's new place",
     ),
     key(
+        "duplicates",
+        Word(&["keep", "merge", "merge-all"]),
+        "what becomes of several rows of one recording",
+    ),
+    key(
         "backups",
         Number(1, 1000),
         "how many backups of the database are kept",

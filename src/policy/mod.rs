@@ -188,6 +188,20 @@ pub struct RekordboxPolicy {
     /// Whether rows that carry the DJ's work may be pointed at a file's new place: `false` until the
     /// user has checked once that Rekordbox takes it.
     pub relocate: bool,
+    /// What becomes of several rows of one recording.
+    pub duplicates: Duplicates,
+}
+
+/// `[rekordbox] duplicates`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Every row stays where it is.
+    #[default]
+    Keep,
+    /// In our playlists the row with the most work stands for all.
+    Merge,
+    /// In the DJ's own playlists as well.
+    MergeAll,
 }
 
 /// `[rekordbox] database`

@@ -329,6 +329,9 @@ pub enum RekordboxError {
     /// An invariant would be broken; nothing was written.
     #[error("the Rekordbox database would break an invariant: {0}")]
     Invariant(String),
+    /// The playlist XML cannot be understood; met before anything is written.
+    #[error("{path} cannot be read: {reason}")]
+    BadXml { path: PathBuf, reason: String },
     /// The playlist XML is malformed or cannot be written.
     #[error("could not update {path}: {reason}")]
     Xml { path: PathBuf, reason: String },

@@ -1,5 +1,7 @@
 //! The effects of actions: one variant for each kind, with what `apply` needs to carry it out.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +63,10 @@ pub enum Effect {
     /// that have no file.
     #[serde(rename = "rb.entries.set")]
     EntriesSet { before: Entries, after: Entries },
+    /// In a list that no TIDAL playlist stands behind, put the row that stands for others in their
+    /// place.
+    #[serde(rename = "rb.entries.merge")]
+    EntriesMerge { before: ListAt, after: MergedRows },
     /// Make a MyTag.
     #[serde(rename = "rb.mytag.create")]
     MyTagCreate { after: TagName },
@@ -313,14 +319,49 @@ pub struct Entries {
     /// The DJ orders this list: entries that stay keep their places, new ones follow at the end.
     #[serde(default, skip_serializing_if = "is_false")]
     pub order_is_the_djs: bool,
+    /// Rows of Rekordbox that others stand for, and those. Only in an after.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows: BTreeMap<ContentId, ContentId>,
+}
+
+/// A list of Rekordbox and its entries, by number and hash of their content ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListAt {
+    /// The list.
+    pub id: NodeId,
+    /// Display name.
+    pub name: String,
+    /// How many.
+    pub count: usize,
+    /// Over the content ids in order, each followed by a line feed.
+    pub sha256: ContentHash,
+}
+
+/// Payload of [`Effect::EntriesMerge`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MergedRows {
+    /// How many entries the list has then.
+    pub count: usize,
+    /// Rows that others stand for, and those.
+    pub rows: BTreeMap<ContentId, ContentId>,
 }
 
 /// MyTags of a track, as `Group: Tag` in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TagSet {
-    /// The track.
-    pub track: TrackId,
+    /// The track; none for a row that is no track of TIDAL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub track: Option<TrackId>,
+    /// The row of Rekordbox, where it is another than the track's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<ContentId>,
+    /// The links that come are the DJ's, from another row of the recording, and not ours to take off.
+    /// Only in an after.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub djs: bool,
     /// Before: links of ours that go. After: links that come.
     pub tags: Vec<TagName>,
 }
@@ -407,6 +448,7 @@ impl Effect {
             Self::NodeUpdate { .. } => "rb.playlist.update",
             Self::NodeRemove { .. } => "rb.playlist.remove",
             Self::EntriesSet { .. } => "rb.entries.set",
+            Self::EntriesMerge { .. } => "rb.entries.merge",
             Self::MyTagCreate { .. } => "rb.mytag.create",
             Self::MyTagSet { .. } => "rb.mytag.set",
             Self::RowsRestore { .. } => "rb.restore",

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Surroundings, duration, paths::path, texts};
 use crate::policy::{
-    Defaults, DownloadPolicy, Limit, MatchPolicy, Owner, Ownership, Place, PlaylistRemoved,
-    RekordboxDatabase, RekordboxPolicy, Rolling, Safety, SyncMode, TidalCleanup, TidalPolicy,
-    TrackRemoved, TrashPolicy, WorkAtRisk,
+    Defaults, DownloadPolicy, Duplicates, Limit, MatchPolicy, Owner, Ownership, Place,
+    PlaylistRemoved, RekordboxDatabase, RekordboxPolicy, Rolling, Safety, SyncMode, TidalCleanup,
+    TidalPolicy, TrackRemoved, TrashPolicy, WorkAtRisk,
     diagnostic::Code,
     document::{Table, Value},
     glob, keys, values,
@@ -137,6 +137,7 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
         xml: None,
         backups: 10,
         relocate: false,
+        duplicates: Duplicates::Keep,
     };
     let Some(table) = top.table("rekordbox") else {
         return rekordbox;
@@ -169,6 +170,17 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
     set(
         &mut rekordbox.relocate,
         table.get("relocate").and_then(|value| value.flag()),
+    );
+    let duplicates = [
+        ("keep", Duplicates::Keep),
+        ("merge", Duplicates::Merge),
+        ("merge-all", Duplicates::MergeAll),
+    ];
+    set(
+        &mut rekordbox.duplicates,
+        table
+            .get("duplicates")
+            .and_then(|value| value.word(&duplicates)),
     );
     rekordbox
 }

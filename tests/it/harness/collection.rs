@@ -83,6 +83,19 @@ pub(crate) fn rate(folder: &Path, content: &ContentId) {
     });
 }
 
+/// Does as another program does.
+pub(crate) fn sql(folder: &Path, statements: &str) {
+    let options = SqliteConnectOptions::new()
+        .filename(folder.join("master.db"))
+        .pragma("key", PASSPHRASE);
+    block_on(async {
+        let mut db = options.connect().await.unwrap();
+        let statements = AssertSqlSafe(statements.to_owned());
+        sqlx::raw_sql(statements).execute(&mut db).await.unwrap();
+        db.close().await.unwrap();
+    });
+}
+
 /// What it holds now.
 pub(crate) fn read(db: &MasterDb) -> Collection {
     block_on(db.read()).unwrap().value
