@@ -68,7 +68,7 @@ fn main() {
         std::fs::metadata(&cache).map_or(0, |about| about.len())
     );
     pairs::alone("read, unchanged since last time", "50 ms", 9, || {
-        read(Some(&cache))
+        read(Some(&cache));
     });
 }
 
@@ -123,7 +123,7 @@ fn library(tracks: usize, entries: usize) -> NewLibrary {
             created: "2024-01-01".to_owned(),
             ..NewContentRow::default()
         },
-        hot_cues: (n % 5 == 0).into(),
+        hot_cues: n.is_multiple_of(5).into(),
         tags: match n % 2 {
             0 => vec![("Genre".to_owned(), format!("Tag {}", n % 28))],
             _ => Vec::new(),

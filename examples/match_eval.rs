@@ -146,7 +146,12 @@ fn evaluate(path: &str) -> Result<Report, Box<dyn std::error::Error>> {
         };
         if !right {
             let mut why = judgement.reasons;
-            why.extend(judgement.vetoes.iter().map(|veto| format!("veto {veto}")));
+            why.extend(
+                judgement
+                    .vetoes
+                    .iter()
+                    .map(|veto| format!("veto {veto}").into()),
+            );
             wrong.push(Wrong {
                 id: pair.id.clone(),
                 category: pair.category.clone(),

@@ -93,19 +93,13 @@ async fn make_plan(
         "files in the library",
     )?;
     loop {
-        let shield = protected(policy, &observation);
+        let shield = protected(policy, None, &observation);
         let (reading, state) = (&observation.tidal.value, &observation.state);
         let library = &observation.library.value;
         let desired = desire(policy, reading, state, library, &shield);
         let changes = diff(&desired, state, reading.complete);
         let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
-        let identities = identify(
-            &tracks,
-            &library.files,
-            state,
-            &BTreeMap::new(),
-            &policy.matching,
-        );
+        let identities = identify(&tracks, library, state, &BTreeMap::new(), &policy.matching);
         let planned = plan(&PlanInput {
             policy,
             observation: &observation,
@@ -120,7 +114,9 @@ async fn make_plan(
             past_removals: Vec::new(),
             failed_fetches: BTreeMap::new(),
             files_before: None,
+            rows: std::collections::BTreeMap::new(),
             allows: Vec::new(),
+            conditions: tidal_cleanup::plan::Conditions::default(),
         });
         if planned.unhashed.is_empty() {
             step("desire", desired.tracks.len(), "tracks in playlists")?;

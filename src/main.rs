@@ -3,6 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Each connection to SQLite has a thread, which may still be ending when the process does. OpenSSL
+    // must not tidy up under its feet: this, said first, leaves its tidying out.
+    openssl_sys::init();
     let Ok(runtime) = tokio::runtime::Runtime::new() else {
         return ExitCode::FAILURE;
     };

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{
         Collection, CollectionPlaylist, ContentId, MediaPath, MyTagId, NodeId, NodeKind,
-        PlaylistId, TrackId, state::ObjectKey,
+        PlaylistId, TrackId, collection::merged, state::ObjectKey,
     },
     edge::{
         download::Downloader,
@@ -24,12 +24,12 @@ use crate::{
         store::{OperationStatus, StateStore},
     },
     plan::document::{
-        Action, Class, ContentFields, Effect, Entries, NewContent, NewNode, Precondition, Reversal,
-        TagName, TagSet,
+        Action, Class, ContentFields, Effect, Entries, ListAt, MergedRows, NewContent, NewNode,
+        Precondition, Reversal, TagName, TagSet,
     },
     record::{
         Intent, Outcome, PreImage, image,
-        rows::{compose, touched_nodes},
+        rows::{compose, retitled, touched_nodes},
     },
 };
 
@@ -155,6 +155,7 @@ where
         let removal = usize::from(action.class == Class::Destructive);
         let rows = match &action.effect {
             Effect::EntriesSet { before, after } => before.count.max(after.count),
+            Effect::EntriesMerge { before, after } => before.count.max(after.count),
             Effect::RowsRestore { before } => self.recorded_rows(before).map_or(1, |r| r.0.len()),
             _ => 2,
         };
@@ -341,6 +342,7 @@ where
                 id: before.id.clone(),
             }),
             Effect::EntriesSet { after, .. } => self.set_entries(after, step, collection),
+            Effect::EntriesMerge { before, after } => merge_entries(before, after, collection),
             Effect::MyTagCreate { after } => Ok(Edit::CreateTag {
                 group: after.group.clone(),
                 name: after.tag.clone(),
@@ -488,8 +490,9 @@ where
             if let Some(at) = step.contents.get(track) {
                 return Some(ContentRef::Staged(*at));
             }
-            let row = self.state.tracks.get(track)?;
-            Some(ContentRef::Id(row.content.clone()?))
+            let row = self.state.tracks.get(track)?.content.as_ref()?;
+            let row = after.rows.get(row).unwrap_or(row);
+            Some(ContentRef::Id(row.clone()))
         };
         let node = self.list(&after.playlist, step)?;
         let mut contents: Vec<ContentRef> = planned.entries.iter().filter_map(content).collect();
@@ -499,7 +502,7 @@ where
             && let NodeRef::Id(id) = &node
             && let Some(list) = collection.nodes.get(id)
         {
-            contents = in_the_djs_order(list, contents);
+            contents = in_the_djs_order(list, contents, &after.rows);
         }
         Ok(Edit::SetEntries { node, contents })
     }
@@ -524,12 +527,11 @@ where
     }
 
     fn set_tags(&self, before: &TagSet, after: &TagSet, step: &Step) -> Attempt<Edit> {
-        let known = self
-            .state
-            .tracks
-            .get(&after.track)
-            .and_then(|row| row.content.clone());
-        let content = match (step.contents.get(&after.track), &known) {
+        let track = after.track.as_ref();
+        let linked = || self.state.tracks.get(track?)?.content.clone();
+        let known = after.row.clone().or_else(linked);
+        let staged = track.and_then(|track| step.contents.get(track));
+        let content = match (staged.filter(|_| after.row.is_none()), &known) {
             (Some(at), _) => ContentRef::Staged(*at),
             (None, Some(id)) => ContentRef::Id(id.clone()),
             (None, None) => {
@@ -585,12 +587,7 @@ where
             return Ok(());
         }
         self.intend(vec![(seq, PreImage::of(Intent::Xml))]).await?;
-        let touched: Vec<NodeId> = self.touched().into_iter().collect();
-        let now = self.now();
-        let written = match self.rekordbox.as_mut() {
-            Some(rekordbox) if !touched.is_empty() => rekordbox.finish(&touched, now).await,
-            _ => Ok(()),
-        };
+        let written = self.finish_rekordbox().await;
         let result = match written {
             Ok(()) => Ok(Effected::of(Outcome::Nothing)),
             Err(error) => Err(failed(&error)),
@@ -598,18 +595,42 @@ where
         self.settle(vec![(seq, result)]).await
     }
 
-    fn touched(&self) -> BTreeSet<NodeId> {
-        let staged = self
-            .post
-            .keys()
-            .filter_map(|seq| match &self.pre.get(seq)?.intent {
-                Intent::Rows(staged) => Some(staged),
-                _ => None,
-            });
-        let staged: Vec<&Staged> = staged.collect();
+    /// The checks that follow the last transaction, and the playlist XML. After new tracks alone there
+    /// is something to check and nothing to write.
+    async fn finish_rekordbox(&mut self) -> std::result::Result<(), RekordboxError> {
+        let now = self.now();
+        let staged = self.written();
+        if staged.iter().all(|staged| staged.rows.0.is_empty()) {
+            return Ok(());
+        }
         let mut nodes = touched_nodes(staged.iter().map(|staged| &staged.rows));
         nodes.extend(staged.iter().filter_map(|staged| staged.node.clone()));
-        nodes
+        let retitled = retitled(staged.iter().map(|staged| &staged.rows));
+        let Some(rekordbox) = self.rekordbox.as_mut() else {
+            return Ok(());
+        };
+        if !retitled.is_empty() {
+            // Rekordbox stamps every list that holds a track whose fields were changed.
+            let collection = rekordbox.read().await?.value;
+            let holds = |node: &&CollectionPlaylist| {
+                let mut entries = node.entries.iter();
+                entries.any(|entry| retitled.contains(&entry.content))
+            };
+            let holders = collection.nodes.values().filter(holds);
+            nodes.extend(holders.map(|node| node.id.clone()));
+        }
+        let nodes: Vec<NodeId> = nodes.into_iter().collect();
+        rekordbox.finish(&nodes, now).await
+    }
+
+    /// What this run has written so far.
+    fn written(&self) -> Vec<&Staged> {
+        let done = self.post.keys().filter_map(|seq| self.pre.get(seq));
+        done.filter_map(|image| match &image.intent {
+            Intent::Rows(staged) => Some(staged),
+            _ => None,
+        })
+        .collect()
     }
 }
 
@@ -647,16 +668,33 @@ impl Step {
 }
 
 /// `wanted`, those that are in the list already in the list's order, new ones behind them.
-fn in_the_djs_order(list: &CollectionPlaylist, mut wanted: Vec<ContentRef>) -> Vec<ContentRef> {
+fn in_the_djs_order(
+    list: &CollectionPlaylist,
+    mut wanted: Vec<ContentRef>,
+    rows: &BTreeMap<ContentId, ContentId>,
+) -> Vec<ContentRef> {
     let mut ordered = Vec::with_capacity(wanted.len());
     for entry in &list.entries {
-        let same = |content: &ContentRef| *content == ContentRef::Id(entry.content.clone());
+        let row = rows.get(&entry.content).unwrap_or(&entry.content);
+        let same = |content: &ContentRef| *content == ContentRef::Id(row.clone());
         if let Some(at) = wanted.iter().position(same) {
             ordered.push(wanted.remove(at));
         }
     }
     ordered.extend(wanted);
     ordered
+}
+
+/// A list of the DJ's, or one that no playlist of TIDAL stands behind any more.
+fn merge_entries(before: &ListAt, after: &MergedRows, collection: &Collection) -> Attempt<Edit> {
+    let list = collection.nodes.get(&before.id);
+    let list = list.ok_or_else(|| Failure::Failed("the playlist is gone".to_owned()))?;
+    let entries: Vec<ContentId> = list.entries.iter().map(|it| it.content.clone()).collect();
+    let contents = merged(&entries, &after.rows).into_iter();
+    Ok(Edit::SetEntries {
+        node: NodeRef::Id(before.id.clone()),
+        contents: contents.map(ContentRef::Id).collect(),
+    })
 }
 
 /// Whether the error is about the rows of a step and not about the database as a whole.
@@ -672,6 +710,7 @@ const fn is_about_rows(error: &RekordboxError) -> bool {
         | RekordboxError::Running(_)
         | RekordboxError::LeftoverWal(_)
         | RekordboxError::UnknownSchema(_)
+        | RekordboxError::BadXml { .. }
         | RekordboxError::Xml { .. }
         | RekordboxError::Database { .. }
         | RekordboxError::Io { .. } => false,

@@ -719,6 +719,7 @@ fn phases(plan: &Plan, actions: &[&Action]) -> Vec<Phase> {
         | Effect::NodeUpdate { .. }
         | Effect::NodeRemove { .. }
         | Effect::EntriesSet { .. }
+        | Effect::EntriesMerge { .. }
         | Effect::MyTagCreate { .. }
         | Effect::MyTagSet { .. }
         | Effect::RowsRestore { .. } => Phase::Rekordbox,

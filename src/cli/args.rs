@@ -130,9 +130,21 @@ pub enum Command {
         after_help = "Examples:\n  tidal-cleanup library\n  tidal-cleanup library duplicates --json"
     )]
     Library(LibraryArgs),
-    /// Check and test the policy
+    /// Check, test, explain and lay out the policy
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup policy check")]
     Policy(PolicyCommand),
+    /// Change nothing but add until a time, such as before a gig; without flags: show it
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup freeze --until 3d --because \"Fusion festival\"\n  \
+                      tidal-cleanup freeze --until 2026-12-01\n  tidal-cleanup freeze --off"
+    )]
+    Freeze(FreezeArgs),
+    /// Print a JSON Schema, for editors and other programs
+    #[command(
+        after_help = "Example:\n  tidal-cleanup schema policy > policy.schema.json\n\n\
+                      An editor takes it from the first line of a policy:\n  #:schema ./policy.schema.json"
+    )]
+    Schema(SchemaArgs),
     /// The state database and the three daily workflows
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup db sync --check")]
     Db(DbCommand),
@@ -189,12 +201,15 @@ pub struct PlanInputs {
     /// Count ages to this date [default: today]
     #[arg(long, value_name = "DATE")]
     pub as_of: Option<jiff::civil::Date>,
+    /// Refuse while something is left to decide (TC701)
+    #[arg(long)]
+    pub require_decisions: bool,
 }
 
 /// Numeric overrides of a gate, with a reason that is recorded.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Overrides {
-    /// Let this many removals through: `remove=40`
+    /// Let so much through a gate, once: `remove=40`; the gate's message says what it takes
     #[arg(long, value_name = "WHAT=N", requires = "because")]
     pub allow: Vec<Allowance>,
     /// Why; goes into the history
@@ -320,8 +335,6 @@ pub struct ApplyArgs {
     /// Leave this action out, and what depends on it; may be repeated
     #[arg(long, value_name = "ACTION")]
     pub exclude: Vec<String>,
-    #[command(flatten)]
-    pub overrides: Overrides,
 }
 
 /// How an apply is agreed to, and how long it waits for its turn.
@@ -336,6 +349,8 @@ pub struct Consent {
     /// How long to wait for another run to end
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub lock_timeout: Duration,
+    #[command(flatten)]
+    pub overrides: Overrides,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -410,6 +425,73 @@ pub enum PolicyCommand {
     /// Run the policy's own [[test]] tables
     #[command(after_help = "Example:\n  tidal-cleanup policy test")]
     Test,
+    /// Trace a track or playlist through every rule, from the last readings
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup policy explain \"Kiasmos - Looped\"\n  \
+                      tidal-cleanup policy explain \"House Italo R 🇮🇹\" --json"
+    )]
+    Explain {
+        /// A track (“Artist - Title”, a part of it, its TIDAL id, its file) or a playlist
+        #[arg(value_name = "WHAT")]
+        what: String,
+        /// From a saved TIDAL reading instead of the last one
+        #[arg(long, value_name = "FILE")]
+        desired: Option<PathBuf>,
+        /// Count ages to this date [default: today]
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<jiff::civil::Date>,
+    },
+    /// Lay the policy out; comments stay
+    #[command(
+        after_help = "Example:\n  tidal-cleanup policy fmt --check   exit 1 when it is not laid out"
+    )]
+    Fmt {
+        /// The policy [default: the one that would be used]; `-` for stdin to stdout
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Only look: exit 1 when it would change
+        #[arg(long)]
+        check: bool,
+    },
+    /// Make a policy from the Python tool's `rekordbox_mytag_mapping.json` and `.env`
+    #[command(
+        after_help = "Example:\n  tidal-cleanup policy import config/.env config/rekordbox_mytag_mapping.json --out tidal-cleanup.toml"
+    )]
+    Import {
+        /// Its files
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        /// Where to write it; never over another file [default: stdout]
+        #[arg(short, long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct FreezeArgs {
+    /// Until then: a length of time (3d, 12h), a day (to its end), or a day and time (2026-12-01T06:00)
+    #[arg(long, value_name = "WHEN", conflicts_with = "off")]
+    pub until: Option<String>,
+    /// What for
+    #[arg(long, value_name = "TEXT", requires = "until")]
+    pub because: Option<String>,
+    /// End it now
+    #[arg(long)]
+    pub off: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum)]
+    pub of: Schema,
+}
+
+/// A document that has a schema: `tidal-cleanup.toml`, `plan.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Schema {
+    Policy,
+    Plan,
 }
 
 #[derive(Clone, Debug, Subcommand)]

@@ -3,12 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
-    domain::{MediaPath, TrackId, text::nfc},
+    domain::{ContentId, MediaPath, TrackId, text::nfc},
     observe::Observation,
     policy::{Decisions, Policy},
 };
 
 use super::{error::CliError, ui::Ui};
+
+/// Which row of Rekordbox stands for a recording, by the rows that were asked about.
+///
+/// # Errors
+/// When the file has mistakes.
+pub fn rows(policy: &Policy) -> Result<BTreeMap<String, Option<ContentId>>, CliError> {
+    let decisions = Decisions::load(&Decisions::beside(&policy.source.path))?;
+    let rows = decisions.duplicates.into_iter();
+    Ok(rows.map(|(key, answer)| (key, answer.keep)).collect())
+}
 
 /// The answers to this policy's questions, each path spelled as in the scan. Entries that speak of what
 /// is not there are told of, and ask again.

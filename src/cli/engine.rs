@@ -24,17 +24,17 @@ use crate::{
     edge::{
         download::command::CommandDownloader,
         local::{
-            LocalReader as _,
+            LocalError, LocalReader as _,
             cache::FileCache,
             folder::{LibraryFolder, Verified},
         },
         rekordbox::{
-            RekordboxError, RekordboxReader as _, locate,
+            RekordboxError, RekordboxReader as _, exports, locate,
             masterdb::{MasterDb, MasterDbOptions},
         },
         store::{
             ApplyRow, ApplyStatus, HistoryFilter, NewSnapshot, OperationStatus, StateReader as _,
-            StateStore as _, sqlite::SqliteStore,
+            StateStore as _, freeze::HandFreeze, sqlite::SqliteStore,
         },
         tidal::{
             ReadOptions, SnapshotFile, TidalApi, TidalError, TidalMemory, TidalService,
@@ -43,16 +43,14 @@ use crate::{
     },
     observe::{Observation, observe},
     plan::{
-        FailedFetch, Plan, PlanInput, canonical, cleanup,
+        Conditions, FailedFetch, Plan, PlanInput, canonical, cleanup,
         document::{Body, Check, Mode, PlanMeta, Precondition},
-        guard::{self, Allow, Moment},
+        guard::{self, Allow, Leave, Managed, Moment},
         plan, protected,
     },
     policy::{Outcome, Policy, RekordboxDatabase},
 };
 
-/// When earlier runs removed how much.
-type Removals = Vec<(Timestamp, u64)>;
 /// What earlier runs could not download.
 type FailedFetches = BTreeMap<TrackId, FailedFetch>;
 
@@ -78,6 +76,8 @@ pub struct Request {
     /// Which files another tool takes for which tracks: they count as decisions where the user has not
     /// decided.
     pub hints: BTreeMap<TrackId, MediaPath>,
+    /// What a person lets through, as far as that is known already.
+    pub leave: Leave,
 }
 
 /// A plan and what it was made from.
@@ -147,6 +147,9 @@ fn not_carried_out(policy: &Policy) -> Vec<&'static str> {
         .map(|(_, part)| part)
         .collect()
 }
+
+/// Files that are hashed between two looks at the progress.
+const HASHED_AT_ONCE: usize = 32;
 
 impl Engine {
     /// Opens the worlds of the policy.
@@ -335,12 +338,23 @@ impl Engine {
         ui: &Ui,
     ) -> Result<Made, CliError> {
         tell_problems(&observation, ui);
-        let body = self
-            .decide(request, &mut observation, ui, |input| {
-                let planned = plan(input);
-                (planned.body, planned.unhashed)
-            })
-            .await?;
+        let allows = allows(&request.overrides);
+        let mut request = request.clone();
+        let body = loop {
+            let (body, awaiting) = self
+                .decide(&request, &mut observation, ui, |input| {
+                    let planned = plan(input);
+                    ((planned.body, planned.awaiting), planned.unhashed)
+                })
+                .await?;
+            let granted = awaiting.granted(&self.policy, &allows);
+            let leave = &mut request.leave;
+            if granted.unprotect <= leave.unprotect && granted.work <= leave.work {
+                break body;
+            }
+            leave.unprotect = leave.unprotect.max(granted.unprotect);
+            leave.work = leave.work.max(granted.work);
+        };
         let plan = self.sealed(body, &observation, &request.inputs);
         Ok(Made { plan, observation })
     }
@@ -365,9 +379,11 @@ impl Engine {
         work: impl Fn(&PlanInput<'_>) -> (T, BTreeSet<MediaPath>),
     ) -> Result<T, CliError> {
         let as_of = request.inputs.as_of.unwrap_or_else(|| Zoned::now().date());
-        let (past_removals, failed_fetches) = self.past().await?;
+        let past_removals = self.past_removals().await?;
+        let failed_fetches = self.failed_fetches().await?;
         let files_before = self.files_before().await?;
         let scope = scope(&request.inputs.playlists, observation)?;
+        let rows = decisions::rows(&self.policy)?;
         let mut decisions = decisions::known(&self.policy, observation, ui)?;
         for (track, path) in &request.hints {
             decisions
@@ -376,21 +392,26 @@ impl Engine {
         }
         let mode = request.mode.unwrap_or(Mode::Normal);
         let read_only = self.tidal_is_read_only(&request.inputs);
+        let mut tried = BTreeSet::new();
+        let former = self.former_policy();
+        let former = former.as_ref().filter(|_| request.leave.unprotect == 0);
         loop {
-            let shield = protected(&self.policy, observation);
+            let shield = protected(&self.policy, former, observation);
             let cleanup = cleanup(&self.policy, observation, &shield, read_only.as_deref());
             let reading = &*cleanup.without(&observation.tidal.value);
             let library = &observation.library.value;
             let state = &observation.state;
             let desired = desire(&self.policy, reading, state, library, &shield);
             let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
-            let identities = identity::identify(
-                &tracks,
-                &library.files,
-                state,
-                &decisions,
-                &self.policy.matching,
-            );
+            let identities =
+                identity::identify(&tracks, library, state, &decisions, &self.policy.matching);
+            let doubtful = &identities.unhashed - &tried;
+            if !doubtful.is_empty() {
+                // One that cannot be read is judged by what else is known of it.
+                self.learn_hashes(&doubtful, observation, ui);
+                tried.extend(doubtful);
+                continue;
+            }
             // A take-over says which file is which track, and concludes nothing else.
             let changes = match mode {
                 Mode::Reconcile => Vec::new(),
@@ -412,21 +433,54 @@ impl Engine {
                 past_removals: past_removals.clone(),
                 failed_fetches: failed_fetches.clone(),
                 files_before,
+                rows: rows.clone(),
                 allows: allows(&request.overrides),
+                conditions: Conditions {
+                    former,
+                    require_decisions: request.inputs.require_decisions,
+                    leave: request.leave,
+                },
             });
             if unhashed.is_empty() {
                 return Ok(done);
             }
-            for path in &unhashed {
-                let hash = self.library.hash(path)?;
+            if let Some(error) = self.learn_hashes(&unhashed, observation, ui) {
+                return Err(error.into());
+            }
+        }
+    }
+
+    /// Reads files for their hashes, as many at a time as there are cores, and keeps these; the first
+    /// error, if there was one.
+    fn learn_hashes(
+        &self,
+        paths: &BTreeSet<MediaPath>,
+        observation: &mut Observation,
+        ui: &Ui,
+    ) -> Option<LocalError> {
+        let paths: Vec<&MediaPath> = paths.iter().collect();
+        let mut failed = None;
+        let mut done = 0;
+        if paths.len() > HASHED_AT_ONCE {
+            ui.begin_progress(paths.len() as u64, "Comparing files by content");
+        }
+        for some in paths.chunks(HASHED_AT_ONCE) {
+            ui.step(done, some.first().map_or("", |path| path.as_str()));
+            done += some.len() as u64;
+            for (path, hash) in some.iter().zip(self.library.hashes(some)) {
                 let files = &mut observation.library.value.files;
-                if let Ok(at) = files.binary_search_by(|file| file.path.cmp(path))
-                    && let Some(file) = files.get_mut(at)
-                {
-                    file.hash = Some(hash);
+                let at = files.binary_search_by(|file| file.path.cmp(path));
+                match (hash, at.ok().and_then(|at| files.get_mut(at))) {
+                    (Ok(hash), Some(file)) => file.hash = Some(hash),
+                    (Ok(_), None) => {}
+                    (Err(error), _) => failed = failed.or(Some(error)),
                 }
             }
         }
+        ui.end_progress();
+        // A cache that cannot be written costs time and nothing else.
+        let _ = self.library.save_cache(&cache_path(&self.db));
+        failed
     }
 
     /// Why TIDAL cannot be written, if it cannot: a plan from a file is about the file.
@@ -506,21 +560,61 @@ impl Engine {
         }
     }
 
-    /// What earlier runs removed, for the rolling window, and what they could not download.
-    async fn past(&self) -> Result<(Removals, FailedFetches), CliError> {
+    /// What earlier runs removed, for the rolling window: counted from their plans as a plan counts
+    /// itself, for the journal has one row for a whole list.
+    async fn past_removals(&self) -> Result<Vec<(Timestamp, u64)>, CliError> {
+        let window = self.policy.safety.rolling.window;
+        // A day more, for a plan may be made as of the end of a day.
+        let from = Timestamp::now()
+            .checked_sub(window + std::time::Duration::from_secs(86_400))
+            .unwrap_or(Timestamp::MIN);
+        let mut past = Vec::new();
+        for run in self.store.applies().await? {
+            let counts = run.mode != "undo" && run.status != ApplyStatus::Undone;
+            if !counts || run.started_at < from {
+                continue;
+            }
+            let Some(text) = self.store.applied_plan(run.id).await? else {
+                continue;
+            };
+            // A long plan that only adds is not taken apart.
+            let takes = [
+                "\"class\":\"remove\"",
+                "\"class\":\"destructive\"",
+                "\"TRACK_REMOVED_FROM_PLAYLIST\"",
+            ];
+            if !takes.iter().any(|sign| text.contains(sign)) {
+                continue;
+            }
+            let plan = canonical::parse(text.as_bytes()).map_err(CliError::from)?;
+            let done: BTreeSet<_> = self
+                .store
+                .operations(run.id)
+                .await?
+                .into_iter()
+                .filter(|row| row.status == OperationStatus::Completed)
+                .map(|row| row.action_id)
+                .collect();
+            let actions: Vec<_> = plan
+                .body
+                .actions
+                .into_iter()
+                .filter(|action| done.contains(&action.id))
+                .collect();
+            let removals = guard::Removals::of(&actions, &plan.body.changes, &Managed::default());
+            past.push((run.started_at, removals.total() as u64));
+        }
+        Ok(past)
+    }
+
+    /// What earlier runs could not download.
+    async fn failed_fetches(&self) -> Result<FailedFetches, CliError> {
         let mut failed = FailedFetches::new();
         let filter = HistoryFilter {
             limit: 100_000,
             ..HistoryFilter::default()
         };
-        let mut past: BTreeMap<Timestamp, u64> = BTreeMap::new();
         for row in self.store.history(&filter).await? {
-            let removes = row.action == "remove" && row.mode != "undo";
-            let counts =
-                row.apply_status != ApplyStatus::Undone && row.status == OperationStatus::Completed;
-            if removes && counts {
-                *past.entry(row.at).or_default() += 1;
-            }
             if let (Some(track), Some(message)) = (&row.track, &row.error_message)
                 && row.kind == "file.fetch"
                 && row.status == OperationStatus::Failed
@@ -536,12 +630,32 @@ impl Engine {
                     });
             }
         }
-        Ok((past.into_iter().collect(), failed))
+        Ok(failed)
     }
 
     async fn files_before(&self) -> Result<Option<usize>, CliError> {
         let last = self.store.last_snapshot("local").await?;
         Ok(last.and_then(|snapshot| usize::try_from(snapshot.track_count).ok()))
+    }
+
+    /// The policy of the last apply, where it protected otherwise than this one (TC302).
+    fn former_policy(&self) -> Option<Policy> {
+        let text = std::fs::read_to_string(applied_policy_path(&self.db)).ok()?;
+        let env = |name: &str| self.settings.around.variable(name);
+        let parsed = Policy::parse(&self.policy.source.path, &text, &env, self.settings.home());
+        // One that this version cannot read any more protects nothing that it could name.
+        let (former, _) = parsed.ok()?;
+        (former.source.sha256 != self.policy.source.sha256).then_some(former)
+    }
+
+    /// Remembers the policy that was applied, for TC302.
+    pub fn keep_policy(policy: &Policy, db: &Path) {
+        // Without it a protection that is taken out counts as never there: no apply fails for that.
+        if let Ok(text) = std::fs::read_to_string(&policy.source.path)
+            && crate::domain::ContentHash::of(text.as_bytes()) == policy.source.sha256
+        {
+            let _ = crate::cli::plan::write_whole(&applied_policy_path(db), &text);
+        }
     }
 
     /// The download command of the policy.
@@ -584,6 +698,11 @@ pub async fn keep_file_count(
 /// The scan's cache lies beside the state database; deleting it costs time only.
 fn cache_path(db: &Path) -> PathBuf {
     db.with_extension("files.cache")
+}
+
+/// The policy of the last apply lies beside the state database.
+fn applied_policy_path(db: &Path) -> PathBuf {
+    db.with_extension("applied-policy.toml")
 }
 
 /// Where the Rekordbox library is.
@@ -717,7 +836,9 @@ fn scope(
     Ok(Some(scope))
 }
 
-fn allows(overrides: &Overrides) -> Vec<Allow> {
+/// The overrides of the command line, with their reason.
+#[must_use]
+pub fn allows(overrides: &Overrides) -> Vec<Allow> {
     let because = overrides.because.clone().unwrap_or_default();
     let allow = |allowance: &Allowance| Allow {
         what: allowance.what,
@@ -751,7 +872,7 @@ pub fn tell_problems(observation: &Observation, ui: &Ui) {
 impl Engine {
     /// The gates of the moment, which are no part of a plan: freeze, Rekordbox, room on the disk.
     #[must_use]
-    pub fn moment(&self, plan: &Plan) -> Vec<Check> {
+    pub fn moment(&self, plan: &Plan, overrides: &Overrides) -> Vec<Check> {
         let running = match &self.rekordbox {
             Some(rekordbox) if touches_rekordbox(plan) => rekordbox.running(),
             Some(_) | None => Ok(Vec::new()),
@@ -763,13 +884,42 @@ impl Engine {
             .iter()
             .map(|action| action.estimate.bytes_down)
             .sum();
+        let frozen = HandFreeze::read(&self.db).map_err(|error| error.to_string());
+        let exports = self.exports();
         let moment = Moment {
+            hand_freeze: match &frozen {
+                Ok(freeze) => Ok(freeze.as_ref().map(|freeze| guard::HandFreeze {
+                    until: freeze.until,
+                    because: &freeze.because,
+                })),
+                Err(reason) => Err(reason),
+            },
+            exports: &exports,
+            allow: &allows(overrides),
             now: &Zoned::now(),
             rekordbox: running.as_deref().map_err(String::as_str),
             free: self.library.free_bytes().ok(),
             needed,
         };
         guard::moment(&self.policy, &plan.body.actions, &moment)
+    }
+
+    /// Mounted volumes with a Rekordbox export; not the ones that hold the library or Rekordbox's own
+    /// database, which an apply is about.
+    fn exports(&self) -> Vec<String> {
+        let around = &self.settings.around;
+        let named = around.variable("TIDAL_CLEANUP_VOLUMES").map(PathBuf::from);
+        let user = around.variable("USER");
+        let database = self.rekordbox.as_ref().map(|rekordbox| rekordbox.path());
+        let ours = |volume: &Path| {
+            self.policy.library.root.starts_with(volume)
+                || database.is_some_and(|path| path.starts_with(volume))
+        };
+        exports::mounted(named.as_deref(), user.as_deref())
+            .into_iter()
+            .filter(|volume| !ours(volume))
+            .map(|volume| volume.display().to_string())
+            .collect()
     }
 
     /// TIDAL asked again, from where the plan had it; `None` when nobody can be asked.

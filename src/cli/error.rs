@@ -414,14 +414,17 @@ impl From<RekordboxError> for CliError {
                 Kind::World,
                 "nothing was written; Rekordbox's own File > Library > Manage can check the collection".to_owned(),
             ),
+            RekordboxError::BadXml { .. } => (
+                Kind::World,
+                "nothing was changed; put the file back from a backup, or move it away: a missing one is made anew".to_owned(),
+            ),
             RekordboxError::Xml { .. } => (
                 Kind::World,
                 "the database itself is in order; `tidal-cleanup apply --resume` tries the file again".to_owned(),
             ),
-            RekordboxError::Database { .. } => (
-                Kind::World,
-                "every apply makes a backup first: `tidal-cleanup rekordbox status` lists them".to_owned(),
-            ),
+            RekordboxError::Database { source, .. } => {
+                (Kind::World, rekordbox_hint(source).to_owned())
+            }
             RekordboxError::Io { source, path, .. } => (Kind::World, io_hint(source, path)),
         };
         Self::new(kind, error).hint(hint)
@@ -678,11 +681,25 @@ pub fn unfinished_hints() -> Vec<String> {
     ]
 }
 
+fn primary_code(source: &sqlx::Error) -> Option<i32> {
+    let code = source.as_database_error()?.code()?;
+    code.parse::<i32>().ok().map(|code| code & 0xff)
+}
+
+/// By SQLite's primary result code: `SQLITE_READONLY`, `SQLITE_FULL`, `SQLITE_CANTOPEN`.
+fn rekordbox_hint(source: &sqlx::Error) -> &'static str {
+    match primary_code(source) {
+        Some(8 | 14) => "check the permissions of `master.db`, its folder and its volume",
+        Some(13) => {
+            "make room on its volume; `tidal-cleanup apply --resume` goes on with what was begun"
+        }
+        _ => "every apply makes a backup first: `tidal-cleanup rekordbox status` lists them",
+    }
+}
+
 /// By SQLite's primary result code: `SQLITE_BUSY`, `SQLITE_READONLY`, `SQLITE_FULL`.
 fn database_hint(source: &sqlx::Error) -> &'static str {
-    let code = source.as_database_error().and_then(|error| error.code());
-    let code = code.and_then(|code| code.parse::<i32>().ok());
-    match code.map(|code| code & 0xff) {
+    match primary_code(source) {
         Some(5) => "another program is using it; try again when it has ended",
         Some(8) => {
             "check the permissions of the state database and its folder; `tidal-cleanup status` \

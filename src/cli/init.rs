@@ -176,6 +176,7 @@ command = "none"  # such as ["your-downloader", "{{url}}", "--output", "{{dir}}"
 [rekordbox]
 database = "auto"   # auto | a path | "none"
 folder   = "TIDAL"  # our playlists live below this folder
+relocate = false    # true once you have checked that cues follow a file that moves: README, “Files that move”
 
 [defaults]
 playlist_removed = "soft-delete"  # gone from TIDAL: soft-delete | archive | remove

@@ -81,6 +81,8 @@ pub struct Protection {
     pub at: String,
     /// The work that it protects: `7 hot cues`.
     pub text: String,
+    /// It is the last apply's, and the policy no longer has it (TC302).
+    pub former: bool,
 }
 
 /// A track of a managed playlist.

@@ -1,6 +1,6 @@
 //! What another tool says of files: believed where our own judgement does not speak against it.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Serialize;
 
@@ -38,7 +38,7 @@ pub fn believe(
         let judged = judge(&LocalFacts::of(file, &name), track, policy);
         if judged.verdict == Verdict::No {
             let reasons = match judged.vetoes.is_empty() {
-                true => judged.reasons,
+                true => judged.reasons.into_iter().map(Cow::into_owned).collect(),
                 false => judged.vetoes,
             };
             refused.push(Contradiction {

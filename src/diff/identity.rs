@@ -16,7 +16,10 @@ mod table;
 mod version;
 mod words;
 
-use std::collections::BTreeMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 pub use assign::identify;
 pub use judge::{Judgement, Verdict, judge};
@@ -71,6 +74,9 @@ pub struct Identities {
     /// Further files of the same recording, in path order. Copies and hard links that we made for
     /// further playlists, and other hard links of the matched file, are not among them.
     pub duplicates: BTreeMap<TrackId, Vec<MediaPath>>,
+    /// Files whose hash would tell whether one of them is a linked file that was moved. Without it
+    /// they are judged by what else is known of them.
+    pub unhashed: BTreeSet<MediaPath>,
 }
 
 /// The file of a track.
@@ -83,7 +89,7 @@ pub struct Match {
     /// 0–100.
     pub score: u8,
     /// In words.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Cow<'static, str>>,
 }
 
 /// What tells that a file is a track, the strongest first.
@@ -111,7 +117,7 @@ pub struct Candidate {
     /// 0–100.
     pub score: u8,
     /// What speaks for it or took points off.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Cow<'static, str>>,
     /// What forbade an automatic match.
     pub vetoes: Vec<String>,
 }

@@ -64,6 +64,8 @@ pub struct Content {
     pub hot_cues: u32,
     /// Memory cues and loops (`djmdCue.Kind` 0).
     pub memory_cues: u32,
+    /// Whether it stands in Rekordbox's history of what was played.
+    pub in_history: bool,
     /// Whether Rekordbox has analysed it (beat grid, waveform).
     pub analysed: bool,
     /// `djmdContent.FileType`.
@@ -94,6 +96,33 @@ impl Content {
     }
 }
 
+/// A list's tracks when some rows stand for others: each entry becomes the row that stands for it, and
+/// a row stands in the list as often as the one of its rows that stood there most often, at the first
+/// places.
+#[must_use]
+pub fn merged(
+    entries: &[ContentId],
+    stands_for: &BTreeMap<ContentId, ContentId>,
+) -> Vec<ContentId> {
+    let winner = |row: &ContentId| stands_for.get(row).unwrap_or(row).clone();
+    let mut rows: BTreeMap<&ContentId, usize> = BTreeMap::new();
+    for row in entries {
+        *rows.entry(row).or_default() += 1;
+    }
+    let mut left: BTreeMap<ContentId, usize> = BTreeMap::new();
+    for (row, times) in rows {
+        let most = left.entry(winner(row)).or_default();
+        *most = times.max(*most);
+    }
+    let stays = |row: &ContentId| {
+        let row = winner(row);
+        let left = left.get_mut(&row)?;
+        *left = left.checked_sub(1)?;
+        Some(row)
+    };
+    entries.iter().filter_map(stays).collect()
+}
+
 /// A playlist, folder or smart playlist (`djmdPlaylist`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectionPlaylist {
@@ -115,7 +144,17 @@ pub struct CollectionPlaylist {
 
 /// What a node of the playlist tree is (`djmdPlaylist.Attribute`).
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum NodeKind {
@@ -181,11 +220,42 @@ impl Collection {
 }
 
 /// A MyTag by name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct TagName {
     /// The group's name, such as `Genre`.
     pub group: String,
     /// The tag's name.
     pub tag: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_stands_for_others_takes_their_places_once() {
+        let stands_for = [("b", "a"), ("c", "a")];
+        let stands_for = stands_for
+            .map(|(from, to)| (ContentId::new(from), ContentId::new(to)))
+            .into();
+        for (before, after) in [
+            ("", ""),
+            ("x y", "x y"),
+            ("b", "a"),
+            ("x b y", "x a y"),
+            ("b x a", "a x"),
+            ("b c x a", "a x"),
+            ("b x b a", "a x a"),
+            ("x x b", "x x a"),
+            ("a a b", "a a"),
+        ] {
+            let entries: Vec<_> = before.split_whitespace().map(ContentId::new).collect();
+            let merged = merged(&entries, &stands_for);
+            let shown: Vec<&str> = merged.iter().map(ContentId::as_str).collect();
+            assert_eq!(shown.join(" "), after, "{before}");
+        }
+    }
 }

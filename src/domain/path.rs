@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 /// | `//1/b64:…` | the same below a source |
 ///
 /// A relative path never begins with `/`, so the forms cannot be confused with a name on disk.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(transparent)]
 pub struct MediaPath(String);
 

@@ -11,7 +11,19 @@ use serde::{Deserialize, Serialize};
 use super::{ContentHash, ContentId, LibraryId, MediaPath, NodeId, PlaylistId, Track, TrackId};
 
 /// Who put a thing there. Only `Tidal` and `Adopted` things are ever changed or removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Provenance {
     /// We fetched or created it.

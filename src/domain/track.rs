@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Isrc, TrackId};
 
 /// A track of TIDAL's catalogue. Every field but the id may be missing in a reading.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Track {
     /// TIDAL's catalogue id.
     pub id: TrackId,

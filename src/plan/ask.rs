@@ -39,6 +39,7 @@ pub(super) fn ask(draft: &mut Draft<'_>, want: &DesiredTrack, candidates: &[Cand
             key: (number + 1).to_string(),
             label: candidate.path.to_string(),
             path: Some(candidate.path.clone()),
+            row: None,
             score: Some(candidate.score),
             veto: candidate.vetoes.clone(),
             actions: vec![action],
@@ -49,6 +50,7 @@ pub(super) fn ask(draft: &mut Draft<'_>, want: &DesiredTrack, candidates: &[Cand
         key: NONE_OF_THESE.into(),
         label: "none of these: the next plan downloads it".into(),
         path: None,
+        row: None,
         score: None,
         veto: Vec::new(),
         actions: Vec::new(),
@@ -58,6 +60,7 @@ pub(super) fn ask(draft: &mut Draft<'_>, want: &DesiredTrack, candidates: &[Cand
         kind: DecisionKind::Match,
         question: format!("Which file is “{}”?", track.label()),
         track: Some(track.id.clone()),
+        rows: None,
         default: "defer".into(),
         options,
     });

@@ -12,7 +12,7 @@ use crate::{
             PlannedChange, PlannedPlaylist, PolicyInput, RekordboxInput, Summary, TidalInput,
         },
         draft::{Draft, Hold, held},
-        guard,
+        guard::{self, Leave},
     },
     policy::SyncMode,
 };
@@ -21,9 +21,7 @@ use crate::{
 pub(super) fn body(mut draft: Draft<'_>) -> Body {
     draft.actions.sort_by_key(|action| rank(&action.effect));
     let checks = checks(&draft);
-    if checks.iter().any(|check| check.status == CheckStatus::Hold) {
-        hold_removals(&mut draft, &checks);
-    }
+    hold_removals(&mut draft, &checks);
     hold_observed(&mut draft);
     let mut changes = changes(&draft);
     if draft.input.mode == Mode::Download {
@@ -100,7 +98,7 @@ const fn rank(effect: &Effect) -> u8 {
         Effect::ContentAdd { .. } => 9,
         Effect::ContentRelocate { .. } => 10,
         Effect::ContentUpdate { .. } => 11,
-        Effect::EntriesSet { .. } => 12,
+        Effect::EntriesSet { .. } | Effect::EntriesMerge { .. } => 12,
         Effect::MyTagSet { .. } => 13,
         Effect::NodeRemove { .. } => 14,
         Effect::RowsRestore { .. } => 15,
@@ -149,6 +147,22 @@ fn checks(draft: &Draft<'_>) -> Vec<Check> {
         past: &input.past_removals,
         as_of: end_of_day.map(|day| day.timestamp()).unwrap_or_default(),
         allow: &input.allows,
+        protected: draft
+            .held
+            .iter()
+            .filter(|held| held.gate == "protect")
+            .count(),
+        awaiting: Leave {
+            unprotect: draft
+                .awaiting
+                .unprotect
+                .max(input.conditions.leave.unprotect),
+            work: draft.awaiting.work.max(input.conditions.leave.work),
+        },
+        undecided: input
+            .conditions
+            .require_decisions
+            .then_some(draft.decisions.len()),
         moment: None,
     })
 }
@@ -184,9 +198,10 @@ fn managed(draft: &Draft<'_>) -> guard::Managed {
 
 /// Moves every removal, and what depends on one, to the held actions.
 fn hold_removals(draft: &mut Draft<'_>, checks: &[Check]) {
+    let of_all = ["TC102", "TC103"];
     let Some(check) = checks
         .iter()
-        .find(|check| check.status == CheckStatus::Hold)
+        .find(|check| check.status == CheckStatus::Hold && of_all.contains(&check.code.as_str()))
     else {
         return;
     };

@@ -12,6 +12,7 @@ mod effect;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
@@ -19,8 +20,8 @@ use crate::domain::{
 };
 pub use effect::{
     Adoption, At, Cause, ContentAt, ContentFields, Convert, Effect, Entries, Fetch, Forgotten,
-    FromTrash, Hashed, Link, NewContent, NewNode, NodeAt, Recorded, Reversal, TagSet, TidalEntry,
-    Trashed,
+    FromTrash, Hashed, Link, ListAt, MergedRows, NewContent, NewNode, NodeAt, Recorded, Reversal,
+    TagSet, TidalEntry, Trashed,
 };
 
 pub use crate::domain::{ChangeKind, Class, LinkForm, TagName};
@@ -31,14 +32,17 @@ pub const FORMAT_VERSION: &str = "1.0";
 pub const KIND: &str = "tidal-cleanup/plan";
 
 /// A whole plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// `1.0`; a reader takes any `1.x`.
+    #[schemars(extend("pattern" = r"^1\.[0-9]+$"))]
     pub format_version: String,
-    /// [`KIND`].
+    /// Always the same word.
+    #[schemars(extend("const" = KIND))]
     pub kind: String,
     /// `sha256:` and the hash of the canonical body.
+    #[schemars(extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
     pub digest: String,
     /// What is reviewed.
     pub body: Body,
@@ -51,7 +55,7 @@ pub struct Plan {
 }
 
 /// The reviewed part.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Body {
     /// What made the plan.
@@ -86,7 +90,7 @@ pub struct Body {
 }
 
 /// What made the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// `plan`.
@@ -102,7 +106,7 @@ pub enum Mode {
 }
 
 /// The state that a plan starts from; `apply` refuses another.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Base {
     /// From the canary.
@@ -116,7 +120,7 @@ pub struct Base {
 }
 
 /// What the plan was made from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Inputs {
     /// The date that ages are counted to, `YYYY-MM-DD`.
@@ -132,7 +136,7 @@ pub struct Inputs {
 }
 
 /// The policy that a plan was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyInput {
     /// The file's name without its folder.
@@ -142,7 +146,7 @@ pub struct PolicyInput {
 }
 
 /// The TIDAL reading that a plan was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TidalInput {
     /// Hash of the reading's content, independent of the order of playlists and of `taken_at`.
@@ -156,7 +160,7 @@ pub struct TidalInput {
 }
 
 /// The scan that a plan was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesInput {
     /// Hash over paths, sizes and modification times.
@@ -168,7 +172,7 @@ pub struct FilesInput {
 }
 
 /// The Rekordbox reading that a plan was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RekordboxInput {
     /// The application's version, where known.
@@ -180,7 +184,7 @@ pub struct RekordboxInput {
 }
 
 /// A playlist as it shall be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedPlaylist {
     /// The raw TIDAL name.
@@ -199,7 +203,7 @@ pub struct PlannedPlaylist {
 }
 
 /// A fact about two states, and the actions that answer it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedChange {
     /// `c_` and 16 hex digits.
@@ -224,7 +228,7 @@ pub struct PlannedChange {
 }
 
 /// Something of ours that the DJ changed in Rekordbox and that stays as it is now.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Drift {
     /// The playlist it is about, where it is about one.
@@ -239,7 +243,7 @@ pub struct Drift {
 }
 
 /// A decision to act, complete in itself: one effect, one journal row.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Action {
     /// A hash of effect and subject: the same action has the same id in every plan.
     pub id: ActionId,
@@ -272,7 +276,7 @@ pub struct Action {
 }
 
 /// Whom an action is about, for people.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subject {
     /// The track, where there is one.
@@ -283,7 +287,7 @@ pub struct Subject {
 }
 
 /// Something that must be true of the worlds before anything is written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "is", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Precondition {
     /// The file is there and unchanged. The hash is compared where it is given.
@@ -330,7 +334,7 @@ pub enum Precondition {
 }
 
 /// Why an action is proposed: which rule, where it stands, in words, with evidence.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Why {
     /// The rule's name, or the default's key.
@@ -346,7 +350,7 @@ pub struct Why {
 }
 
 /// The DJ's work that hangs on a track.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Risk {
     pub hot_cues: u32,
@@ -365,7 +369,7 @@ impl Risk {
 }
 
 /// What undo gives back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Undo {
     /// The same bytes, mode, time and path.
@@ -382,7 +386,7 @@ pub enum Undo {
 }
 
 /// Bytes that an action moves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Estimate {
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -419,12 +423,12 @@ const fn is_none(number: &usize) -> bool {
 pub const NONE_OF_THESE: &str = "none";
 
 /// A question to a person.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionRequest {
     /// `d_` and 16 hex digits.
     pub id: String,
-    /// `match`.
+    /// `match` or `duplicate`.
     #[serde(rename = "type")]
     pub kind: DecisionKind,
     /// In words.
@@ -432,6 +436,9 @@ pub struct DecisionRequest {
     /// The track it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub track: Option<TrackId>,
+    /// The rows of Rekordbox it is about, by which the answer is remembered: `11+12`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<String>,
     /// What happens unanswered: `defer`.
     pub default: String,
     /// What can be chosen.
@@ -439,15 +446,17 @@ pub struct DecisionRequest {
 }
 
 /// What a question is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DecisionKind {
     /// Which file is this track?
     Match,
+    /// Which of several rows of Rekordbox stands for the recording?
+    Duplicate,
 }
 
 /// One answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionOption {
     /// What to type.
@@ -457,6 +466,9 @@ pub struct DecisionOption {
     /// The candidate file, for a match; absent: none of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<MediaPath>,
+    /// The row of Rekordbox, for a duplicate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<ContentId>,
     /// 0–100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<u8>,
@@ -469,7 +481,7 @@ pub struct DecisionOption {
 }
 
 /// An action that is not proposed, and what holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Held {
     /// The id that the action would have.
@@ -494,7 +506,7 @@ pub struct Held {
 }
 
 /// A gate's finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
     /// `TC201`.
@@ -515,7 +527,7 @@ pub struct Check {
 }
 
 /// A gate's verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckStatus {
     /// As it should be.
@@ -529,7 +541,7 @@ pub enum CheckStatus {
 }
 
 /// Counts for the closing line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
     pub add: usize,
@@ -547,7 +559,7 @@ pub struct Summary {
 }
 
 /// What varies from run to run; never in the digest.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanMeta {
     /// RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -567,7 +579,7 @@ pub struct PlanMeta {
 }
 
 /// What a person decided about a plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Review {
     /// The digest it is for.
@@ -579,4 +591,7 @@ pub struct Review {
     /// Actions left out; what depends on them is left out too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<ActionId>,
+    /// Gates of the moment that an override let through, with its reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<String>,
 }

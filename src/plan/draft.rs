@@ -10,6 +10,8 @@ use crate::{
             Action, Class, DecisionRequest, Drift, Effect, Estimate, Held, Precondition, Risk,
             Subject, Undo, Why,
         },
+        duplicates::Group,
+        guard::Leave,
         index::Index,
     },
     policy::Verdict,
@@ -33,6 +35,12 @@ pub(super) struct Draft<'a> {
     pub(super) new_tags: BTreeMap<TagName, ActionId>,
     /// Files whose content hash the plan needs and nobody has computed yet.
     pub(super) unhashed: BTreeSet<MediaPath>,
+    /// Rows of Rekordbox that others stand for, and those.
+    pub(super) stands_for: BTreeMap<ContentId, ContentId>,
+    /// The rows of one recording, where there are several.
+    pub(super) duplicates: Vec<Group>,
+    /// What waits for a person's leave.
+    pub(super) awaiting: Leave,
     /// Files of ours that may not be needed, and what the policy makes of each, in words.
     pub(super) spare: BTreeMap<MediaPath, String>,
 }
@@ -83,6 +91,9 @@ impl<'a> Draft<'a> {
             new_folders: BTreeMap::new(),
             new_tags: BTreeMap::new(),
             unhashed: BTreeSet::new(),
+            stands_for: BTreeMap::new(),
+            duplicates: Vec::new(),
+            awaiting: Leave::default(),
             spare: BTreeMap::new(),
         }
     }
@@ -96,6 +107,11 @@ impl<'a> Draft<'a> {
 
     /// Shows an action as held instead of adding it.
     pub(super) fn hold(&mut self, action: &Action, by: Hold) {
+        match by.gate {
+            "TC302" => self.awaiting.unprotect += 1,
+            "TC303" => self.awaiting.work += 1,
+            _ => {}
+        }
         self.held.push(held(action, by));
     }
 
@@ -215,6 +231,7 @@ const fn undo(effect: &Effect) -> Undo {
         | Effect::NodeUpdate { .. }
         | Effect::NodeRemove { .. }
         | Effect::EntriesSet { .. }
+        | Effect::EntriesMerge { .. }
         | Effect::MyTagCreate { .. }
         | Effect::MyTagSet { .. }
         | Effect::RowsRestore { .. }
@@ -241,6 +258,7 @@ const fn would(effect: &Effect) -> &'static str {
         Effect::NodeUpdate { .. } => "would rename in Rekordbox",
         Effect::NodeRemove { .. } => "would remove from Rekordbox",
         Effect::EntriesSet { .. } => "would change its entries in Rekordbox",
+        Effect::EntriesMerge { .. } => "would merge its duplicates in Rekordbox",
         Effect::MyTagCreate { .. } => "would make the MyTag",
         Effect::MyTagSet { .. } => "would tag in Rekordbox",
         Effect::RowsRestore { .. } | Effect::StateRestore { .. } => "would put back",

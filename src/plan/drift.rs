@@ -7,9 +7,9 @@ use crate::{
     desired::DesiredPlaylist,
     domain::{Content, NodeId, NodeKind, PlaylistId, TagName, Track, TrackId, state::ObjectKey},
     plan::{
+        contents::write_hold,
         document::{Class, Drift, Effect, NodeAt, Precondition, Subject},
         draft::{Draft, act},
-        tracks::write_hold,
     },
     policy::Owner,
 };

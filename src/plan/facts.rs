@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use crate::{
     desired::{DesiredState, Protection},
-    domain::{AudioFile, ContentId, Provenance, TrackId, state::PlaylistRow},
+    domain::{AudioFile, ContentId, MediaPath, Provenance, TrackId, state::PlaylistRow},
     observe::Observation,
     plan::{
         draft::{Draft, Hold},
@@ -22,14 +22,21 @@ struct Known<'a> {
     desired: Option<&'a DesiredState>,
 }
 
-/// Tracks that a protection keeps in their playlists, whatever TIDAL says.
+/// Tracks that a protection keeps in their playlists, whatever TIDAL says; `former`: the policy of the
+/// last apply, whose protections count once more.
 #[must_use]
-pub fn protected(policy: &Policy, observation: &Observation) -> BTreeMap<TrackId, Protection> {
-    if !policy
-        .protects
-        .iter()
-        .any(|protect| protect.deny.contains(&Denied::Remove))
-    {
+pub fn protected(
+    policy: &Policy,
+    former: Option<&Policy>,
+    observation: &Observation,
+) -> BTreeMap<TrackId, Protection> {
+    let mut policies = std::iter::once(policy).chain(former);
+    if !policies.any(|policy| {
+        policy
+            .protects
+            .iter()
+            .any(|protect| protect.deny.contains(&Denied::Remove))
+    }) {
         return BTreeMap::new();
     }
     let index = Index::new(observation);
@@ -41,7 +48,9 @@ pub fn protected(policy: &Policy, observation: &Observation) -> BTreeMap<TrackId
     let tracks = observation.state.tracks.iter();
     let found = tracks.filter_map(|(id, row)| {
         let content = index.content_of(id, row.file.as_ref());
-        let protect = protection(policy, &known.of_track(Some(id), content), Denied::Remove)?;
+        let facts = known.of_track(Some(id), content);
+        let now = protection(policy, &facts, Denied::Remove);
+        let protect = now.or_else(|| protection(former?, &facts, Denied::Remove))?;
         let risk = content.and_then(|id| index.risk(id));
         Some((
             id.clone(),
@@ -49,6 +58,7 @@ pub fn protected(policy: &Policy, observation: &Observation) -> BTreeMap<TrackId
                 rule: protect.name.clone(),
                 at: protect.at.to_string(),
                 text: super::removals::work_text(risk),
+                former: now.is_none(),
             },
         ))
     });
@@ -82,6 +92,12 @@ pub(super) fn of_file(draft: &Draft<'_>, file: &AudioFile, track: Option<&TrackI
     facts
 }
 
+/// Facts about a track whose file is not in the library.
+pub(super) fn of_track(draft: &Draft<'_>, track: &TrackId, path: Option<&MediaPath>) -> Facts {
+    let content = draft.index.content_of(track, path);
+    draft.known().of_track(Some(track), content)
+}
+
 /// Facts about a playlist that is gone from TIDAL.
 pub(super) fn of_removed_playlist(row: &PlaylistRow) -> Facts {
     Facts::from([
@@ -100,14 +116,18 @@ pub(super) fn denial(
     file: Option<&AudioFile>,
     denied: Denied,
 ) -> Option<Hold> {
-    if draft.input.policy.protects.is_empty() {
+    let former = draft.input.conditions.former;
+    let protects = |policy: &Policy| !policy.protects.is_empty();
+    if !protects(draft.input.policy) && !former.is_some_and(protects) {
         return None;
     }
     let facts = match file {
         Some(file) => of_file(draft, file, Some(track)),
         None => draft.known().of_track(Some(track), content),
     };
-    let protect = protection(draft.input.policy, &facts, denied)?;
+    let Some(protect) = protection(draft.input.policy, &facts, denied) else {
+        return former_denial(draft, &facts, denied);
+    };
     let risk = content.and_then(|id| draft.index.risk(id));
     Some(Hold {
         gate: "protect",
@@ -115,6 +135,24 @@ pub(super) fn denial(
         at: protect.at.to_string(),
         text: super::removals::work_text(risk),
     })
+}
+
+/// TC302: the protection of the last apply that denied this, and that the policy no longer has.
+pub(super) fn former_denial(draft: &Draft<'_>, facts: &Facts, denied: Denied) -> Option<Hold> {
+    let protect = protection(draft.input.conditions.former?, facts, denied)?;
+    Some(former_hold(&protect.name))
+}
+
+/// What holds back what a protection held until the last apply.
+pub(super) fn former_hold(protect: &str) -> Hold {
+    Hold {
+        gate: "TC302",
+        rule: protect.to_owned(),
+        at: String::new(),
+        text:
+            "its protection was taken out since the last apply; that takes effect one apply later"
+                .into(),
+    }
 }
 
 fn number(n: u64) -> Fact {

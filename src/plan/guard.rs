@@ -3,14 +3,18 @@
 //! Every gate is listed with its numbers, also when it passes. `Hold` takes removals out of the plan
 //! and lets the rest go on; `Refuse` lets nothing through, unless an override names the number.
 
+mod moment;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::Timestamp;
+
+pub use moment::{HandFreeze, Moment, freeze_active, moment};
 
 use super::document::{Action, ChangeKind, Check, CheckStatus, Class, Effect, PlannedChange};
 use crate::{
     domain::{ActionId, LibraryId, PlaylistId, TrackId},
-    policy::{Freeze, Limit, Policy},
+    policy::{Limit, Policy, WorkAtRisk},
 };
 
 /// What the gates look at.
@@ -27,6 +31,12 @@ pub struct GuardInput<'a> {
     /// What the rolling window is counted back from.
     pub as_of: Timestamp,
     pub allow: &'a [Allow],
+    /// How many actions protections hold back (TC301).
+    pub protected: usize,
+    /// What waits for a person's leave, or has it.
+    pub awaiting: Leave,
+    /// Questions that are open, where none may be (TC701).
+    pub undecided: Option<usize>,
     /// The state of the machine, which is no part of a plan; without it TC501, TC502 and TC601 are
     /// left out.
     pub moment: Option<Moment<'a>>,
@@ -60,19 +70,6 @@ pub struct Managed {
     pub playlists: BTreeMap<PlaylistId, (String, usize)>,
 }
 
-/// The machine at this moment.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment<'a> {
-    /// In the machine's time zone.
-    pub now: &'a Zoned,
-    /// Rekordbox's processes; `Err` when they cannot be listed.
-    pub rekordbox: Result<&'a [String], &'a str>,
-    /// Bytes free on the library's volume; `None` when that cannot be learnt.
-    pub free: Option<u64>,
-    /// Bytes that the plan needs there.
-    pub needed: u64,
-}
-
 /// `--allow remove=40 --because "…"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allow {
@@ -90,6 +87,45 @@ pub enum Allowable {
     Remove,
     /// TC104, with the number of playlists that go.
     Empty,
+    /// TC102, with the number of files that are missing.
+    Missing,
+    /// TC302, with the number of actions that a protection held until now.
+    Unprotect,
+    /// TC303, with the number of files that carry the DJ's work.
+    Work,
+    /// TC501, with the number of actions that would wait.
+    Freeze,
+    /// TC503, with the number of sticks.
+    Usb,
+    /// TC701, with the number of open questions.
+    Undecided,
+}
+
+/// Actions that only a person lets through, by number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leave {
+    /// TC302: a protection that was taken out since the last apply held them.
+    pub unprotect: usize,
+    /// TC303: they would cost the DJ's work.
+    pub work: usize,
+}
+
+impl Leave {
+    /// What of it the overrides let through; nothing of what the policy denies for good.
+    #[must_use]
+    pub fn granted(self, policy: &Policy, allow: &[Allow]) -> Self {
+        let of = |what, count| match count > 0 && is_allowed(allow, what, count) {
+            true => count,
+            false => 0,
+        };
+        Self {
+            unprotect: of(Allowable::Unprotect, self.unprotect),
+            work: match policy.safety.work_at_risk {
+                WorkAtRisk::Deny => 0,
+                WorkAtRisk::Ask | WorkAtRisk::Allow => of(Allowable::Work, self.work),
+            },
+        }
+    }
 }
 
 /// What a plan takes away.
@@ -105,7 +141,16 @@ pub struct Removals {
 
 impl Allowable {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Remove, Self::Empty];
+    pub const ALL: [Self; 8] = [
+        Self::Remove,
+        Self::Empty,
+        Self::Missing,
+        Self::Unprotect,
+        Self::Work,
+        Self::Freeze,
+        Self::Usb,
+        Self::Undecided,
+    ];
 
     /// As typed.
     #[must_use]
@@ -113,6 +158,12 @@ impl Allowable {
         match self {
             Self::Remove => "remove",
             Self::Empty => "empty",
+            Self::Missing => "missing",
+            Self::Unprotect => "unprotect",
+            Self::Work => "work",
+            Self::Freeze => "freeze",
+            Self::Usb => "usb",
+            Self::Undecided => "undecided",
         }
     }
 }
@@ -198,6 +249,7 @@ impl Removals {
             | Effect::NodeCreate { .. }
             | Effect::NodeUpdate { .. }
             | Effect::MyTagCreate { .. }
+            | Effect::EntriesMerge { .. }
             | Effect::MyTagSet { .. }
             | Effect::RowsRestore { .. }
             | Effect::StateAdopt { .. }
@@ -254,47 +306,19 @@ pub fn check(input: &GuardInput<'_>) -> Vec<Check> {
     ];
     checks.extend(per_playlist(input, &removals));
     checks.push(rolling(input, &removals));
+    checks.push(protected(input));
+    checks.push(awaiting(
+        input,
+        "TC302",
+        "two-step unprotection",
+        Allowable::Unprotect,
+    ));
+    checks.push(awaiting(input, "TC303", "work_at_risk", Allowable::Work));
+    checks.extend(input.undecided.map(|open| undecided(open, input.allow)));
     if let Some(moment) = &input.moment {
         checks.extend(self::moment(input.policy, input.actions, moment));
     }
     checks
-}
-
-/// The gates of the moment: freeze, Rekordbox, room on the disk.
-#[must_use]
-pub fn moment(policy: &Policy, actions: &[Action], moment: &Moment<'_>) -> Vec<Check> {
-    vec![
-        freeze(policy, actions, moment),
-        rekordbox(actions, moment),
-        headroom(moment),
-    ]
-}
-
-/// The freeze that is on, if any. One whose time zone is unknown here is on: what cannot be told
-/// refuses.
-#[must_use]
-pub fn freeze_active<'p>(policy: &'p Policy, now: &Zoned) -> Option<&'p Freeze> {
-    policy.freezes.iter().find(|freeze| {
-        let local = match &freeze.timezone {
-            None => Some(now.clone()),
-            Some(name) => TimeZone::get(name)
-                .ok()
-                .map(|zone| now.with_time_zone(zone)),
-        };
-        local.is_none_or(|now| is_within(freeze, &now))
-    })
-}
-
-fn is_within(freeze: &Freeze, now: &Zoned) -> bool {
-    let minute = |(day, minute): (u8, u16)| u32::from(day) * 1_440 + u32::from(minute);
-    let day = now.weekday().to_monday_one_offset().unsigned_abs();
-    let hour = u16::from(now.hour().unsigned_abs());
-    let at = minute((day, hour * 60 + u16::from(now.minute().unsigned_abs())));
-    let (from, to) = (minute(freeze.from), minute(freeze.to));
-    match from < to {
-        true => (from..to).contains(&at),
-        false => at >= from || at < to,
-    }
 }
 
 fn canary(readings: &Readings<'_>) -> Check {
@@ -332,14 +356,115 @@ fn files_seen(input: &GuardInput<'_>) -> Check {
          expected): nothing is removed. `tidal-cleanup db reconcile` shows which are missing; the next \
          complete apply counts anew"
     );
-    numbered(
+    let numbers = (wide(percent), i64::from(least));
+    let check = numbered(
         "TC102",
         name,
-        (wide(percent), i64::from(least)),
+        numbers,
         enough,
         CheckStatus::Hold,
-        text,
-    )
+        text.clone(),
+    );
+    match enough {
+        true => check,
+        false => allowed_or(check, input.allow, Allowable::Missing, before - seen, &text),
+    }
+}
+
+/// TC301 is no limit: what is protected stays, and this says how much that is.
+fn protected(input: &GuardInput<'_>) -> Check {
+    let text = format!(
+        "{} held back by [[protect]]; no override, the policy itself must say otherwise",
+        match input.protected {
+            1 => "1 action is".to_owned(),
+            several => format!("{several} actions are"),
+        }
+    );
+    let held = input.protected;
+    Check {
+        text: if held == 0 { String::new() } else { text },
+        value: Some(wide(held)),
+        ..passed("TC301", "protect")
+    }
+}
+
+/// What a person may let through by number; else it is held back, and the rest goes on.
+fn awaiting(input: &GuardInput<'_>, code: &str, name: &str, what: Allowable) -> Check {
+    let count = match what {
+        Allowable::Unprotect => input.awaiting.unprotect,
+        _ => input.awaiting.work,
+    };
+    let check = numbered(
+        code,
+        name,
+        (wide(count), 0),
+        true,
+        CheckStatus::Hold,
+        String::new(),
+    );
+    if count == 0 {
+        return check;
+    }
+    let (text, base) = match what {
+        Allowable::Unprotect => (
+            "was protected at the last apply and is not now: taking a protection away takes effect one \
+             apply later",
+            "were protected at the last apply and are not now: taking a protection away takes effect one \
+             apply later",
+        ),
+        _ => (
+            "carries your work (cues, a rating or plays)",
+            "carry your work (cues, a rating or plays)",
+        ),
+    };
+    let text = match count {
+        1 => format!("1 removal {text}"),
+        several => format!("{several} removals {base}"),
+    };
+    let managed = input.managed.base();
+    let text = format!("{text}, of {managed} managed entries and files; held back");
+    let check = Check {
+        status: CheckStatus::Hold,
+        ..check
+    };
+    if what == Allowable::Work && input.policy.safety.work_at_risk == WorkAtRisk::Deny {
+        let text = format!("{text}. [safety] work_at_risk = \"deny\" lets nothing of it through");
+        return Check { text, ..check };
+    }
+    allowed_or(check, input.allow, what, count, &text)
+}
+
+/// TC701: what must be decided first.
+#[must_use]
+pub fn undecided(open: usize, allow: &[Allow]) -> Check {
+    let check = numbered(
+        "TC701",
+        "decisions",
+        (wide(open), 0),
+        true,
+        CheckStatus::Refuse,
+        String::new(),
+    );
+    if open == 0 {
+        return check;
+    }
+    let text = format!(
+        "{open} question{} open, and --require-decisions lets none stay so",
+        if open == 1 { " is" } else { "s are" }
+    );
+    allowed_or_refused(check, allow, Allowable::Undecided, open, &text)
+}
+
+/// Whether an override lets so much through.
+#[must_use]
+pub fn is_allowed(allow: &[Allow], what: Allowable, count: usize) -> bool {
+    granting(allow, what, count).is_some()
+}
+
+fn granting(allow: &[Allow], what: Allowable, count: usize) -> Option<&Allow> {
+    allow.iter().find(|allow| {
+        allow.what == what && allow.count >= count as u64 && !allow.because.trim().is_empty()
+    })
 }
 
 fn complete(readings: &Readings<'_>) -> Check {
@@ -502,86 +627,6 @@ fn rolling(input: &GuardInput<'_>, removals: &Removals) -> Check {
     allowed_or_refused(check, input.allow, Allowable::Remove, now, &text)
 }
 
-fn freeze(policy: &Policy, actions: &[Action], moment: &Moment<'_>) -> Check {
-    let name = "freeze";
-    let Some(freeze) = freeze_active(policy, moment.now) else {
-        return passed("TC501", name);
-    };
-    let frozen = actions
-        .iter()
-        .filter(|action| !freeze.allow.contains(&action.class))
-        .count();
-    let text = format!(
-        "freeze “{}” ({}) is on until {}, and {frozen} of {} actions must wait for its end",
-        freeze.name,
-        freeze.at,
-        week_minute(freeze.to),
-        actions.len()
-    );
-    numbered(
-        "TC501",
-        name,
-        (wide(frozen), 0),
-        frozen == 0,
-        CheckStatus::Refuse,
-        text,
-    )
-}
-
-fn rekordbox(actions: &[Action], moment: &Moment<'_>) -> Check {
-    let check = passed("TC502", "Rekordbox closed");
-    let touches = |action: &Action| action.effect.kind().starts_with("rb.");
-    if !actions.iter().any(touches) {
-        return check;
-    }
-    let text = match moment.rekordbox {
-        Ok([]) => return check,
-        Ok(running) => format!(
-            "Rekordbox is running ({}): quit it, then apply",
-            some(running)
-        ),
-        Err(reason) => format!("it cannot be told whether Rekordbox is running ({reason})"),
-    };
-    Check {
-        status: CheckStatus::Refuse,
-        text,
-        ..check
-    }
-}
-
-fn headroom(moment: &Moment<'_>) -> Check {
-    let name = "disk headroom";
-    let numbers = |free: u64| (wide(moment.needed), wide(free));
-    match moment.free {
-        Some(free) => {
-            let text = format!(
-                "{} are needed on the library's volume, and {} are free",
-                bytes(moment.needed),
-                bytes(free)
-            );
-            let enough = moment.needed <= free;
-            numbered(
-                "TC601",
-                name,
-                numbers(free),
-                enough,
-                CheckStatus::Refuse,
-                text,
-            )
-        }
-        None if moment.needed == 0 => passed("TC601", name),
-        None => Check {
-            value: Some(wide(moment.needed)),
-            status: CheckStatus::Refuse,
-            text: format!(
-                "{} are needed, and how much is free on the library's volume cannot be learnt",
-                bytes(moment.needed)
-            ),
-            ..passed("TC601", name)
-        },
-    }
-}
-
 /// What a limit comes to: the lower of count and percentage, the percentage rounded up and never below
 /// its floor.
 fn most(limit: &Limit, base: usize) -> usize {
@@ -624,10 +669,16 @@ fn allowed_or_refused(
     count: usize,
     text: &str,
 ) -> Check {
-    let given = allow.iter().find(|allow| {
-        allow.what == what && allow.count >= count as u64 && !allow.because.trim().is_empty()
-    });
-    match given {
+    let check = Check {
+        status: CheckStatus::Refuse,
+        ..check
+    };
+    allowed_or(check, allow, what, count, text)
+}
+
+/// The check as let through by an override that names enough, or as it is, with the one that would.
+fn allowed_or(check: Check, allow: &[Allow], what: Allowable, count: usize, text: &str) -> Check {
+    match granting(allow, what, count) {
         Some(given) => Check {
             status: CheckStatus::Allowed,
             text: format!(
@@ -639,7 +690,6 @@ fn allowed_or_refused(
             ..check
         },
         None => Check {
-            status: CheckStatus::Refuse,
             text: format!(
                 "{text}. If that is meant: --allow {}={count} --because \"…\"",
                 what.as_str()
@@ -683,20 +733,6 @@ fn some(names: &[String]) -> String {
     match names.len() - shown.len() {
         0 => shown.join(", "),
         more => format!("{}, and {more} more", shown.join(", ")),
-    }
-}
-
-fn week_minute((day, minute): (u8, u16)) -> String {
-    let days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    let day = days.get(usize::from(day).wrapping_sub(1)).unwrap_or(&"?");
-    format!("{day} {:02}:{:02}", minute / 60, minute % 60)
-}
-
-fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
-        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
-        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use jiff::Zoned;
+
 use super::*;
 use crate::{
     domain::{ContentHash, MediaPath, NodeId, TrackId},
@@ -16,6 +18,7 @@ struct World {
     managed: Managed,
     past: Vec<(Timestamp, u64)>,
     allow: Vec<Allow>,
+    awaiting: Leave,
     library: LibraryId,
 }
 
@@ -37,6 +40,7 @@ impl World {
             },
             past: Vec::new(),
             allow: Vec::new(),
+            awaiting: Leave::default(),
             library: LibraryId::from("lib"),
         }
     }
@@ -63,6 +67,9 @@ impl World {
             past: &self.past,
             as_of: "2026-11-22T00:00:00Z".parse().unwrap(),
             allow: &self.allow,
+            protected: 0,
+            awaiting: self.awaiting,
+            undecided: None,
             moment: None,
         }
     }
@@ -94,6 +101,7 @@ impl World {
         let entries = |count| Entries {
             keep: Vec::new(),
             order_is_the_djs: false,
+            rows: BTreeMap::new(),
             playlist: PlaylistId::from(playlist),
             count,
             sha256: ContentHash::of(b""),
@@ -161,7 +169,8 @@ fn a_sound_and_empty_plan_passes_everything() {
     assert_eq!(
         codes,
         [
-            "TC101", "TC102", "TC103", "TC104", "TC201", "TC202", "TC203"
+            "TC101", "TC102", "TC103", "TC104", "TC201", "TC202", "TC203", "TC301", "TC302",
+            "TC303"
         ]
     );
 }
@@ -365,6 +374,7 @@ fn without_changes_the_numbers_of_a_list_count() {
     let entries = |count| Entries {
         keep: Vec::new(),
         order_is_the_djs: false,
+        rows: BTreeMap::new(),
         playlist: PlaylistId::from("p1"),
         count,
         sha256: ContentHash::of(b""),
@@ -392,6 +402,9 @@ fn at(
         rekordbox,
         free,
         needed: 1_000,
+        hand_freeze: Ok(None),
+        exports: &[],
+        allow: &world.allow,
     });
     check(&input)
 }
@@ -433,7 +446,7 @@ fn the_gig_lock_lets_through_what_it_allows() {
     assert_eq!(
         frozen.text,
         "freeze “gig” (tidal-cleanup.toml:3) is on until Mon 06:00, and 1 of 2 actions must wait for \
-         its end"
+         its end. If that is meant: --allow freeze=1 --because \"…\""
     );
 }
 
@@ -459,4 +472,143 @@ fn the_disk_must_hold_what_comes() {
     assert_eq!(status(Some(1_000)), CheckStatus::Pass);
     assert_eq!(status(Some(999)), CheckStatus::Refuse);
     assert_eq!(status(None), CheckStatus::Refuse);
+}
+
+/// The checks of the moment with this freeze and these sticks.
+fn moment_of(
+    world: &World,
+    hand_freeze: Result<Option<HandFreeze<'_>>, &str>,
+    exports: &[String],
+) -> Vec<Check> {
+    let moment = Moment {
+        now: &"2026-11-24T12:00:00+00:00[UTC]".parse().unwrap(),
+        rekordbox: Ok(&[]),
+        free: Some(1_000),
+        needed: 0,
+        hand_freeze,
+        exports,
+        allow: &world.allow,
+    };
+    moment::moment(&world.policy, &world.actions, &moment)
+}
+
+fn allowed(what: Allowable, count: u64) -> Vec<Allow> {
+    vec![Allow {
+        what,
+        count,
+        because: "I know".to_owned(),
+    }]
+}
+
+#[test]
+fn a_freeze_by_hand_ends_by_itself_and_lets_a_number_through() {
+    let mut world = World::new("").trash(2);
+    let freeze = |until: &str| {
+        Ok(Some(HandFreeze {
+            until: until.parse().unwrap(),
+            because: "the gig",
+        }))
+    };
+    let on = one(
+        &moment_of(&world, freeze("2026-11-24T12:00:01Z"), &[]),
+        "TC501",
+    );
+    assert_eq!(on.status, CheckStatus::Refuse);
+    for part in [
+        "the gig",
+        "2026-11-24 12:00",
+        "2 of 2",
+        "--allow freeze=2 --because",
+    ] {
+        assert!(on.text.contains(part), "{}", on.text);
+    }
+    let over = one(
+        &moment_of(&world, freeze("2026-11-24T12:00:00Z"), &[]),
+        "TC501",
+    );
+    assert_eq!(over.status, CheckStatus::Pass);
+    let torn = one(&moment_of(&world, Err("torn"), &[]), "TC501");
+    assert_eq!(torn.status, CheckStatus::Refuse);
+    world.allow = allowed(Allowable::Freeze, 2);
+    let let_through = one(
+        &moment_of(&world, freeze("2026-11-25T00:00:00Z"), &[]),
+        "TC501",
+    );
+    assert_eq!(let_through.status, CheckStatus::Allowed);
+    assert!(let_through.text.contains("I know"));
+}
+
+#[test]
+fn a_mounted_export_stops_what_touches_rekordbox() {
+    let sticks = ["/media/dj/STICK".to_owned()];
+    let files = World::new("").trash(1);
+    let check = |world: &World| one(&moment_of(world, Ok(None), &sticks), "TC503");
+    assert_eq!(check(&files).status, CheckStatus::Pass);
+    let mut world = World::new("").leave("p1", 1);
+    let stopped = check(&world);
+    assert_eq!(stopped.status, CheckStatus::Refuse);
+    assert!(stopped.text.contains("STICK") && stopped.text.contains("--allow usb=1"));
+    world.allow = allowed(Allowable::Usb, 1);
+    assert_eq!(check(&world).status, CheckStatus::Allowed);
+}
+
+#[test]
+fn what_waits_for_leave_says_how_to_give_it() {
+    let mut world = World::new("[safety]\nwork_at_risk = \"ask\"");
+    assert_eq!(world.check("TC302").status, CheckStatus::Pass);
+    world.awaiting = Leave {
+        unprotect: 2,
+        work: 3,
+    };
+    for (code, text) in [
+        ("TC302", "--allow unprotect=2"),
+        ("TC303", "--allow work=3"),
+    ] {
+        let check = world.check(code);
+        assert_eq!(check.status, CheckStatus::Hold);
+        assert!(
+            check.text.contains(text) && check.text.contains("364 managed"),
+            "{}",
+            check.text
+        );
+    }
+    world.allow = allowed(Allowable::Work, 2);
+    assert_eq!(world.check("TC303").status, CheckStatus::Hold);
+    assert_eq!(
+        world.awaiting.granted(&world.policy, &world.allow),
+        Leave::default()
+    );
+    world.allow = allowed(Allowable::Work, 3);
+    assert_eq!(world.check("TC303").status, CheckStatus::Allowed);
+    assert_eq!(world.awaiting.granted(&world.policy, &world.allow).work, 3);
+    let mut never = World::new("[safety]\nwork_at_risk = \"deny\"");
+    never.awaiting.work = 1;
+    never.allow = allowed(Allowable::Work, 1);
+    assert_eq!(never.check("TC303").status, CheckStatus::Hold);
+    let granted = never.awaiting.granted(&never.policy, &never.allow);
+    assert_eq!(granted, Leave::default());
+    assert!(!never.check("TC303").text.contains("--allow"));
+}
+
+#[test]
+fn open_questions_refuse_where_that_is_asked_for() {
+    assert_eq!(undecided(0, &[]).status, CheckStatus::Pass);
+    let open = undecided(2, &[]);
+    assert_eq!(open.status, CheckStatus::Refuse);
+    assert!(open.text.contains("2 questions are") && open.text.contains("--allow undecided=2"));
+    let let_through = undecided(2, &allowed(Allowable::Undecided, 2));
+    assert_eq!(let_through.status, CheckStatus::Allowed);
+}
+
+#[test]
+fn missing_files_can_be_let_through_by_number() {
+    let mut world = World::new("");
+    world.allow = allowed(Allowable::Missing, 100);
+    let mut input = world.input();
+    input.readings.files_seen = 200;
+    assert_eq!(one(&check(&input), "TC102").status, CheckStatus::Allowed);
+    input.readings.files_seen = 199;
+    let held = one(&check(&input), "TC102");
+    assert_eq!(held.status, CheckStatus::Hold);
+    assert!(held.text.contains("--allow missing=101"), "{}", held.text);
 }

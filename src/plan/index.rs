@@ -24,6 +24,8 @@ pub(super) struct Index<'a> {
     lists: HashMap<&'a ContentId, usize>,
     /// The tags that we set, by row.
     our_tags: HashMap<&'a ContentId, BTreeSet<TagName>>,
+    /// Rows of a file that another row of it stands for, and that row.
+    stand_ins: HashMap<ContentId, ContentId>,
 }
 
 impl<'a> Index<'a> {
@@ -35,6 +37,7 @@ impl<'a> Index<'a> {
             own_lists: HashMap::new(),
             lists: HashMap::new(),
             our_tags: HashMap::new(),
+            stand_ins: HashMap::new(),
         };
         for key in observation.state.objects.keys() {
             if let ObjectKey::TagLink(group, tag, content) = key {
@@ -128,10 +131,24 @@ impl<'a> Index<'a> {
             .get(track)
             .and_then(|row| row.content.as_ref());
         let known = known.and_then(|id| self.collection()?.contents.get_key_value(id));
-        match known {
+        let found = match known {
             Some((id, _)) => Some(id),
             None => file.and_then(|path| self.content_at(path)),
-        }
+        }?;
+        let instead = self.stand_ins.get(found);
+        let instead = instead.and_then(|id| self.collection()?.contents.get_key_value(id));
+        Some(instead.map_or(found, |(id, _)| id))
+    }
+
+    /// Whether two rows point at one path.
+    pub(super) fn is_same_file(&self, one: &ContentId, two: &ContentId) -> bool {
+        let at = self.location(one);
+        at.is_some_and(|at| self.points_at(two, &at))
+    }
+
+    /// From now on `instead` is the row of the file that both point at.
+    pub(super) fn stand_in(&mut self, row: &ContentId, instead: &ContentId) {
+        self.stand_ins.insert(row.clone(), instead.clone());
     }
 
     /// Where a row's file lies in the library.

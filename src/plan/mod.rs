@@ -7,18 +7,23 @@
 
 pub mod canonical;
 pub mod document;
+pub mod explain;
 pub mod guard;
 pub mod m3u8;
 pub mod shelf;
 pub mod takeover;
 mod ask;
 mod assemble;
+mod contents;
 mod draft;
 mod drift;
+mod duplicates;
 mod facts;
 mod index;
 mod playlists;
 mod removals;
+pub mod schema;
+mod tags;
 mod tidal;
 mod tracks;
 
@@ -33,13 +38,13 @@ pub use tidal::{Cleanup, cleanup};
 use crate::{
     desired::DesiredState,
     diff::{Change, identity::Identities},
-    domain::{ContentHash, MediaPath, PlaylistId, TrackId},
+    domain::{ContentHash, ContentId, MediaPath, PlaylistId, TrackId},
     observe::Observation,
     policy::Policy,
 };
 use document::{Body, Mode};
 use draft::Draft;
-use guard::Allow;
+use guard::{Allow, Leave};
 
 /// Everything that a plan is made from.
 #[derive(Clone, Debug)]
@@ -64,8 +69,27 @@ pub struct PlanInput<'a> {
     pub failed_fetches: BTreeMap<TrackId, FailedFetch>,
     /// How many audio files the last scan had; `None` when there was none.
     pub files_before: Option<usize>,
+    /// Which of several rows of Rekordbox stands for a recording, by [`Decisions`]; `None`: they stay
+    /// apart.
+    ///
+    /// [`Decisions`]: crate::policy::Decisions
+    pub rows: BTreeMap<String, Option<ContentId>>,
     /// Overrides from the command line.
     pub allows: Vec<Allow>,
+    /// What else it depends on.
+    pub conditions: Conditions<'a>,
+}
+
+/// What a plan depends on besides what was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Conditions<'a> {
+    /// The policy of the last apply: what it protected and this one does not stays for one apply more
+    /// (TC302). `None`: the same, not known, or let through.
+    pub former: Option<&'a Policy>,
+    /// TC701: whether anything that is left to decide refuses the plan.
+    pub require_decisions: bool,
+    /// What a person lets through of what [`Planned::awaiting`] counted before.
+    pub leave: Leave,
 }
 
 /// What is remembered of a download that failed.
@@ -106,15 +130,19 @@ pub struct Planned {
     /// Files whose SHA-256 must be in the observation before the plan is whole: the caller computes
     /// them and plans again.
     pub unhashed: BTreeSet<MediaPath>,
+    /// What waits for a person's leave. Where the overrides give it, the caller plans again with it.
+    pub awaiting: Leave,
 }
 
 /// Makes the plan.
 #[must_use]
 pub fn plan(input: &PlanInput<'_>) -> Planned {
     let mut draft = Draft::new(input);
+    duplicates::find(&mut draft);
     tracks::plan_tracks(&mut draft);
     playlists::plan_playlists(&mut draft);
     removals::plan_removals(&mut draft);
+    duplicates::plan_duplicates(&mut draft);
     if input.mode == Mode::Normal {
         tidal::plan_tidal(&mut draft);
     }
@@ -122,8 +150,10 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
         assemble::keep_downloads(&mut draft);
     }
     let unhashed = std::mem::take(&mut draft.unhashed);
+    let awaiting = draft.awaiting;
     Planned {
         body: assemble::body(draft),
         unhashed,
+        awaiting,
     }
 }

@@ -1,7 +1,7 @@
 //! What each playlist needs: its node and folders in Rekordbox, its entries, its playlist file, copies
 //! for shared tracks, and the record of all that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     desired::{DesiredPlaylist, Retained, count},
@@ -9,17 +9,20 @@ use crate::{
     domain::{
         ActionId, Class, ContentHash, ContentId, LinkForm, MediaPath, NodeId, NodeKind, PlaylistId,
         TrackId,
+        collection::merged,
         state::{FileRole, FileRow, ObjectKey, PlaylistRow},
     },
     plan::{
         canonical,
+        contents::write_hold,
         document::{
             Action, At, Effect, Entries, Hashed, Link, NewNode, NodeAt, Precondition, Recorded,
             Subject, Trashed,
         },
         draft::{ContentPlan, Draft, FilePlan, Hold, act},
-        drift, m3u8,
-        tracks::{make_tag, precondition, tag_hold, write_hold},
+        drift, duplicates, facts, m3u8,
+        tags::{make_tag, tag_hold},
+        tracks::precondition,
     },
     policy::{Order, SyncMode},
 };
@@ -71,6 +74,9 @@ fn hold_retained(draft: &mut Draft<'_>, playlist: &DesiredPlaylist) {
                 at: playlist.at.to_string(),
                 text: "this playlist is only ever added to".into(),
             },
+            Retained::Protected(protection) if protection.former => {
+                facts::former_hold(&protection.rule)
+            }
             Retained::Protected(protection) => Hold {
                 gate: "protect",
                 rule: protection.rule.clone(),
@@ -276,6 +282,7 @@ fn plan_entries(
         .filter_map(|track| desired_entry(draft, track))
         .collect();
     let keep = kept(draft, playlist, &current, &desired);
+    let rows = replaced(draft, playlist, &current);
     let now: Vec<Entry> = current.iter().cloned().map(Entry::Row).collect();
     let mut goal = desired;
     goal.extend(keep.iter().cloned().map(Entry::Row));
@@ -289,17 +296,32 @@ fn plan_entries(
     if same {
         return;
     }
+    // What only changes its row neither leaves nor moves.
+    let merged: Vec<Entry> = merged(&current, &draft.stands_for)
+        .into_iter()
+        .map(Entry::Row)
+        .collect();
+    let merges = merged != now;
+    let evidence = merges.then(|| merged_evidence(draft, &current));
     let state_row = draft.input.observation.state.playlists.get(&playlist.id);
     let unprovoked = node.is_some() && old_entries(state_row) == playlist.entries;
     let (rule, text) = match unprovoked {
+        true if merges => (
+            "duplicates",
+            "the row with the most work stands for each recording".to_owned(),
+        ),
         true => (drift::DRIFT, set_back(&now, &goal, djs)),
         false => ("tidal.playlists", "its entries follow TIDAL's".to_owned()),
     };
     let class = match (node, state_row) {
-        (Some(_), Some(row)) => {
-            class_of(&old_entries(Some(row)), &playlist.entries).max(drift_class(&now, &goal, djs))
-        }
+        (Some(_), Some(row)) => class_of(&old_entries(Some(row)), &playlist.entries)
+            .max(drift_class(&merged, &goal, djs)),
         _ => Class::Additive,
+    };
+    let class = if merges {
+        class.max(Class::Change)
+    } else {
+        class
     };
     let effect = Effect::EntriesSet {
         before: Entries {
@@ -308,6 +330,7 @@ fn plan_entries(
             sha256: canonical::entries_hash(current.iter().map(ContentId::as_str)),
             keep: Vec::new(),
             order_is_the_djs: false,
+            rows: BTreeMap::new(),
         },
         after: Entries {
             playlist: playlist.id.clone(),
@@ -315,6 +338,7 @@ fn plan_entries(
             sha256: canonical::entries_hash(playlist.entries.iter().map(TrackId::as_str)),
             keep,
             order_is_the_djs: djs,
+            rows,
         },
     };
     let pre = node.map(|id| Precondition::Entries {
@@ -322,11 +346,12 @@ fn plan_entries(
         count: current.len(),
         sha256: canonical::entries_hash(current.iter().map(ContentId::as_str)),
     });
-    let action = act(class, effect, subject(playlist))
+    let mut action = act(class, effect, subject(playlist))
         .under(&playlist.id)
         .provided(pre)
         .because(rule, text)
         .after(after);
+    action.why.evidence.extend(evidence.into_iter().flatten());
     if draft.writes_rekordbox() {
         draft.push(action);
     } else {
@@ -380,7 +405,7 @@ fn set_back(now: &[Entry], goal: &[Entry], djs_order: bool) -> String {
 fn desired_entry(draft: &Draft<'_>, track: &TrackId) -> Option<Entry> {
     match &draft.tracks.get(track)?.content {
         ContentPlan::None => None,
-        ContentPlan::Is(content) => Some(Entry::Row(content.clone())),
+        ContentPlan::Is(content) => Some(Entry::Row(draft.row(content).clone())),
         ContentPlan::Added => Some(Entry::Added(track.clone())),
     }
 }
@@ -422,17 +447,54 @@ fn kept(
         .iter()
         .filter_map(|entry| {
             let file = state.tracks.get(&entry.track)?.file.as_ref();
-            draft.index.content_of(&entry.track, file)
+            let content = draft.index.content_of(&entry.track, file)?;
+            Some([content, draft.row(content)])
         })
+        .flatten()
         .chain(desired.iter().filter_map(|entry| match entry {
             Entry::Row(content) => Some(content),
             Entry::Added(_) => None,
         }))
         .collect();
-    current
+    let added: Vec<ContentId> = current
         .iter()
-        .filter(|content| !ours.contains(content))
+        .filter(|content| !ours.contains(draft.row(content)) && !ours.contains(content))
         .cloned()
+        .collect();
+    merged(&added, &draft.stands_for)
+}
+
+/// The rows of the list and of the playlist's tracks that others stand for, and those.
+fn replaced(
+    draft: &Draft<'_>,
+    playlist: &DesiredPlaylist,
+    current: &[ContentId],
+) -> BTreeMap<ContentId, ContentId> {
+    let state = &draft.input.observation.state;
+    let planned =
+        playlist
+            .entries
+            .iter()
+            .filter_map(|track| match &draft.tracks.get(track)?.content {
+                ContentPlan::Is(content) => Some(content),
+                ContentPlan::Added | ContentPlan::None => None,
+            });
+    let known = playlist
+        .entries
+        .iter()
+        .filter_map(|track| state.tracks.get(track)?.content.as_ref());
+    planned
+        .chain(known)
+        .chain(current)
+        .filter_map(|row| Some((row.clone(), draft.stands_for.get(row)?.clone())))
+        .collect()
+}
+
+/// Which rows of the list are replaced, one sentence each.
+fn merged_evidence(draft: &Draft<'_>, current: &[ContentId]) -> Vec<String> {
+    let rows: BTreeSet<&ContentId> = current.iter().collect();
+    rows.into_iter()
+        .filter_map(|row| Some(duplicates::evidence(draft, row, draft.stands_for.get(row)?)))
         .collect()
 }
 

@@ -5,20 +5,20 @@ use std::collections::BTreeSet;
 use crate::{
     desired::language,
     domain::{
-        AudioFile, ChangeKind, Class, TagName, TrackId,
+        AudioFile, ChangeKind, Class, TrackId,
         state::{FileRole, ObjectKey, PlaylistRow},
     },
     plan::{
+        contents::write_hold,
         document::{
             Action, Effect, Estimate, Forgotten, NodeAt, Precondition, Risk, Subject, TagSet,
             Trashed,
         },
         draft::{Draft, Hold, act},
         facts,
-        tracks::write_hold,
     },
     policy::{
-        Decision, Facts, Verdict, WorkAtRisk,
+        Decision, Denied, Facts, Verdict, WorkAtRisk,
         condition::Fact,
         verdict,
         verdict::{By, unprotected},
@@ -51,8 +51,18 @@ fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) {
     let gone = || Precondition::PlaylistAbsent {
         playlist: row.id.clone(),
     };
-    let decided = verdict(draft.input.policy, &facts::of_removed_playlist(row));
+    let known = facts::of_removed_playlist(row);
+    let mut decided = verdict(draft.input.policy, &known);
     let text = "the playlist is gone from TIDAL";
+    if decided.decision != Decision::Keep
+        && let Some(hold) = facts::former_denial(draft, &known, Denied::Remove)
+    {
+        if let Some(before) = node_of(draft, row) {
+            let action = act(Class::Destructive, Effect::NodeRemove { before }, about());
+            draft.hold(&action.under(&row.id), hold);
+        }
+        decided.decision = Decision::Keep;
+    }
     match &decided.decision {
         Decision::Archive(folder) => archive(draft, row, folder, &decided),
         Decision::Remove => {
@@ -217,7 +227,7 @@ fn global_hold(draft: &Draft<'_>) -> Option<Hold> {
 fn untag(draft: &mut Draft<'_>) {
     let state = &draft.input.observation.state;
     let kept = kept_by_memory(draft);
-    let mut gone: Vec<(TrackId, String, Vec<TagName>)> = Vec::new();
+    let mut gone: Vec<(TrackId, TagSet, String)> = Vec::new();
     for (id, row) in &state.tracks {
         let Some(content) = row
             .content
@@ -229,28 +239,30 @@ fn untag(draft: &mut Draft<'_>) {
         if draft.input.desired.tracks.contains_key(id) || kept.contains(id) {
             continue;
         }
-        let existing = draft.index.tags(content);
+        let stays = draft.row(content);
+        let existing = draft.index.tags(stays);
         let ours: Vec<_> = draft
             .index
-            .our_tags(content)
+            .our_tags(stays)
             .intersection(&existing)
             .cloned()
             .collect();
         if !ours.is_empty() {
-            gone.push((id.clone(), row.track.label(), ours));
+            let set = TagSet {
+                track: Some(id.clone()),
+                row: draft.stands_for.get(content).cloned(),
+                djs: false,
+                tags: ours,
+            };
+            gone.push((id.clone(), set, row.track.label()));
         }
     }
-    for (id, label, tags) in gone {
-        let effect = Effect::MyTagSet {
-            before: TagSet {
-                track: id.clone(),
-                tags,
-            },
-            after: TagSet {
-                track: id.clone(),
-                tags: Vec::new(),
-            },
+    for (id, before, label) in gone {
+        let after = TagSet {
+            tags: Vec::new(),
+            ..before.clone()
         };
+        let effect = Effect::MyTagSet { before, after };
         let about = Subject {
             track: Some(id),
             label,
@@ -276,25 +288,22 @@ pub(super) fn kept_by_memory(draft: &Draft<'_>) -> BTreeSet<TrackId> {
         .collect()
 }
 
+/// Whether some playlist stands for the track: in TIDAL, in our memory, or by what is retained.
+pub(super) fn is_needed(draft: &Draft<'_>, kept: &BTreeSet<TrackId>, track: &TrackId) -> bool {
+    let desired = draft.input.desired;
+    // Every entry of a desired playlist has its desired track.
+    desired.in_tidal.contains(track) || kept.contains(track) || desired.tracks.contains_key(track)
+}
+
 /// Files of ours whose track is in no playlist: the rules decide.
 fn plan_orphans(draft: &mut Draft<'_>) {
     let state = &draft.input.observation.state;
     let kept = kept_by_memory(draft);
-    let retained: BTreeSet<&TrackId> = draft
-        .input
-        .desired
-        .playlists
-        .values()
-        .flat_map(|p| &p.entries)
-        .collect();
     for row in state.files.values() {
         let (Some(track), FileRole::Track) = (&row.track, row.role) else {
             continue;
         };
-        let needed = draft.input.desired.in_tidal.contains(track)
-            || kept.contains(track)
-            || retained.contains(track);
-        if needed || !row.provenance.is_ours() {
+        if is_needed(draft, &kept, track) || !row.provenance.is_ours() {
             continue;
         }
         if let Some(file) = draft.index.file(&row.path) {
@@ -376,7 +385,8 @@ fn judge(
     let Some(action) = trash_action(draft, file, track, label, &decided, spare) else {
         return;
     };
-    let hold = spare_hold(draft, file, &action, &decided, spare).or_else(|| global_hold(draft));
+    let hold =
+        spare_hold(draft, file, &action, (&decided, &known), spare).or_else(|| global_hold(draft));
     let told = match &hold {
         Some(hold) => format!("held back: {} {}", hold.gate, hold.text),
         None => format!("to the trash, by {}{}", decided.name, place(&decided)),
@@ -406,7 +416,7 @@ fn spare_hold(
     draft: &Draft<'_>,
     file: &AudioFile,
     action: &Action,
-    decided: &Verdict,
+    (decided, known): (&Verdict, &Facts),
     spare: &Spare<'_>,
 ) -> Option<Hold> {
     let held = |gate, text: String| {
@@ -424,6 +434,9 @@ fn spare_hold(
             text: work_text(action.risk),
         });
     }
+    if let Some(hold) = facts::former_denial(draft, known, Denied::Trash) {
+        return Some(hold);
+    }
     let row = draft.index.content_at(&file.path);
     let own_lists = row.map_or(0, |id| draft.index.own_lists(id));
     if own_lists > 0 {
@@ -434,7 +447,12 @@ fn spare_hold(
         return held("local list", format!("your playlist file {list} names it"));
     }
     let work = action.risk.is_some_and(|risk| risk.is_work());
-    if work && draft.input.policy.safety.work_at_risk != WorkAtRisk::Allow {
+    let waits = match draft.input.policy.safety.work_at_risk {
+        WorkAtRisk::Allow => false,
+        WorkAtRisk::Ask => draft.input.conditions.leave.work == 0,
+        WorkAtRisk::Deny => true,
+    };
+    if work && waits {
         return Some(Hold {
             gate: "TC303",
             rule: "work_at_risk".into(),

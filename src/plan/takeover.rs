@@ -16,6 +16,7 @@ use crate::{
         assemble,
         document::{Adoption, Class, DecisionRequest, Effect},
         draft::{Draft, act},
+        guard,
         tracks::{precondition, subject},
     },
     policy::{SyncMode, glob},
@@ -145,7 +146,7 @@ pub fn take_over(
             let mut matched = matched.clone();
             let is_heard = heard.get(id) == Some(&matched.path);
             if is_heard {
-                matched.reasons = vec![HEARD.to_owned()];
+                matched.reasons = vec![HEARD.into()];
             }
             let how = if is_heard { "peer" } else { how(matched.how) };
             adopt(&mut draft, id, (&matched, how), adopting, &mut found);
@@ -172,6 +173,7 @@ pub fn take_over(
     found.doubtful.clone_from(&draft.decisions);
     let unhashed = std::mem::take(&mut draft.unhashed);
     let planned = Planned {
+        awaiting: guard::Leave::default(),
         body: assemble::body(draft),
         unhashed,
     };
@@ -214,7 +216,7 @@ fn adopt(
         path: file.path.clone(),
         how,
         score: matched.score,
-        reasons: matched.reasons.clone(),
+        reasons: matched.reasons.iter().map(ToString::to_string).collect(),
         content: content.clone(),
         provenance,
         known,

@@ -1,7 +1,9 @@
 //! `tidal-cleanup.decisions.toml`: what a person answered, beside the policy and committed with it.
 //!
 //! An entry says which file a TIDAL track is, or that none of the library's files is it. It is found by
-//! the track's TIDAL id, so it holds for every plan and on every machine. Changing the file keeps its
+//! the track's TIDAL id, so it holds for every plan and on every machine. Another kind says which of
+//! several rows of Rekordbox stands for a recording; it is found by their ids, so it holds for one
+//! Rekordbox database. Changing the file keeps its
 //! comments and the order of its entries.
 
 use std::{
@@ -17,7 +19,7 @@ use super::{
     diagnostic::{Code, Severity},
     document::{Document, Table},
 };
-use crate::domain::{MediaPath, TrackId};
+use crate::domain::{ContentId, MediaPath, TrackId};
 
 /// The file's name; it lies beside the policy.
 pub const FILE_NAME: &str = "tidal-cleanup.decisions.toml";
@@ -47,6 +49,56 @@ pub struct Remembered {
 pub struct Decisions {
     /// Which file each track is.
     pub matches: BTreeMap<TrackId, Remembered>,
+    /// Which row stands for several, by their ids: `11+12`.
+    pub duplicates: BTreeMap<String, RememberedRow>,
+}
+
+/// An answer about rows of Rekordbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RememberedRow {
+    /// The row that stands for all; `None`: they stay apart.
+    pub keep: Option<ContentId>,
+    /// The recording in words, for whoever reads the file.
+    pub label: String,
+    /// Where it stands.
+    pub at: Place,
+}
+
+/// What is answered, and how.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer<'a> {
+    /// The file that a track is; `None`: none of the library's files.
+    Match(&'a TrackId, Option<&'a MediaPath>),
+    /// The row that stands for these; `None`: they stay apart.
+    Duplicate(&'a str, Option<&'a ContentId>),
+}
+
+/// What is asked again.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked<'a> {
+    /// Which file a track is.
+    Match(&'a TrackId),
+    /// Which of these rows stands for all.
+    Duplicate(&'a str),
+}
+
+impl Answer<'_> {
+    const fn question(&self) -> Asked<'_> {
+        match self {
+            Self::Match(track, _) => Asked::Match(track),
+            Self::Duplicate(rows, _) => Asked::Duplicate(rows),
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// The table and the entry in it.
+    fn place(&self) -> (&'static str, &str) {
+        match self {
+            Self::Match(track) => ("match", track.as_str()),
+            Self::Duplicate(rows) => ("duplicate", rows),
+        }
+    }
 }
 
 /// Why the answers cannot be used.
@@ -106,19 +158,31 @@ impl Decisions {
         }
     }
 
-    /// Writes one answer to the file at `path`, whole or not at all; `None` takes it away, so that it is
-    /// asked again. What else stands in the file stays as it is, comments too.
+    /// Writes one answer to the file at `path`, whole or not at all. What else stands in the file stays
+    /// as it is, comments too.
     ///
     /// # Errors
     /// When the file cannot be read or written, or has mistakes.
-    pub fn remember(
+    pub fn remember(path: &Path, label: &str, answer: Answer<'_>) -> Result<(), DecisionsError> {
+        Self::change(path, &answer.question(), Some((label, answer)))
+    }
+
+    /// Takes an answer away, so that it is asked again.
+    ///
+    /// # Errors
+    /// As [`Decisions::remember`].
+    pub fn forget(path: &Path, asked: Asked<'_>) -> Result<(), DecisionsError> {
+        Self::change(path, &asked, None)
+    }
+
+    fn change(
         path: &Path,
-        track: &TrackId,
-        answer: Option<(&str, Option<&MediaPath>)>,
+        asked: &Asked<'_>,
+        answer: Option<(&str, Answer<'_>)>,
     ) -> Result<(), DecisionsError> {
         Self::load(path)?;
         let before = read(path)?;
-        let after = edited(before.as_deref().unwrap_or(HEAD), track, answer);
+        let after = edited(before.as_deref().unwrap_or(HEAD), asked, answer);
         if before.as_deref() == Some(after.as_str()) || (before.is_none() && answer.is_none()) {
             return Ok(());
         }
@@ -172,7 +236,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn decisions(top: &Table<'_>) -> Decisions {
-    top.only(&["version", "match"]);
+    top.only_named(&["version", "match", "duplicate"]);
     if let Some(version) = top.need("version", "version = 1")
         && let Some(number) = version.number::<i64>(0..=i64::MAX)
         && number != 1
@@ -192,13 +256,61 @@ fn decisions(top: &Table<'_>) -> Decisions {
         }
         Some((id, remembered(&entry.table()?, entry.place())?))
     });
+    let matches = entries.collect();
+    let rows = top.table("duplicate").map(|table| table.values());
+    let rows = rows.into_iter().flatten().filter_map(|entry| {
+        let key = entry.key.to_owned();
+        Some((
+            key,
+            remembered_row(&entry.table()?, entry.key, entry.place())?,
+        ))
+    });
     Decisions {
-        matches: entries.collect(),
+        matches,
+        duplicates: rows.collect(),
     }
 }
 
+fn remembered_row(entry: &Table<'_>, rows: &str, at: Place) -> Option<RememberedRow> {
+    entry.only_named(&["label", "keep", "none"]);
+    let label = entry.get("label").and_then(|label| label.text());
+    let keep = entry.get("keep");
+    let none = entry.get("none").and_then(|none| none.flag()) == Some(true);
+    let row = match (&keep, none) {
+        (Some(keep), false) => {
+            let id = keep.name()?;
+            if !rows.split('+').any(|row| row == id) {
+                let message = format!("row {id} is none of {rows}");
+                keep.report(Code::BadValue, message, None);
+            }
+            Some(ContentId::new(id))
+        }
+        (None, true) => None,
+        (Some(_), true) => {
+            let message = "`keep` names a row and `none` says that they stay apart".to_owned();
+            entry.report(
+                Code::Contradiction,
+                message,
+                Some("keep one of them".to_owned()),
+            );
+            None
+        }
+        (None, false) => {
+            let message = "the answer is missing".to_owned();
+            let help = "write `keep = \"row\"`, or `none = true`".to_owned();
+            entry.report(Code::Missing, message, Some(help));
+            None
+        }
+    };
+    Some(RememberedRow {
+        keep: row,
+        label: label.unwrap_or_default().to_owned(),
+        at,
+    })
+}
+
 fn remembered(entry: &Table<'_>, at: Place) -> Option<Remembered> {
-    entry.only(&["label", "file", "none"]);
+    entry.only_named(&["label", "file", "none"]);
     let label = entry.get("label").and_then(|label| label.text());
     let file = entry.get("file");
     let none = entry.get("none").and_then(|none| none.flag());
@@ -237,40 +349,45 @@ fn remembered(entry: &Table<'_>, at: Place) -> Option<Remembered> {
 }
 
 /// The text with one entry set or taken away.
-fn edited(text: &str, track: &TrackId, answer: Option<(&str, Option<&MediaPath>)>) -> String {
+fn edited(text: &str, asked: &Asked<'_>, answer: Option<(&str, Answer<'_>)>) -> String {
     let mut document: DocumentMut = text.parse().expect("it was read a moment ago");
-    let matches = document.entry("match").or_insert_with(|| {
+    let (kind, key) = asked.place();
+    let entries = document.entry(kind).or_insert_with(|| {
         let mut table = EditTable::new();
         table.set_implicit(true);
         Item::Table(table)
     });
-    let Some(matches) = matches.as_table_like_mut() else {
+    let Some(entries) = entries.as_table_like_mut() else {
         return text.to_owned();
     };
     match answer {
-        None => drop(matches.remove(track.as_str())),
-        Some((label, file)) => {
-            let entry = matches
-                .entry(track.as_str())
+        None => drop(entries.remove(key)),
+        Some((label, answer)) => {
+            let entry = entries
+                .entry(key)
                 .or_insert_with(|| Item::Table(EditTable::new()));
             let Some(entry) = entry.as_table_like_mut() else {
                 return text.to_owned();
             };
             set(entry, "label", label.into());
-            match file {
-                Some(path) => {
-                    set(entry, "file", path.as_str().into());
+            let (name, said) = match answer {
+                Answer::Match(_, file) => ("file", file.map(MediaPath::as_str)),
+                Answer::Duplicate(_, row) => ("keep", row.map(ContentId::as_str)),
+            };
+            match said {
+                Some(said) => {
+                    set(entry, name, said.into());
                     entry.remove("none");
                 }
                 None => {
                     set(entry, "none", true.into());
-                    entry.remove("file");
+                    entry.remove(name);
                 }
             }
         }
     }
-    if matches.is_empty() {
-        document.remove("match");
+    if entries.is_empty() {
+        document.remove(kind);
     }
     document.to_string()
 }
@@ -324,6 +441,12 @@ mod tests {
             ("version = 1\n[match.7]\nfile = 3\n", "TP002"),
             ("version = 1\n[match.7]\n[match.7]\n", "TP010"),
             ("version = 1\nmatch = 3\n", "TP002"),
+            ("version = 1\n[duplicate.\"1+2\"]\n", "TP004"),
+            ("version = 1\n[duplicate.\"1+2\"]\nkeep = \"3\"\n", "TP005"),
+            (
+                "version = 1\n[duplicate.\"1+2\"]\nkeep = \"1\"\nnone = true\n",
+                "TP043",
+            ),
         ];
         for (text, code) in cases {
             let findings = parse(text).unwrap_err();
@@ -340,11 +463,11 @@ mod tests {
         let path = Decisions::beside(&folder.path().join("tidal-cleanup.toml"));
         let (seven, eight) = (TrackId::new("7"), TrackId::new("8"));
         let file = MediaPath::new("Old/b \"x\".mp3");
-        Decisions::remember(&path, &seven, Some(("A – B", Some(&file)))).unwrap();
+        Decisions::remember(&path, "A – B", Answer::Match(&seven, Some(&file))).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("label", "# mine\nlabel") + "# end\n").unwrap();
-        Decisions::remember(&path, &eight, Some(("C – D", None))).unwrap();
-        Decisions::remember(&path, &seven, Some(("A – B", None))).unwrap();
+        Decisions::remember(&path, "C – D", Answer::Match(&eight, None)).unwrap();
+        Decisions::remember(&path, "A – B", Answer::Match(&seven, None)).unwrap();
         insta::assert_snapshot!(fs::read_to_string(&path).unwrap(), @r#"
         # What you answered to `tidal-cleanup decide`. It belongs to the policy: commit both.
         # Take an entry away and the question is asked again.
@@ -361,10 +484,24 @@ mod tests {
         # end
         "#);
         assert_eq!(Decisions::load(&path).unwrap().matches.len(), 2);
-        Decisions::remember(&path, &seven, None).unwrap();
-        Decisions::remember(&path, &eight, None).unwrap();
+        Decisions::forget(&path, Asked::Match(&seven)).unwrap();
+        Decisions::forget(&path, Asked::Match(&eight)).unwrap();
         assert_eq!(Decisions::load(&path).unwrap(), Decisions::default());
         assert!(fs::read_to_string(&path).unwrap().contains("# end"));
+    }
+
+    #[test]
+    fn an_answer_about_rows_is_written_read_and_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        let row = ContentId::new("12");
+        let read = || Decisions::load(&path).unwrap().duplicates;
+        Decisions::remember(&path, "A", Answer::Duplicate("11+12", Some(&row))).unwrap();
+        assert_eq!(read()["11+12"].keep, Some(row));
+        Decisions::remember(&path, "A", Answer::Duplicate("11+12", None)).unwrap();
+        assert_eq!(read()["11+12"].keep, None);
+        Decisions::forget(&path, Asked::Duplicate("11+12")).unwrap();
+        assert!(read().is_empty());
     }
 
     #[test]
@@ -372,7 +509,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE_NAME);
         fs::write(&path, "version = 1\n[match").unwrap();
-        let answered = Decisions::remember(&path, &TrackId::new("7"), Some(("A", None)));
+        let seven = TrackId::new("7");
+        let answered = Decisions::remember(&path, "A", Answer::Match(&seven, None));
         assert!(matches!(answered, Err(DecisionsError::Invalid { .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), "version = 1\n[match");
     }

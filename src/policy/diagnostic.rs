@@ -96,11 +96,27 @@ pub enum Code {
     DuplicateName,
     /// Two settings that contradict each other.
     Contradiction,
+    /// An emoji of a playlist's name that stands for no tag.
+    EmojiWithoutTag,
+    /// A protection that matches nothing that is there.
+    ProtectsNothing,
+    /// Several playlists that would get one name.
+    NameCollision,
+    /// A name or pattern that fits no playlist.
+    NamesNothing,
 }
 
 impl Code {
+    /// Those that only [`survey`](super::survey) finds: they take a reading of the worlds.
+    pub const SURVEYED: [Self; 4] = [
+        Self::EmojiWithoutTag,
+        Self::ProtectsNothing,
+        Self::NameCollision,
+        Self::NamesNothing,
+    ];
+
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 27] = [
         Self::Syntax,
         Self::UnknownKey,
         Self::WrongType,
@@ -124,6 +140,10 @@ impl Code {
         Self::NeverHolds,
         Self::DuplicateName,
         Self::Contradiction,
+        Self::EmojiWithoutTag,
+        Self::ProtectsNothing,
+        Self::NameCollision,
+        Self::NamesNothing,
     ];
 
     /// As printed.
@@ -153,6 +173,10 @@ impl Code {
             Self::NeverHolds => "TP041",
             Self::DuplicateName => "TP042",
             Self::Contradiction => "TP043",
+            Self::EmojiWithoutTag => "TP050",
+            Self::ProtectsNothing => "TP051",
+            Self::NameCollision => "TP052",
+            Self::NamesNothing => "TP053",
         }
     }
 
@@ -164,7 +188,11 @@ impl Code {
             | Self::UnknownTag
             | Self::TooManyGroups
             | Self::Unreachable
-            | Self::NeverHolds => Severity::Warning,
+            | Self::NeverHolds
+            | Self::EmojiWithoutTag
+            | Self::ProtectsNothing
+            | Self::NameCollision
+            | Self::NamesNothing => Severity::Warning,
             Self::Syntax
             | Self::UnknownKey
             | Self::WrongType

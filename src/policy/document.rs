@@ -16,6 +16,7 @@ use toml::{
 use super::{
     Place,
     diagnostic::{Code, Diagnostic, Severity, Span, nearest},
+    keys::Key,
 };
 
 /// More findings than anybody reads.
@@ -158,7 +159,13 @@ impl<'t> Document<'t> {
 
 impl<'d> Table<'d> {
     /// Notes every key that is not one of `known`.
-    pub(super) fn only(&self, known: &[&str]) {
+    pub(super) fn only(&self, known: &[Key]) {
+        let names: Vec<&str> = known.iter().map(|key| key.name).collect();
+        self.only_named(&names);
+    }
+
+    /// [`Self::only`], by names.
+    pub(super) fn only_named(&self, known: &[&str]) {
         for value in self.values() {
             if !known.contains(&value.key) {
                 let help = match nearest(value.key, known.iter().copied()) {

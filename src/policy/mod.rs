@@ -10,10 +10,15 @@ pub mod diagnostic;
 pub mod document;
 pub mod emoji;
 pub mod facts;
+pub mod format;
 pub mod glob;
+pub mod import;
+pub mod keys;
 mod lint;
 pub mod load;
 mod reading;
+pub mod schema;
+pub mod survey;
 pub mod template;
 pub mod values;
 pub mod verdict;
@@ -183,6 +188,20 @@ pub struct RekordboxPolicy {
     /// Whether rows that carry the DJ's work may be pointed at a file's new place: `false` until the
     /// user has checked once that Rekordbox takes it.
     pub relocate: bool,
+    /// What becomes of several rows of one recording.
+    pub duplicates: Duplicates,
+}
+
+/// `[rekordbox] duplicates`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Every row stays where it is.
+    #[default]
+    Keep,
+    /// In our playlists the row with the most work stands for all.
+    Merge,
+    /// In the DJ's own playlists as well.
+    MergeAll,
 }
 
 /// `[rekordbox] database`
@@ -299,15 +318,13 @@ pub struct MatchPolicy {
     pub veto_duration: bool,
 }
 
-/// `[own]`: who is authoritative for a field.
+/// `[own]`: who is authoritative for a field. Genre and rating are always the DJ's: TIDAL tells neither.
 #[derive(Clone, Copy, Debug)]
 pub struct Ownership {
     pub title: Owner,
     pub artist: Owner,
     pub album: Owner,
     pub year: Owner,
-    pub genre: Owner,
-    pub rating: Owner,
     /// The display name of our playlists and folders in Rekordbox.
     pub name: Owner,
     /// Which folder they are in there.

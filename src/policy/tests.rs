@@ -128,7 +128,6 @@ fn the_reference_says_the_defaults() {
     assert_eq!(bare.safety.min_files_seen, 90);
     assert_eq!(bare.trash.keep, reference.trash.keep);
     assert_eq!((bare.matching.auto, bare.matching.ask), (97, 80));
-    assert_eq!(bare.own.genre, Owner::Rekordbox);
     assert_eq!(bare.safety.at.to_string(), "");
 }
 

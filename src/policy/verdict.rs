@@ -195,20 +195,25 @@ pub struct Tried {
     pub truth: Truth,
     /// Every test of its condition.
     pub findings: Vec<Finding>,
+    /// Whether it is for such a thing at all: a rule that archives is not for a file.
+    pub applies: bool,
 }
 
 /// Every protection and rule in the order in which they count, yes or no, and why. What decides in the
 /// end is [`verdict`].
 #[must_use]
 pub fn explain(policy: &Policy, facts: &Facts) -> Vec<Tried> {
-    let tried = |by, name: &str, at: &Place, when: &super::Condition, would: String| Tried {
-        by,
-        name: name.to_owned(),
-        at: at.clone(),
-        would,
-        truth: when.truth(facts),
-        findings: when.explain(facts),
-    };
+    let subject = Subject::of(facts);
+    let tried =
+        |by, name: &str, at: &Place, when: &super::Condition, would: String, applies| Tried {
+            by,
+            name: name.to_owned(),
+            at: at.clone(),
+            would,
+            truth: when.truth(facts),
+            findings: when.explain(facts),
+            applies,
+        };
     let protects = policy.protects.iter().map(|protect| {
         let denied: Vec<&str> = protect.deny.iter().map(|denied| denied.as_str()).collect();
         let would = format!("deny {}", denied.join(", "));
@@ -218,11 +223,13 @@ pub fn explain(policy: &Policy, facts: &Facts) -> Vec<Tried> {
             &protect.at,
             &protect.when,
             would,
+            true,
         )
     });
     let rules = policy.rules.iter().map(|rule| {
         let would = Decision::from(&rule.then).to_string();
-        tried(By::Rule, &rule.name, &rule.at, &rule.when, would)
+        let applies = subject.takes(&rule.then);
+        tried(By::Rule, &rule.name, &rule.at, &rule.when, would, applies)
     });
     protects.chain(rules).collect()
 }

@@ -72,6 +72,7 @@ pub const fn is_rekordbox(effect: &Effect) -> bool {
         | Effect::NodeUpdate { .. }
         | Effect::NodeRemove { .. }
         | Effect::EntriesSet { .. }
+        | Effect::EntriesMerge { .. }
         | Effect::MyTagCreate { .. }
         | Effect::MyTagSet { .. }
         | Effect::RowsRestore { .. } => true,
@@ -139,9 +140,10 @@ const fn columns(effect: &Effect) -> (&'static str, &'static str, &'static str, 
             ("sync_rekordbox", "add", "tidal", "rekordbox")
         }
         Effect::ContentRelocate { .. } => ("sync_rekordbox", "move", "local", "rekordbox"),
-        Effect::ContentUpdate { .. } | Effect::EntriesSet { .. } | Effect::MyTagSet { .. } => {
-            ("sync_rekordbox", "update", "tidal", "rekordbox")
-        }
+        Effect::ContentUpdate { .. }
+        | Effect::EntriesSet { .. }
+        | Effect::EntriesMerge { .. }
+        | Effect::MyTagSet { .. } => ("sync_rekordbox", "update", "tidal", "rekordbox"),
         Effect::NodeUpdate { .. } => ("sync_rekordbox", "move", "tidal", "rekordbox"),
         Effect::NodeRemove { .. } => ("sync_rekordbox", "remove", "tidal", "rekordbox"),
         Effect::RowsRestore { .. } => ("sync_rekordbox", "update", "local", "rekordbox"),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use crate::{
-    domain::NodeId,
+    domain::{ContentId, NodeId},
     edge::rekordbox::{RowEdit, RowEdits},
 };
 
@@ -64,6 +64,22 @@ pub fn touched_nodes<'a>(edits: impl IntoIterator<Item = &'a RowEdits>) -> BTree
         }
     }
     nodes
+}
+
+/// The tracks whose title, artist or genre the edits change.
+#[must_use]
+pub fn retitled<'a>(edits: impl IntoIterator<Item = &'a RowEdits>) -> BTreeSet<ContentId> {
+    let rows = edits.into_iter().flat_map(|edits| &edits.0);
+    let changes = |row: &&RowEdit| match (&row.before, &row.after) {
+        (Some(before), Some(after)) => ["Title", "ArtistID", "GenreID"]
+            .iter()
+            .any(|column| after.contains_key(*column) && before.get(*column) != after.get(*column)),
+        (None, _) | (_, None) => false,
+    };
+    rows.filter(|row| row.table == "djmdContent")
+        .filter(changes)
+        .map(|row| ContentId::new(row.id.as_str()))
+        .collect()
 }
 
 /// Adds a later edit of the same row. An update's images hold the columns that change and no others,

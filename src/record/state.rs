@@ -150,6 +150,7 @@ impl<'a> Ledger<'a> {
                 Forgotten::File(path) => draft.forget_file(path),
             },
             Effect::FileRestore { .. }
+            | Effect::EntriesMerge { .. }
             | Effect::RowsRestore { .. }
             | Effect::StateRestore { .. }
             | Effect::TidalEntryRemove { .. }
@@ -522,14 +523,20 @@ impl Draft<'_> {
     }
 
     fn tag_links(&mut self, before: &TagSet, after: &TagSet, done: Done<'_>) {
-        let content = self.state.tracks.get(&after.track);
-        let Some(content) = content.and_then(|row| row.content.clone()) else {
+        let linked = || {
+            let row = self.state.tracks.get(after.track.as_ref()?)?;
+            row.content.clone()
+        };
+        let Some(content) = after.row.clone().or_else(linked) else {
             return;
         };
         let key =
             |tag: &TagName| ObjectKey::TagLink(tag.group.clone(), tag.tag.clone(), content.clone());
         for tag in &before.tags {
             self.object(key(tag), None);
+        }
+        if after.djs {
+            return;
         }
         for tag in &after.tags {
             let id = done.tags.and_then(|tags| tags.get(tag));
@@ -554,6 +561,11 @@ impl Draft<'_> {
         if adoption.further {
             return;
         }
+        // Another row of the same file does not become ours with the first.
+        let known = self.state.tracks.get(&adoption.track);
+        let other = known
+            .and_then(|row| row.content.as_ref())
+            .is_some_and(|content| adoption.content.as_ref() != Some(content));
         self.track(&adoption.track, |row| {
             row.file = Some(adoption.path.clone());
             row.content = adoption.content.clone().or(row.content.take());
@@ -561,6 +573,7 @@ impl Draft<'_> {
         });
         if let Some(id) = &adoption.content
             && adoption.provenance.is_ours()
+            && !other
         {
             let key = ObjectKey::Content(id.clone());
             let before = self.state.objects.get(&key).cloned();

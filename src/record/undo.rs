@@ -166,6 +166,24 @@ impl Step<'_> {
             .map(|row| row.id.clone())
     }
 
+    /// What the rows that the step left refer to, by table: tracks, lists and folders, MyTags.
+    fn uses(&self) -> impl Iterator<Item = RowKey> {
+        const BY: [(&str, &str); 4] = [
+            ("ContentID", "djmdContent"),
+            ("PlaylistID", "djmdPlaylist"),
+            ("ParentID", "djmdPlaylist"),
+            ("MyTagID", "djmdMyTag"),
+        ];
+        let rows = self.staged().into_iter().flat_map(|staged| &staged.rows.0);
+        let left = rows.filter_map(|row| row.after.as_ref());
+        left.flat_map(|row| {
+            BY.into_iter().filter_map(|(column, table)| {
+                let id = row.get(column)?.as_str()?;
+                Some((table.to_owned(), id.to_owned()))
+            })
+        })
+    }
+
     /// The ids that the step inserted into a table.
     fn inserted(&self, table: &'static str) -> impl Iterator<Item = &str> {
         let rows = self.staged().into_iter().flat_map(|staged| &staged.rows.0);
@@ -298,18 +316,21 @@ fn find_obstacles(steps: &mut [Step<'_>], facts: &UndoFacts) {
     loop {
         let mut found = Vec::new();
         let mut held_rows = BTreeSet::new();
+        let mut held_uses = BTreeSet::new();
         let mut state = facts.state.clone();
         let mut files = facts.files.clone();
         for at in 0..steps.len() {
             let step = &steps[at];
             if step.obstacle.is_some() {
                 held_rows.extend(step.row_keys());
+                held_uses.extend(step.uses());
                 continue;
             }
             let changes = reversal(&step.post.rows, &state, &BTreeMap::new());
             let obstacle = own_obstacle(step, &files, &facts.changed_rows)
                 .or_else(|| bound(steps, step))
                 .or_else(|| rewritten(step, &held_rows))
+                .or_else(|| used(step, &held_uses))
                 .or_else(|| changes.as_ref().err().map(ToString::to_string));
             if let Some(obstacle) = obstacle {
                 found.push((at, obstacle));
@@ -346,6 +367,16 @@ fn rewritten(step: &Step<'_>, held_rows: &BTreeSet<RowKey>) -> Option<String> {
     let text = "its rows were changed again by what stays";
     keys.any(|key| held_rows.contains(&key))
         .then(|| text.to_owned())
+}
+
+/// A track, list or tag that the step made, and that rows which stay refer to.
+fn used(step: &Step<'_>, held_uses: &BTreeSet<RowKey>) -> Option<String> {
+    let made = ["djmdContent", "djmdPlaylist", "djmdMyTag"]
+        .into_iter()
+        .flat_map(|table| step.inserted(table).map(move |id| (table, id)));
+    let mut made = made.map(|(table, id)| (table.to_owned(), id.to_owned()));
+    made.any(|key| held_uses.contains(&key))
+        .then(|| "what stays in Rekordbox uses it".to_owned())
 }
 
 /// Takes a step back in the picture of the files, and tells what was there for it.

@@ -1,5 +1,10 @@
 //! Backups, and the way back to one.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a world that cannot be set up fails the test"
+)]
+
 use std::{fs, path::Path};
 
 use sqlx::Connection as _;

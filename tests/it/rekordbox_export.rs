@@ -1,5 +1,10 @@
 //! `rekordbox.xml` and playlist files, read back by this test and by pyrekordbox.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "an export that cannot be read fails the test"
+)]
+
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use quick_xml::{Reader, XmlVersion, events::Event};
@@ -218,10 +223,7 @@ fn pyrekordbox_reads_the_export() {
         let line = format!("{list}: {}\n", told.titles(list).join(", "));
         assert!(seen.contains(&line), "{line}\n{seen}");
     }
-    // It takes the first slash for a part of the prefix.
-    let places = seen
-        .lines()
-        .filter(|line| line.starts_with(&world.path("").to_string_lossy()[1..]));
+    let places = seen.lines().filter(|line| !line.starts_with("ROOT/"));
     assert_eq!(places.count(), told.tracks.len());
     let party = world.titles("Party");
     assert_eq!(Some(told.titles("ROOT/TIDAL/Party")), party);

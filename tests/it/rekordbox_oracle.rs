@@ -29,7 +29,7 @@ def walk(parent, depth):
                 print("  " * depth + "= " + title)
         walk(p.ID, depth + 1)
 walk("root", 0)
-for c in sorted(db.get_content(), key=lambda c: c.Title):
+for c in sorted((c for c in db.get_content() if not c.rb_local_deleted), key=lambda c: c.Title):
     tags = sorted(t.MyTag.Name for t in db.get_my_tag_songs(ContentID=c.ID) if not t.rb_local_deleted)
     print(c.Title, c.FolderPath, tags)
 print("counter", db.get_local_usn())

@@ -10,7 +10,7 @@ use crate::{
         args::{ApplyArgs, Consent, DownloadArgs, PlanInputs},
         consent::{Occasion, Weight, agree},
         downloads::Downloads,
-        engine::{Engine, Request},
+        engine::{Engine, Request, allows},
         error::{CliError, Exit, Kind, unfinished_hints},
         interrupt::Interrupt,
         plan::{Beside, present},
@@ -38,6 +38,7 @@ use crate::{
     plan::{
         Plan, canonical,
         document::{Action, CheckStatus, Mode, Review},
+        guard,
     },
 };
 
@@ -71,7 +72,7 @@ pub async fn apply(
         None => {
             let request = Request {
                 inputs: args.inputs.clone(),
-                overrides: args.overrides.clone(),
+                overrides: args.consent.overrides.clone(),
                 ..Request::default()
             };
             let made = engine.plan(&request, ui).await?;
@@ -81,11 +82,18 @@ pub async fn apply(
     };
     exclude(&mut plan, &args.exclude)?;
     if is_empty(&plan.body) || left_in(&plan).next().is_none() {
+        // To have nothing to do is an apply, too, for what must wait one.
+        if plan.body.inputs.policy.sha256 == engine.policy.source.sha256 {
+            Engine::keep_policy(&engine.policy, &engine.db);
+        }
         after_apply(engine.policy.clone(), settings, ui).await;
         return nothing(ui, "Nothing to apply.");
     }
     if occasion == Occasion::SavedPlan {
         verify_plan(&engine, ui, &plan).await?;
+        if args.inputs.require_decisions {
+            refuse_undecided(&plan, &args.consent)?;
+        }
     }
     run(engine, ui, interrupt, &args.consent, plan, occasion, locks).await
 }
@@ -168,19 +176,24 @@ pub async fn run(
     occasion: Occasion,
     locks: RunLock,
 ) -> Result<Exit, CliError> {
+    let mut plan = plan;
     if let Some(check) = plan
         .body
         .checks
         .iter()
         .find(|c| c.status == CheckStatus::Refuse)
     {
-        return Err(CliError::refused(&check.code, &check.text));
+        let error = CliError::refused(&check.code, &check.text);
+        return Err(match occasion {
+            Occasion::SavedPlan => error.hint("an override belongs to the plan: `tidal-cleanup plan` takes it, and makes a new one"),
+            Occasion::FreshPlan | Occasion::Download | Occasion::Approved => error,
+        });
     }
-    refuse_moment(&engine, &plan)?;
+    refuse_moment(&engine, &mut plan, consent)?;
     let weight = Weight::of(left_in(&plan));
     let tidal = lend_tidal(&engine, &plan)?;
     agree(ui, consent, occasion, &plan.digest, weight)?;
-    refuse_moment(&engine, &plan)?;
+    refuse_moment(&engine, &mut plan, consent)?;
     engine.back_up().await?;
     let settings = settings_of(&engine, interrupt);
     let (policy, own) = (engine.policy.clone(), engine.settings.clone());
@@ -200,6 +213,9 @@ pub async fn run(
     .await;
     ui.end_progress();
     drop(working);
+    if outcome.is_ok() && plan.body.inputs.policy.sha256 == policy.source.sha256 {
+        Engine::keep_policy(&policy, &worlds.1);
+    }
     let exit = conclude(ui, &mut worlds, outcome).await;
     after_apply(policy, &own, ui).await;
     drop(locks);
@@ -462,15 +478,41 @@ pub async fn lock(engine: &Engine, consent: &Consent) -> Result<RunLock, CliErro
     Ok(RunLock::acquire(&engine.db, Some(root), consent.lock_timeout).await?)
 }
 
-/// The gates of the moment: freeze, Rekordbox, room on the disk.
-fn refuse_moment(engine: &Engine, plan: &Plan) -> Result<(), CliError> {
-    match engine
-        .moment(plan)
-        .into_iter()
-        .find(|check| check.status == CheckStatus::Refuse)
-    {
-        Some(check) => Err(CliError::refused(&check.code, check.text)),
-        None => Ok(()),
+/// The gates of the moment: freezes, Rekordbox, USB exports, room on the disk. What is let through is
+/// written into the plan's review, and so into the journal.
+fn refuse_moment(engine: &Engine, plan: &mut Plan, consent: &Consent) -> Result<(), CliError> {
+    for check in engine.moment(plan, &consent.overrides) {
+        match check.status {
+            CheckStatus::Refuse => return Err(CliError::refused(&check.code, check.text)),
+            CheckStatus::Allowed => {
+                let digest = plan.digest.clone();
+                let review = plan.review.get_or_insert_with(|| Review {
+                    for_digest: digest,
+                    ..Review::default()
+                });
+                let allowed = format!("{}: {}", check.code, check.text);
+                if !review.allowed.contains(&allowed) {
+                    review.allowed.push(allowed);
+                }
+            }
+            CheckStatus::Pass | CheckStatus::Hold => {}
+        }
+    }
+    Ok(())
+}
+
+/// TC701 for a saved plan: what its review does not answer is open.
+fn refuse_undecided(plan: &Plan, consent: &Consent) -> Result<(), CliError> {
+    let answers = plan.review.as_ref().map(|review| &review.decisions);
+    let open = plan
+        .body
+        .decisions
+        .iter()
+        .filter(|question| answers.is_none_or(|answers| !answers.contains_key(&question.id)));
+    let check = guard::undecided(open.count(), &allows(&consent.overrides));
+    match check.status {
+        CheckStatus::Refuse => Err(CliError::refused(&check.code, check.text)),
+        CheckStatus::Pass | CheckStatus::Hold | CheckStatus::Allowed => Ok(()),
     }
 }
 

@@ -15,12 +15,12 @@ use crate::{
             decide::{Asked, AskedView, Question, QuestionView},
         },
     },
-    domain::{MediaPath, TrackId},
+    domain::{ContentId, MediaPath, TrackId},
     plan::{
         Plan, canonical,
         document::{DecisionRequest, NONE_OF_THESE, Review},
     },
-    policy::Decisions,
+    policy::{Decisions, decisions},
 };
 
 use super::plan::read_plan;
@@ -110,6 +110,8 @@ fn typed(args: &DecideArgs) -> Result<(Option<&str>, Vec<Pair>), CliError> {
 enum Answer {
     /// This file, by the key of its option.
     File(String, MediaPath),
+    /// This row of Rekordbox, by the key of its option.
+    Row(String, ContentId),
     None,
     Defer,
 }
@@ -146,12 +148,13 @@ impl Desk {
         let path = Decisions::beside(policy);
         let known = Decisions::load(&path)?;
         let question = |asked: &DecisionRequest| {
-            let known = asked.track.as_ref().and_then(|id| known.matches.get(id));
+            let file = asked.track.as_ref().and_then(|id| known.matches.get(id));
+            let file = file.map(|known| known.file.as_ref().map(ToString::to_string));
+            let row = asked.rows.as_ref().and_then(|id| known.duplicates.get(id));
+            let row = row.map(|known| known.keep.as_ref().map(ToString::to_string));
+            let answer = file.or(row);
             Question {
-                answer: known.map(|known| match &known.file {
-                    Some(path) => path.to_string(),
-                    None => NONE_OF_THESE.to_owned(),
-                }),
+                answer: answer.map(|known| known.unwrap_or_else(|| NONE_OF_THESE.to_owned())),
                 label: label(plan, asked),
                 asked: asked.clone(),
             }
@@ -195,9 +198,12 @@ impl Desk {
             return Ok(Answer::Defer);
         }
         let chosen = asked.options.iter().find(|option| option.key == key);
-        match chosen.and_then(|option| option.path.clone()) {
-            Some(path) => Ok(Answer::File(key.to_owned(), path)),
-            None => {
+        let file = chosen.and_then(|option| option.path.clone());
+        let row = chosen.and_then(|option| option.row.clone());
+        match (file, row) {
+            (Some(path), _) => Ok(Answer::File(key.to_owned(), path)),
+            (None, Some(row)) => Ok(Answer::Row(key.to_owned(), row)),
+            (None, None) => {
                 let keys: Vec<&str> = asked.options.iter().map(|it| it.key.as_str()).collect();
                 Err(
                     CliError::user(format!("{key:?} is no answer to {}", asked.id))
@@ -210,18 +216,30 @@ impl Desk {
     /// Writes the answer down, at once.
     fn remember(&mut self, at: usize, answer: &Answer) -> Result<(), CliError> {
         let question = &mut self.questions[at];
-        let Some(track) = question.asked.track.clone() else {
-            return Ok(());
+        let asked = match (&question.asked.track, &question.asked.rows) {
+            (Some(track), _) => decisions::Asked::Match(track),
+            (None, Some(rows)) => decisions::Asked::Duplicate(rows),
+            (None, None) => return Ok(()),
         };
-        let (key, kept) = match answer {
-            Answer::File(key, path) => (Some(key.as_str()), Some(Some(path))),
-            Answer::None => (Some(NONE_OF_THESE), Some(None)),
-            Answer::Defer => (None, None),
+        let (key, file, row) = match answer {
+            Answer::File(key, path) => (Some(key.as_str()), Some(path), None),
+            Answer::Row(key, row) => (Some(key.as_str()), None, Some(row)),
+            Answer::None => (Some(NONE_OF_THESE), None, None),
+            Answer::Defer => (None, None, None),
         };
-        let kept = kept.map(|file| (question.label.as_str(), file));
-        Decisions::remember(&self.path, &track, kept)?;
+        let said = match asked {
+            decisions::Asked::Match(track) => decisions::Answer::Match(track, file),
+            decisions::Asked::Duplicate(rows) => decisions::Answer::Duplicate(rows, row),
+        };
+        match answer {
+            Answer::Defer => Decisions::forget(&self.path, asked)?,
+            Answer::File(..) | Answer::Row(..) | Answer::None => {
+                Decisions::remember(&self.path, &question.label, said)?;
+            }
+        }
         question.answer = match answer {
             Answer::File(_, path) => Some(path.to_string()),
+            Answer::Row(_, row) => Some(row.to_string()),
             Answer::None => Some(NONE_OF_THESE.to_owned()),
             Answer::Defer => None,
         };
@@ -357,10 +375,12 @@ impl Desk {
     }
 }
 
-/// The track in words.
+/// The track or recording in words.
 fn label(plan: &Plan, asked: &DecisionRequest) -> String {
     let named = |id: &TrackId| plan.body.tracks.get(id).map(|track| track.label());
-    asked.track.as_ref().and_then(named).unwrap_or_default()
+    let quoted = || asked.question.split(['“', '”']).nth(1).map(str::to_owned);
+    let track = asked.track.as_ref().and_then(named);
+    track.or_else(quoted).unwrap_or_default()
 }
 
 /// Notes an answer in a plan's review, for its apply.

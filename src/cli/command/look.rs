@@ -19,10 +19,12 @@ use crate::{
     domain::ApplyId,
     edge::{
         local::{LocalReader as _, trash},
-        store::{OperationRow, StateReader as _, StoreError, lock::holder_of},
+        store::{OperationRow, StateReader as _, StoreError, freeze::HandFreeze, lock::holder_of},
     },
-    plan::document::Summary,
+    plan::{document::Summary, guard},
 };
+
+use super::freeze::in_words;
 
 /// `status`
 ///
@@ -62,11 +64,32 @@ pub async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
             files: trashed.len(),
             bytes: trashed.iter().map(|file| file.bytes).sum(),
         },
+        frozen: frozen(&engine, ui),
         pending,
         problem,
     };
     ui.answer_either(status.view(ui.look()), &Envelope::new("status", &status))?;
     Ok(Exit::Done)
+}
+
+/// The freeze that is on: the one set by hand, else the policy's.
+fn frozen(engine: &Engine, ui: &Ui) -> Option<String> {
+    let now = jiff::Zoned::now();
+    match HandFreeze::read(&engine.db) {
+        Err(error) => return Some(format!("it cannot be read whether by hand: {error}")),
+        Ok(Some(freeze)) if freeze.is_on(now.timestamp()) => {
+            return Some(format!(
+                "{}; `tidal-cleanup freeze --off` ends it",
+                in_words(ui, &freeze)
+            ));
+        }
+        Ok(_) => {}
+    }
+    let freeze = guard::freeze_active(&engine.policy, &now)?;
+    Some(format!(
+        "by “{}” of the policy ({})",
+        freeze.name, freeze.at
+    ))
 }
 
 /// What a plan from what is at hand would do, or why that cannot be told; neither when there is

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     apply::verify::{Verification, verify},
     cli::{
-        args::{PlanArgs, ShowArgs},
+        args::{Overrides, PlanArgs, ShowArgs},
         engine::{Engine, Request},
         error::{CliError, Exit, Kind},
         plan::{Beside, exit, explain, present, write_whole},
@@ -46,7 +46,7 @@ pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit,
         undo_until: undo_until(&engine.policy, &made.plan),
     };
     present(ui, &made.plan, &json, args.markdown, &beside)?;
-    tell_moment(&engine, &made.plan, ui);
+    tell_moment(&engine, &made.plan, &args.overrides, ui);
     Ok(exit(&made.plan, args.detailed_exitcode))
 }
 
@@ -93,11 +93,11 @@ pub fn undo_until(policy: &Policy, plan: &Plan) -> Option<jiff::civil::Date> {
 }
 
 /// What would stand in the way of an apply right now, and is no part of the plan.
-fn tell_moment(engine: &Engine, plan: &Plan, ui: &Ui) {
+fn tell_moment(engine: &Engine, plan: &Plan, overrides: &Overrides, ui: &Ui) {
     if plan.body.actions.is_empty() {
         return;
     }
-    for check in engine.moment(plan) {
+    for check in engine.moment(plan, overrides) {
         if check.status == crate::plan::document::CheckStatus::Refuse {
             ui.warning(format!("{}: {}", check.code, check.text));
         }

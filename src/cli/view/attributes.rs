@@ -129,6 +129,11 @@ pub fn of(effect: &Effect, body: &Body) -> Vec<Attribute> {
             entries(before.count),
             entries(after.count),
         )],
+        Effect::EntriesMerge { before, after } => vec![Attribute::changed(
+            "entries",
+            entries(before.count),
+            entries(after.count),
+        )],
         Effect::MyTagCreate { after } => vec![Attribute::added("MyTag", tag(after))],
         Effect::MyTagSet { before, after } => vec![Attribute::new(
             "MyTags",

@@ -387,6 +387,7 @@ impl Sample {
             key: key.to_owned(),
             label: label.to_owned(),
             path: None,
+            row: None,
             score,
             veto: veto.iter().map(|text| (*text).to_owned()).collect(),
             actions: Vec::new(),
@@ -396,6 +397,7 @@ impl Sample {
             kind: DecisionKind::Match,
             question: question.to_owned(),
             track: None,
+            rows: None,
             default: "defer".to_owned(),
             options: vec![
                 option(

@@ -38,6 +38,8 @@ pub struct Status {
     /// When TIDAL was last read completely.
     pub tidal_read_at: Option<jiff::Timestamp>,
     pub trash: Trash,
+    /// The freeze that is on, in words.
+    pub frozen: Option<String>,
     /// What a plan from the last reading of TIDAL would do; `None` when there is no reading.
     pub pending: Option<Summary>,
     /// Why what is pending cannot be told, where something is wrong.
@@ -241,6 +243,9 @@ impl fmt::Display for StatusView<'_> {
             ),
             ("Trash", trash),
         ];
+        let frozen = status.frozen.as_ref();
+        let frozen = frozen.map(|frozen| ("Frozen", visible(frozen).into_owned()));
+        let facts: Vec<_> = facts.into_iter().chain(frozen).collect();
         facts_lines(&facts, look, f)?;
         writeln!(f)?;
         recommendations("Next", &status.next(), look, f)
@@ -320,6 +325,7 @@ mod tests {
                 files: 2,
                 bytes: 76_000_000,
             },
+            frozen: None,
             pending: Some(Summary {
                 add: 3,
                 ..Summary::default()
@@ -385,6 +391,17 @@ mod tests {
         let text = status.view(&Look::plain()).to_string();
         assert!(!text.contains("init"), "{text}");
         assert!(text.contains("not known: TC101"), "{text}");
+    }
+
+    #[test]
+    fn a_freeze_that_is_on_is_told() {
+        let mut status = status();
+        status.frozen = Some("until 2026-12-01 06:00 (the gig)".to_owned());
+        let text = status.view(&Look::plain()).to_string();
+        assert!(
+            text.contains("Frozen      until 2026-12-01 06:00 (the gig)\n"),
+            "{text}"
+        );
     }
 
     #[test]

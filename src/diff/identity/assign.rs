@@ -1,8 +1,9 @@
 //! Gives every track its one file, by the strongest evidence there is.
 
 use std::{
+    borrow::Cow,
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
 use rayon::prelude::*;
@@ -15,9 +16,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AudioFile, MediaPath, State, Track, TrackId,
+        AudioFile, Isrc, Library, MediaPath, State, Track, TrackId,
         state::{FileRole, FileRow},
-        text::fold_name,
     },
     policy::MatchPolicy,
 };
@@ -31,16 +31,16 @@ const TIE: i32 = 200;
 /// recordings.
 ///
 /// The order of evidence is: the user's decision (`None`: none of the candidates), the link of the state
-/// database, the linked file under another path (the same hash, or the same name and size; only when
+/// database, the linked file under another path (the same inode, hash, or name and size; only when
 /// the old path is gone and one file alone fits), the TIDAL id in the file, the ISRC, likeness. A file
 /// stands for several TIDAL ids only when they share ISRC, version and length. A file that cannot be
 /// read, or holds less than 60 % of the track, stands for none. Of several files the track gets ours
 /// first, then one in a folder of its playlists, then the better quality, then the shorter path. The
-/// result does not depend on the order of `tracks` and `files`.
+/// result does not depend on the order of `tracks` and of the files.
 #[must_use]
 pub fn identify<'a>(
     tracks: &[&'a Track],
-    files: &'a [AudioFile],
+    library: &'a Library,
     state: &State,
     decisions: &BTreeMap<TrackId, Option<MediaPath>>,
     policy: &MatchPolicy,
@@ -49,13 +49,15 @@ pub fn identify<'a>(
     tracks.sort_by(|a, b| a.id.cmp(&b.id));
     tracks.dedup_by(|a, b| a.id == b.id);
     let mut search = Search {
-        shelf: Shelf::new(files),
+        shelf: Shelf::new(&library.files),
+        library,
         state,
         decisions,
         policy,
         tracks: &tracks,
         chosen: vec![None; tracks.len()],
-        taken: vec![false; files.len()],
+        taken: vec![false; library.files.len()],
+        unhashed: BTreeSet::new(),
     };
     search.anchor();
     let claims = search.claims();
@@ -92,7 +94,7 @@ struct Chosen {
     file: usize,
     how: How,
     score: u8,
-    reasons: Vec<String>,
+    reasons: Vec<Cow<'static, str>>,
 }
 
 /// A file that may be a track.
@@ -124,12 +126,15 @@ impl Look {
 
 struct Search<'a, 's> {
     shelf: Shelf<'a>,
+    library: &'a Library,
     state: &'s State,
     decisions: &'s BTreeMap<TrackId, Option<MediaPath>>,
     policy: &'s MatchPolicy,
     tracks: &'s [&'a Track],
     chosen: Vec<Option<Chosen>>,
     taken: Vec<bool>,
+    /// Files whose hash would tell whether they are one that was moved.
+    unhashed: BTreeSet<MediaPath>,
 }
 
 impl<'a> Search<'a, '_> {
@@ -166,13 +171,13 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    fn choose(&mut self, track: usize, file: usize, how: How, reason: &str) {
+    fn choose(&mut self, track: usize, file: usize, how: How, reason: &'static str) {
         self.taken[file] = true;
         self.chosen[track] = Some(Chosen {
             file,
             how,
             score: 100,
-            reasons: vec![reason.to_owned()],
+            reasons: vec![reason.into()],
         });
     }
 
@@ -201,89 +206,6 @@ impl<'a> Search<'a, '_> {
         let judgement = judge(&LocalFacts::of(file, &name), track, self.policy);
         let renamed = file.tags.tidal_id.is_some() && file.tags.isrc != track.isrc;
         judgement.verdict == Verdict::Auto || (!renamed && judgement.verdict == Verdict::Ask)
-    }
-
-    /// Files whose recorded path is gone: the same path in another Unicode form or case, the same hash,
-    /// or the same name and size elsewhere. Never a guess between two.
-    fn find_moved(&mut self, lost: &[(usize, MediaPath)]) {
-        let mut spelled: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut sizes: HashMap<u64, Vec<usize>> = HashMap::new();
-        let linked: BTreeSet<&MediaPath> = self
-            .state
-            .tracks
-            .values()
-            .filter_map(|row| row.file.as_ref())
-            .collect();
-        for (at, file) in self.shelf.files.iter().enumerate() {
-            if self.taken[at] || linked.contains(&file.path) {
-                continue;
-            }
-            spelled
-                .entry(fold_name(file.path.as_str()))
-                .or_default()
-                .push(at);
-            sizes.entry(file.stat.size).or_default().push(at);
-        }
-        let mut found = Vec::new();
-        for (number, path) in lost {
-            let track = self.tracks[*number];
-            let alone = |files: Vec<usize>| match files.as_slice() {
-                [file] if self.is_present(*file, track) => Some(*file),
-                _ => None,
-            };
-            if let Some(file) = spelled
-                .get(&fold_name(path.as_str()))
-                .cloned()
-                .and_then(alone)
-            {
-                found.push((*number, file, How::Link, "known file, spelled differently"));
-                continue;
-            }
-            let Some(row) = self.state.files.get(path) else {
-                continue;
-            };
-            let same_size = sizes.get(&row.size).map_or(&[][..], Vec::as_slice);
-            let picked = |keep: &dyn Fn(&AudioFile) -> bool| -> Vec<usize> {
-                same_size
-                    .iter()
-                    .copied()
-                    .filter(|at| keep(&self.shelf.files[*at]))
-                    .collect()
-            };
-            let same_hash = picked(&|file| row.hash.is_some() && file.hash == row.hash);
-            let name = fold_name(&path.file_name());
-            if let Some(file) = alone(same_hash) {
-                found.push((*number, file, How::Moved, "moved: same content"));
-            } else if let Some(file) = alone(picked(&|file| {
-                fold_name(&file.path.file_name()) == name
-                    && (file.hash.is_none() || row.hash.is_none() || file.hash == row.hash)
-            })) {
-                found.push((*number, file, How::Moved, "moved: same name and size"));
-            }
-        }
-        let mut wanted: HashMap<usize, Vec<&TrackId>> = HashMap::new();
-        for (number, file, ..) in &found {
-            wanted
-                .entry(*file)
-                .or_default()
-                .push(&self.tracks[*number].id);
-        }
-        let contested: BTreeSet<usize> = wanted
-            .iter()
-            .filter(|(_, tracks)| {
-                let rows: BTreeSet<_> = tracks
-                    .iter()
-                    .filter_map(|id| self.state.tracks.get(*id)?.file.as_ref())
-                    .collect();
-                rows.len() > 1
-            })
-            .map(|(file, _)| *file)
-            .collect();
-        for (number, file, how, reason) in found {
-            if !contested.contains(&file) {
-                self.choose(number, file, how, reason);
-            }
-        }
     }
 
     /// Which free files may be which tracks.
@@ -383,7 +305,15 @@ impl<'a> Search<'a, '_> {
             settled.settle(claims, &wanted);
         }
         let folders = Folders::of(self.state);
-        for (track, mut claims) in std::mem::take(&mut settled.owned) {
+        // By track; of each, its files in the order of their paths.
+        settled.owned.sort_by_key(|claim| claim.track);
+        let mut owned = std::mem::take(&mut settled.owned).into_iter().peekable();
+        while let Some(first) = owned.next() {
+            let track = first.track;
+            let mut claims = vec![first];
+            while let Some(claim) = owned.next_if(|claim| claim.track == track) {
+                claims.push(claim);
+            }
             if claims.len() > 1 {
                 claims.sort_by_cached_key(|claim| self.preference(claim, &folders));
             }
@@ -405,14 +335,17 @@ impl<'a> Search<'a, '_> {
                     reasons: best.ranked.judgement.reasons,
                 });
             }
-            settled
-                .further
-                .entry(number)
-                .or_default()
-                .extend(claims.map(|claim| claim.file));
+            if claims.len() > 0 {
+                let further = claims.map(|claim| claim.file).collect();
+                settled.further.push((number, further));
+            }
         }
         self.share(&wanted);
-        self.report(settled)
+        let (found, ()) = rayon::join(
+            || self.report(settled),
+            || wanted.into_par_iter().for_each(drop),
+        );
+        found
     }
 
     /// What makes one file of a track better than another; the smallest is the best.
@@ -443,10 +376,19 @@ impl<'a> Search<'a, '_> {
 
     /// Tracks that TIDAL lists under several ids get the file that one of them has.
     fn share(&mut self, wanted: &[Wanted]) {
-        let mut owners: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let lacking: HashSet<&str> = wanted
+            .iter()
+            .zip(&self.chosen)
+            .filter(|(_, chosen)| chosen.is_none())
+            .filter_map(|(track, _)| track.isrc().map(Isrc::as_str))
+            .collect();
+        let mut owners: HashMap<&str, Vec<usize>> = HashMap::new();
         for (number, track) in wanted.iter().enumerate() {
-            if let (Some(isrc), Some(_)) = (track.isrc(), &self.chosen[number]) {
-                owners.entry(isrc.as_str()).or_default().push(number);
+            if self.chosen[number].is_some()
+                && let Some(isrc) = track.isrc().map(Isrc::as_str)
+                && lacking.contains(isrc)
+            {
+                owners.entry(isrc).or_default().push(number);
             }
         }
         for (number, track) in wanted.iter().enumerate() {
@@ -470,23 +412,23 @@ impl<'a> Search<'a, '_> {
                     file: chosen.file,
                     how: How::Isrc,
                     score: 99,
-                    reasons: vec![format!(
-                        "same ISRC as TIDAL track {}",
-                        self.tracks[owner].id
-                    )],
+                    reasons: vec![
+                        format!("same ISRC as TIDAL track {}", self.tracks[owner].id).into(),
+                    ],
                 });
             }
         }
     }
 
     fn report(self, settled: Settled) -> Identities {
-        let mut out = Identities::default();
-        let used: BTreeSet<usize> = self
-            .chosen
-            .iter()
-            .flatten()
-            .map(|chosen| chosen.file)
-            .collect();
+        let mut out = Identities {
+            unhashed: self.unhashed.clone(),
+            ..Identities::default()
+        };
+        let mut used = vec![false; self.shelf.files.len()];
+        for chosen in self.chosen.iter().flatten() {
+            used[chosen.file] = true;
+        }
         let mut asks = settled.asks;
         for (number, further) in settled.further {
             let Some(chosen) = self.chosen.get(number).and_then(Option::as_ref) else {
@@ -495,7 +437,7 @@ impl<'a> Search<'a, '_> {
             let kept = &self.shelf.files[chosen.file];
             let mut paths: Vec<MediaPath> = further
                 .into_iter()
-                .filter(|at| !used.contains(at))
+                .filter(|at| !used[*at])
                 .map(|at| &self.shelf.files[at])
                 .filter(|file| !is_hard_link(file, kept) && !self.is_copy(&file.path))
                 .map(|file| file.path.clone())
@@ -505,19 +447,14 @@ impl<'a> Search<'a, '_> {
                 out.duplicates.insert(self.tracks[number].id.clone(), paths);
             }
         }
-        for (number, chosen) in self.chosen.into_iter().enumerate() {
+        for (number, _) in self
+            .chosen
+            .iter()
+            .enumerate()
+            .filter(|(_, chosen)| chosen.is_none())
+        {
             let id = &self.tracks[number].id;
-            if let Some(chosen) = chosen {
-                out.matches.insert(
-                    id.clone(),
-                    Match {
-                        path: self.shelf.files[chosen.file].path.clone(),
-                        how: chosen.how,
-                        score: chosen.score,
-                        reasons: chosen.reasons,
-                    },
-                );
-            } else if let Some(asked) = asks.remove(&number)
+            if let Some(asked) = asks.remove(&number)
                 && self.decisions.get(id) != Some(&None)
             {
                 let mut candidates: Vec<Candidate> = asked
@@ -530,6 +467,23 @@ impl<'a> Search<'a, '_> {
                 out.asks.insert(id.clone(), candidates);
             }
         }
+        let (files, tracks) = (self.shelf.files, self.tracks);
+        let matches: Vec<(TrackId, Match)> = self
+            .chosen
+            .into_par_iter()
+            .zip(tracks.par_iter())
+            .filter_map(|(chosen, track)| {
+                let chosen = chosen?;
+                let found = Match {
+                    path: files[chosen.file].path.clone(),
+                    how: chosen.how,
+                    score: chosen.score,
+                    reasons: chosen.reasons,
+                };
+                Some((track.id.clone(), found))
+            })
+            .collect();
+        out.matches = matches.into_iter().collect();
         out
     }
 
@@ -544,7 +498,7 @@ impl<'a> Search<'a, '_> {
 fn candidate(shelf: &Shelf<'_>, claim: Claim, contested: bool) -> Candidate {
     let mut reasons = claim.ranked.judgement.reasons;
     if contested {
-        reasons.push("another track of yours fits this file as well".to_owned());
+        reasons.push("another track of yours fits this file as well".into());
     }
     Candidate {
         path: shelf.files[claim.file].path.clone(),
@@ -574,12 +528,12 @@ struct Claims {
 /// Claims, sorted out.
 #[derive(Default)]
 struct Settled {
-    /// Undisputed claims by track.
-    owned: BTreeMap<u32, Vec<Claim>>,
+    /// Undisputed claims.
+    owned: Vec<Claim>,
     /// Questions by track, and whether another track has the better claim.
     asks: BTreeMap<usize, Vec<(Claim, bool)>>,
     /// Files beyond the first, by track.
-    further: BTreeMap<usize, Vec<usize>>,
+    further: Vec<(usize, Vec<usize>)>,
 }
 
 impl Settled {
@@ -609,7 +563,7 @@ impl Settled {
         for claim in claims {
             match (is_auto(&claim), same(claim.track), disputed) {
                 (true, true, false) => {
-                    self.owned.entry(claim.track).or_default().push(claim);
+                    self.owned.push(claim);
                 }
                 (true, _, _) => self.ask(claim, true),
                 // The file has an owner: a weaker likeness is no question.
@@ -682,5 +636,6 @@ impl<'s> Folders<'s> {
     }
 }
 
+mod moved;
 #[cfg(test)]
 mod tests;

@@ -59,7 +59,7 @@ impl<'a> Exact<'a> {
                     .iter()
                     .map(|artist| fold(&repair(artist)))
                     .collect();
-                if adds_nothing(facts.file_name, &title, &artists) {
+                if adds_nothing(facts, &title, &artists) {
                     let artists = artists.iter().map(|artist| credit(artist));
                     self.look_up(
                         facts,
@@ -139,13 +139,11 @@ fn ranked(facts: &LocalFacts<'_>, track: &Track, length: &Span) -> Ranked {
     let same_album = facts.album.is_some() && facts.album == track.album.as_deref();
     let mut reasons = Vec::with_capacity(4);
     if same_id {
-        reasons.push("same TIDAL id".to_owned());
+        reasons.push("same TIDAL id".into());
     } else if same_isrc {
-        reasons.push("same ISRC".to_owned());
+        reasons.push("same ISRC".into());
     }
-    reasons.push("same title".to_owned());
-    reasons.push("same artist".to_owned());
-    reasons.push(length.to_string());
+    reasons.extend(["same title".into(), "same artist".into(), length.reason()]);
     Ranked {
         rank: Ranked::rank_of(100.0, same_id, same_isrc, same_album, length),
         judgement: Judgement {

@@ -1,6 +1,6 @@
 //! Normalises text for comparison: one form for what people write in many ways.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::LazyLock};
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -9,6 +9,9 @@ use unicode_normalization::UnicodeNormalization as _;
 /// and `*` kept inside words as the wildcard of a censor. All scripts stay. A text of symbols alone
 /// comes back as these symbols.
 pub(super) fn fold(text: &str) -> String {
+    if let Some(folded) = plain_words(text) {
+        return folded;
+    }
     let plain: Cow<'_, str> = if text.is_ascii() {
         Cow::Borrowed(text)
     } else {
@@ -24,6 +27,28 @@ pub(super) fn fold(text: &str) -> String {
     } else {
         words
     }
+}
+
+/// The fold of a text of unaccented letters, digits, and signs that only set words apart, as most are;
+/// `None` for every other.
+fn plain_words(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut gap = false;
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {
+                if std::mem::take(&mut gap) && !out.is_empty() {
+                    out.push(b' ');
+                }
+                out.push(byte.to_ascii_lowercase());
+            }
+            b' ' | b',' | b'-' | b'(' | b')' | b'[' | b']' | b'/' | b'_' | b':' | b';' => {
+                gap = true;
+            }
+            _ => return None,
+        }
+    }
+    String::from_utf8(out).ok().filter(|out| !out.is_empty())
 }
 
 /// The text without blanks: `a ha` and `aha`, `ac dc` and `acdc` are the same.
@@ -219,6 +244,48 @@ fn sound(latin: &str) -> String {
 }
 
 fn plain_letters(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match plain_letter(c) {
+            Some(Plain::Itself) => out.push(c.to_ascii_lowercase()),
+            Some(Plain::As(text)) => out.push_str(text),
+            // Here letters may join with their neighbours.
+            None => return normalised(text),
+        }
+    }
+    out
+}
+
+/// What a letter that joins with no neighbour becomes.
+enum Plain {
+    Itself,
+    As(&'static str),
+}
+
+/// Accented Latin and Cyrillic letters, from a table; kana, Han and Hangul, which stay; `None` for all
+/// others.
+fn plain_letter(c: char) -> Option<Plain> {
+    static ACCENTED: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let normal =
+            |code: u32| char::from_u32(code).map(|c| normalised(c.encode_utf8(&mut [0; 4])));
+        (0..0x460)
+            .map(|code| normal(code).unwrap_or_default())
+            .collect()
+    });
+    match u32::from(c) {
+        0..=0x7f | 0x2013..=0x2014 | 0x2018..=0x201d => Some(Plain::Itself),
+        0x3041..=0x3096 | 0x30a1..=0x30fa | 0x30fc | 0x4e00..=0x9fff | 0xac00..=0xd7a3 => {
+            Some(Plain::Itself)
+        }
+        code @ (0xc0..=0x24f | 0x400..=0x45f) => {
+            let at = usize::try_from(code).ok()?;
+            ACCENTED.get(at).map(|text| Plain::As(text))
+        }
+        _ => None,
+    }
+}
+
+fn normalised(text: &str) -> String {
     let lower: String = text
         .chars()
         .filter(|c| {
@@ -381,6 +448,25 @@ mod tests {
             ("Song 🅴", "song"),
         ] {
             assert_eq!(fold(a), fold(b), "{a} / {b}");
+        }
+    }
+
+    #[test]
+    fn letters_alone_fold_as_in_a_text() {
+        let letters = (0x20..0x460)
+            .chain(0x2010..0x2030)
+            .chain(0x3041..0x3100)
+            .chain([0x4e00, 0x9fff, 0xac00, 0xac01, 0xd7a3]);
+        let letters: Vec<char> = letters.filter_map(char::from_u32).collect();
+        for (a, b) in letters
+            .iter()
+            .flat_map(|a| [('a', *a), (*a, 'Z'), (*a, 'é'), (*a, *a)])
+        {
+            let text = format!("{a}{b}");
+            assert_eq!(plain_letters(&text), normalised(&text), "{a:?} {b:?}");
+        }
+        for text in ["Two Words (of, it) [x/y_z]: 1;2", "-a-", " A  b "] {
+            assert_eq!(plain_words(text).unwrap(), words(text), "{text}");
         }
     }
 

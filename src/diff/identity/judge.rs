@@ -36,7 +36,7 @@ pub struct Judgement {
     /// 0–100, to be held against [`MatchPolicy::auto`] and [`MatchPolicy::ask`].
     pub score: u8,
     /// What spoke for it or took points off.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Cow<'static, str>>,
     /// What forbids an automatic match, whatever the score.
     pub vetoes: Vec<String>,
 }
@@ -253,12 +253,10 @@ pub(super) fn rank(local: &Local, wanted: &Wanted, policy: &MatchPolicy, explain
         judgement: Judgement {
             verdict,
             score: whole(points),
-            reasons: fit
-                .reasons
-                .into_iter()
-                .map(Cow::into_owned)
-                .chain([length.to_string()])
-                .collect(),
+            reasons: {
+                fit.reasons.push(length.reason());
+                fit.reasons
+            },
             vetoes: fit.vetoes,
         },
         rank: Ranked::rank_of(points, same_id, same_isrc, album, &length),

@@ -1,6 +1,6 @@
 //! Lengths beside each other.
 
-use std::fmt;
+use std::borrow::Cow;
 
 use crate::policy::MatchPolicy;
 
@@ -70,6 +70,17 @@ impl Span {
         }
     }
 
+    /// In words.
+    pub(super) fn reason(&self) -> Cow<'static, str> {
+        match self {
+            Self::Unknown => "length unknown".into(),
+            Self::Within(s) if *s < 0.05 => "length differs by 0.0 s".into(),
+            Self::Within(s) | Self::Near(s) => format!("length differs by {s:.1} s").into(),
+            Self::Beyond(s) => format!("length differs by {s:.0} s").into(),
+            Self::Truncated(_) => "the file is cut short".into(),
+        }
+    }
+
     /// The points that it costs.
     pub(super) const fn cost(&self) -> f64 {
         match self {
@@ -77,17 +88,6 @@ impl Span {
             Self::Unknown => 5.0,
             Self::Near(_) => 8.0,
             Self::Beyond(_) | Self::Truncated(_) => 30.0,
-        }
-    }
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => f.write_str("length unknown"),
-            Self::Within(s) | Self::Near(s) => write!(f, "length differs by {s:.1} s"),
-            Self::Beyond(s) => write!(f, "length differs by {s:.0} s"),
-            Self::Truncated(_) => f.write_str("the file is cut short"),
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
         .iter()
         .map(|artist| fold(&repair(artist)))
         .collect();
-    if adds_nothing(facts.file_name, &fold(&repair(title)), &artists) {
+    if adds_nothing(facts, &fold(&repair(title)), &artists) {
         return readings;
     }
     let named = from_name(facts.file_name);
@@ -75,15 +75,29 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
 
 /// Whether a file's name has no word that its folded title and artists do not have. A number at its
 /// beginning is the track's place in a list.
-pub(super) fn adds_nothing(file_name: &str, title: &str, artists: &[String]) -> bool {
+pub(super) fn adds_nothing(facts: &LocalFacts<'_>, title: &str, artists: &[String]) -> bool {
+    if is_artist_and_title(facts) {
+        return true;
+    }
     let said = |text: &str, word: &str| text.split(' ').any(|own| own == word);
     let known = |word: &str| said(title, word) || artists.iter().any(|artist| said(artist, word));
-    let name = fold(&name_text(file_name));
+    let name = fold(&name_text(facts.file_name));
     !artists.is_empty()
         && name
             .split(' ')
             .enumerate()
             .all(|(at, word)| (at == 0 && word.bytes().any(|b| b.is_ascii_digit())) || known(word))
+}
+
+/// Whether a file's name is `Artist - Title` to the letter, as most are.
+fn is_artist_and_title(facts: &LocalFacts<'_>) -> bool {
+    let artist = facts.title.and_then(|title| {
+        let (stem, _) = facts.file_name.rsplit_once('.')?;
+        stem.strip_suffix(title)?.strip_suffix(" - ")
+    });
+    artist.is_some_and(|artist| {
+        !artist.is_empty() && facts.artists.iter().any(|known| known == artist)
+    })
 }
 
 fn from_tags(title: &str, facts: &LocalFacts<'_>) -> Vec<Reading> {
@@ -111,7 +125,7 @@ fn from_tags(title: &str, facts: &LocalFacts<'_>) -> Vec<Reading> {
     {
         let mut swapped = reading(Some(title), artist, &Artists::default(), 8);
         // What the title says of the version is true in the artist's place as well.
-        add_labels(&mut swapped.title, &Title::parse(title, None));
+        add_labels(&mut swapped.title, &readings[0].title);
         readings.push(swapped);
     }
     readings

@@ -259,20 +259,20 @@ impl Title {
 
     fn take_label(&mut self, text: &str, square: bool, names: &mut Vec<(String, bool)>) {
         // `Radio Edit / 2011 Remaster`, `Intro - Clean`: several labels in one bracket, when each is one.
-        let parts: Vec<Label> = text
-            .split(['/', ',', ';', '|', '–', '—'])
-            .flat_map(|part| part.split(" - "))
-            .map(|part| words::canonical(&fold(part)))
-            .filter(|part| !part.is_empty())
-            .map(|part| labels::classify(&part, square))
-            .collect();
-        if parts.len() > 1
-            && parts
-                .iter()
-                .all(|part| matches!(part, Label::Noise | Label::Version(_)))
-        {
-            parts.into_iter().for_each(|part| self.take(part));
-            return;
+        let separators = ['/', ',', ';', '|', '–', '—'];
+        if text.contains(separators) || text.contains(" - ") {
+            let parts: Vec<Label> = text
+                .split(separators)
+                .flat_map(|part| part.split(" - "))
+                .map(|part| words::canonical(&fold(part)))
+                .filter(|part| !part.is_empty())
+                .map(|part| labels::classify(&part, square))
+                .collect();
+            let is_label = |part: &Label| matches!(part, Label::Noise | Label::Version(_));
+            if parts.len() > 1 && parts.iter().all(is_label) {
+                parts.into_iter().for_each(|part| self.take(part));
+                return;
+            }
         }
         let folded = words::canonical(&fold(text));
         match labels::classify(&folded, square) {
@@ -358,6 +358,13 @@ fn pieces(text: &str) -> Vec<Piece> {
 
 fn flush(plain: &mut String, out: &mut Vec<Piece>) {
     let text = std::mem::take(plain);
+    if !text.contains(['-', '–', '—', '/', '|', '~', '\t', '\u{a0}']) {
+        let text = text.trim();
+        if !text.trim_matches([' ', '_']).is_empty() {
+            out.push(Piece::Plain(text.to_owned()));
+        }
+        return;
+    }
     let spaced = text.replace([' ', '\t', '\u{a0}'], " ");
     let mut rest = spaced.as_str();
     loop {

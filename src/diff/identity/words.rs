@@ -48,6 +48,9 @@ fn spelling(word: &str, after_part: bool) -> (&str, bool) {
 
 /// Number words as digits: `2 Become 1` is `Two Become One`.
 pub(super) fn with_digits(canonical: &str) -> String {
+    if !canonical.split(' ').any(|word| digit(word).is_some()) {
+        return canonical.to_owned();
+    }
     canonical
         .split(' ')
         .map(|word| digit(word).unwrap_or(word))

@@ -32,7 +32,7 @@ use crate::domain::{
 };
 
 /// The first bytes of the file; the last one counts the versions of its form.
-const MAGIC: &[u8; 8] = b"tclrbox\x01";
+const MAGIC: &[u8; 8] = b"tclrbox\x02";
 /// Magic, checksum, and the lengths of the four parts.
 const HEADER: usize = 8 + 4 + 4 * 8;
 
@@ -412,6 +412,7 @@ fn put_contents(out: &mut Out<'_>, collection: &Collection) {
         out.number(u64::from(content.play_count));
         out.number(u64::from(content.hot_cues));
         out.number(u64::from(content.memory_cues));
+        out.number(u64::from(content.in_history));
         out.number(u64::from(content.analysed));
         out.signed(content.file_type);
         out.number(content.file_size);
@@ -442,6 +443,7 @@ fn contents(bytes: &[u8]) -> Option<BTreeMap<ContentId, Content>> {
             play_count: from.small()?,
             hot_cues: from.small()?,
             memory_cues: from.small()?,
+            in_history: from.number()? == 1,
             analysed: from.number()? == 1,
             file_type: from.signed()?,
             file_size: from.number()?,

@@ -127,6 +127,7 @@ pub(super) fn named(rows: Vec<RawName>) -> HashMap<String, String> {
 #[derive(Debug, Default)]
 pub(super) struct Work {
     cues: HashMap<String, (i64, i64)>,
+    history: HashSet<String>,
     tags: HashMap<String, BTreeSet<MyTagId>>,
 }
 
@@ -134,6 +135,7 @@ impl Work {
     pub(super) fn new(
         cues: Vec<RawCues>,
         links: Vec<RawLink>,
+        history: Vec<String>,
         known: &BTreeMap<MyTagId, MyTag>,
     ) -> Self {
         let cues = cues
@@ -148,6 +150,7 @@ impl Work {
         }
         Self {
             cues: cues.collect(),
+            history: history.into_iter().collect(),
             tags,
         }
     }
@@ -217,6 +220,7 @@ impl Shelf {
         }
         let (hot, memory) = self.work.cues.remove(&id).unwrap_or_default();
         let my_tags = self.work.tags.remove(&id).unwrap_or_default();
+        let in_history = self.work.history.contains(&id);
         let id = ContentId::new(id);
         let year = positive(row.year).and_then(|year| u16::try_from(year).ok());
         let content = Content {
@@ -233,6 +237,7 @@ impl Shelf {
             play_count: small(row.play_count).unwrap_or(0),
             hot_cues: u32::try_from(hot).unwrap_or(u32::MAX),
             memory_cues: u32::try_from(memory).unwrap_or(u32::MAX),
+            in_history,
             analysed: row.analysed.unwrap_or(0) != 0,
             file_type: row.file_type.unwrap_or(0),
             file_size: positive(row.file_size).map_or(0, i64::cast_unsigned),

@@ -174,9 +174,7 @@ impl RekordboxLibrary for MasterDb {
         self.options.processes.refuse_running()?;
         self.finish_restore()?;
         self.recover().await?;
-        if let Some(text) = self.xml()? {
-            self.inspect(&text)?;
-        }
+        self.refuse_bad_xml()?;
         let mut snapshot = self.database.snapshot().await?;
         let writable = expect_writable(&mut snapshot.connection).await;
         snapshot.close().await;
@@ -396,6 +394,19 @@ impl MasterDb {
             .map_err(failed("cannot be closed"))?;
         Marker::clear(&self.backups());
         Ok(())
+    }
+
+    /// A playlist file that cannot be edited is better met before anything is written. A missing one
+    /// is made anew.
+    fn refuse_bad_xml(&self) -> Result<(), RekordboxError> {
+        let found = self.xml().and_then(|text| match text {
+            Some(text) => self.inspect(&text).map(drop),
+            None => Ok(()),
+        });
+        found.map_err(|error| match error {
+            RekordboxError::Xml { path, reason } => RekordboxError::BadXml { path, reason },
+            other => other,
+        })
     }
 
     fn xml(&self) -> Result<Option<String>, RekordboxError> {

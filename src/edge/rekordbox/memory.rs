@@ -148,7 +148,10 @@ impl MemoryRekordbox {
             genres: names(Table::Genre),
         };
         let cues = self.cues.iter().map(cues).collect();
-        let mut shelf = Shelf::new(names, Work::new(cues, links.collect(), &my_tags));
+        let mut shelf = Shelf::new(
+            names,
+            Work::new(cues, links.collect(), Vec::new(), &my_tags),
+        );
         for row in self.live(Table::Content) {
             shelf.put(raw_content(row));
         }

@@ -7,6 +7,7 @@
 //! transaction. [`RekordboxReader::probe`] tells from the rows alone whether a commit happened, and the
 //! reversed edits are the undo.
 
+pub mod exports;
 pub mod locate;
 pub mod processes;
 pub mod ids;
@@ -328,6 +329,9 @@ pub enum RekordboxError {
     /// An invariant would be broken; nothing was written.
     #[error("the Rekordbox database would break an invariant: {0}")]
     Invariant(String),
+    /// The playlist XML cannot be understood; met before anything is written.
+    #[error("{path} cannot be read: {reason}")]
+    BadXml { path: PathBuf, reason: String },
     /// The playlist XML is malformed or cannot be written.
     #[error("could not update {path}: {reason}")]
     Xml { path: PathBuf, reason: String },

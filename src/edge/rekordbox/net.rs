@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     Probe, RekordboxError, RowEdit, RowEdits,
-    table::{Row, Table, agrees, value},
+    table::{Row, STATUS, Table, agrees, integer, value},
 };
 
 /// The net change of each row, in the order in which rows are first touched.
@@ -101,7 +101,10 @@ impl Net {
         &self,
         present: impl Fn(Table, &str) -> Option<&'p Row>,
     ) -> Result<(), RekordboxError> {
-        let changed = |row: &&NetRow| !row.is_before(present(row.table, &row.id));
+        let changed = |row: &&NetRow| {
+            let present = present(row.table, &row.id);
+            !row.is_before(present) || row.was_synced_since(present)
+        };
         match self.rows.iter().find(changed) {
             Some(row) => Err(conflict(row.table, &row.id)),
             None => Ok(()),
@@ -179,6 +182,17 @@ impl NetRow {
             (Before::Columns(image), Some(row)) => agrees(row, image, false),
             (Before::Whole(image), Some(row)) => agrees(row, image, true),
         }
+    }
+
+    /// Whether the cloud has come to know the row since: it must then stay as a tombstone, or be marked
+    /// as changed.
+    fn was_synced_since(&self, present: Option<&Row>) -> bool {
+        let (Before::Columns(image) | Before::Whole(image), Some(row)) = (&self.before, present)
+        else {
+            return false;
+        };
+        let known = |row: &Row| integer(row, STATUS) != 0;
+        image.contains_key(STATUS) && known(image) != known(row)
     }
 
     fn is_after(&self, present: Option<&Row>) -> bool {

@@ -74,7 +74,8 @@ async fn rest(connection: &mut SqliteConnection, query: &Query<'_>) -> Result<Ra
     };
     let cues = json_rows(connection, query.cues()).await?;
     let links = json_rows(connection, query.links()).await?;
-    let stream = Stream::into(Shelf::new(names, Work::new(cues, links, &my_tags)));
+    let history = json_rows(connection, query.history()).await?;
+    let stream = Stream::into(Shelf::new(names, Work::new(cues, links, history, &my_tags)));
     query.stream(connection, &stream, CONTENTS).await?;
     Ok(Raw {
         schema: query.schema.version(),
@@ -205,6 +206,17 @@ impl Query<'_> {
              (SELECT cast(ContentID AS TEXT) content, sum(Kind >= 1) hot, sum(Kind = 0) memory \
              FROM djmdCue WHERE {} GROUP BY ContentID)",
             self.live("djmdCue")
+        )
+    }
+
+    fn history(&self) -> String {
+        if !self.schema.has("djmdSongHistory", "ContentID") {
+            return "SELECT '[]'".to_owned();
+        }
+        format!(
+            "SELECT json_group_array(DISTINCT cast(ContentID AS TEXT)) FROM djmdSongHistory \
+             WHERE ContentID IS NOT NULL AND {}",
+            self.live("djmdSongHistory")
         )
     }
 

@@ -260,11 +260,17 @@ async fn connect(
         .connect()
         .await
         .map_err(opening)?;
-    sqlx::query("SELECT count(*) FROM sqlite_master")
+    let looked = sqlx::query("SELECT count(*) FROM sqlite_master")
         .execute(&mut connection)
-        .await
-        .map_err(opening)?;
-    Ok(connection)
+        .await;
+    match looked {
+        Ok(_) => Ok(connection),
+        Err(error) => {
+            // Its thread would otherwise end whenever it likes, maybe after the program.
+            let _ = connection.close().await;
+            Err(opening(error))
+        }
+    }
 }
 
 /// SQLite's result code without its extension.

@@ -132,8 +132,13 @@ pub(super) const TAIL: [&str; 9] = [
     "updated_at",
 ];
 
-/// Counters and times: part of an image, and no part of a comparison.
-const BOOKKEEPING: [&str; 4] = ["rb_local_usn", "usn", "created_at", "updated_at"];
+/// What the cloud knows of a row: 0 nothing, 256 all of it, 257 it as it was, 258 that it goes.
+pub(super) const STATUS: &str = "rb_data_status";
+
+/// Counters, times and what the cloud knows of a row: part of an image, and no part of a comparison. A
+/// synchronisation turns `rb_data_status` 0 and 257 into 256; whether a row is a tombstone is told by
+/// `rb_local_deleted`.
+const BOOKKEEPING: [&str; 5] = [STATUS, "rb_local_usn", "usn", "created_at", "updated_at"];
 
 /// The value of a column; NULL when the row does not name it.
 pub(super) fn value<'a>(row: &'a Row, column: &str) -> &'a Value {
@@ -153,15 +158,6 @@ pub(super) fn is_live(row: &Row) -> bool {
     integer(row, "rb_local_deleted") == 0
 }
 
-/// A row that the cloud knows, whether it has the latest change (256) or not (257): like the counters,
-/// that is no part of what a person changed.
-fn without_dirt<'v>(column: &str, value: &'v Value, clean: &'v Value) -> &'v Value {
-    match column == "rb_data_status" && value.as_i64() == Some(257) {
-        true => clean,
-        false => value,
-    }
-}
-
 /// Whether `row` is as `image` says, counters and times apart. A `whole` image says of the columns
 /// that it does not name that they are NULL.
 pub(super) fn agrees(row: &Row, image: &Row, whole: bool) -> bool {
@@ -169,10 +165,7 @@ pub(super) fn agrees(row: &Row, image: &Row, whole: bool) -> bool {
     let named = image
         .iter()
         .filter(|(column, _)| counts(column))
-        .all(|(column, wanted)| {
-            let clean = Value::from(256);
-            without_dirt(column, value(row, column), &clean) == without_dirt(column, wanted, &clean)
-        });
+        .all(|(column, wanted)| value(row, column) == wanted);
     let unnamed = || {
         row.iter()
             .filter(|(column, _)| counts(column) && !image.contains_key(*column))
@@ -203,16 +196,10 @@ mod tests {
         assert!(agrees(&present, &row(&json!({"ID": "1", "Seq": 2})), true));
         assert!(!agrees(&present, &row(&json!({"ID": "1"})), true));
         assert!(agrees(&present, &row(&json!({"ImagePath": null})), false));
-        let (dirty, clean) = (
-            json!({"rb_data_status": 257}),
-            json!({"rb_data_status": 256}),
-        );
-        assert!(agrees(&row(&dirty), &row(&clean), true));
-        assert!(!agrees(
-            &row(&json!({"rb_data_status": 0})),
-            &row(&clean),
-            true
-        ));
+        // What the cloud does in between is nobody's change.
+        let status = |status: i64| row(&json!({"rb_data_status": status}));
+        assert!(agrees(&status(256), &status(257), true));
+        assert!(agrees(&status(256), &status(0), true));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The state database: what we remember, and the journal.
 
+pub mod freeze;
 pub mod lock;
 pub mod memory;
 pub mod report;

@@ -1,4 +1,4 @@
-//! TIDAL: the user's playlists, read; and changed where the policy asks for that by name ([`write`]).
+//! TIDAL: the user's playlists, read; and changed where the policy asks for that by name ([`mod@write`]).
 //!
 //! [`TidalService`] reads the official API as the user who logged in ([`login`]), [`SnapshotFile`] a
 //! saved reading, [`TidalMemory`] a value. From the socket inwards: `client` gets whole replies, `http`

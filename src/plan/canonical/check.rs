@@ -162,6 +162,7 @@ fn paths(action: &Action) -> Result<(), PlanError> {
         | Effect::NodeUpdate { .. }
         | Effect::NodeRemove { .. }
         | Effect::EntriesSet { .. }
+        | Effect::EntriesMerge { .. }
         | Effect::MyTagCreate { .. }
         | Effect::MyTagSet { .. }
         | Effect::RowsRestore { .. }

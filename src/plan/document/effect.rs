@@ -1,5 +1,8 @@
 //! The effects of actions: one variant for each kind, with what `apply` needs to carry it out.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
@@ -8,7 +11,7 @@ use crate::domain::{
 };
 
 /// What an action does. One variant, one effect; the payload is what `apply` needs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind")]
 pub enum Effect {
     /// Download a track. With `format` the verified download waits in the library's own
@@ -60,6 +63,10 @@ pub enum Effect {
     /// that have no file.
     #[serde(rename = "rb.entries.set")]
     EntriesSet { before: Entries, after: Entries },
+    /// In a list that no TIDAL playlist stands behind, put the row that stands for others in their
+    /// place.
+    #[serde(rename = "rb.entries.merge")]
+    EntriesMerge { before: ListAt, after: MergedRows },
     /// Make a MyTag.
     #[serde(rename = "rb.mytag.create")]
     MyTagCreate { after: TagName },
@@ -90,7 +97,7 @@ pub enum Effect {
 }
 
 /// One entry of one playlist of TIDAL, and its neighbours: where it belongs should it come back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TidalEntry {
     /// The playlist.
@@ -112,7 +119,9 @@ pub struct TidalEntry {
 }
 
 /// Why an entry leaves a playlist of TIDAL: the word in the policy that asks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// The same track stands in the list before it.
@@ -133,7 +142,7 @@ impl Cause {
 }
 
 /// Payload of [`Effect::FileFetch`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fetch {
     /// The track to fetch.
@@ -148,7 +157,7 @@ pub struct Fetch {
 }
 
 /// Payload of [`Effect::FileConvert`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Convert {
     /// The track.
@@ -164,7 +173,7 @@ pub struct Convert {
 }
 
 /// A path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct At {
     /// Where.
@@ -175,7 +184,7 @@ pub struct At {
 }
 
 /// A file's content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hashed {
     /// SHA-256.
@@ -183,7 +192,7 @@ pub struct Hashed {
 }
 
 /// Payload of [`Effect::FileLink`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
     /// What is written.
@@ -199,7 +208,7 @@ pub struct Link {
 }
 
 /// Payload of [`Effect::FileTrash`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trashed {
     /// Where.
@@ -211,7 +220,7 @@ pub struct Trashed {
 }
 
 /// A file in the trash.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FromTrash {
     /// Below the library root.
@@ -221,7 +230,7 @@ pub struct FromTrash {
 }
 
 /// Payload of [`Effect::ContentAdd`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewContent {
     /// The track; its metadata is in `body.tracks`.
@@ -232,7 +241,7 @@ pub struct NewContent {
 }
 
 /// A Rekordbox row and its file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContentAt {
     /// The row.
@@ -244,7 +253,7 @@ pub struct ContentAt {
 }
 
 /// The fields of a Rekordbox row that TIDAL may own; absent ones are left alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContentFields {
     /// The row.
@@ -262,7 +271,7 @@ pub struct ContentFields {
 }
 
 /// Payload of [`Effect::NodeCreate`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewNode {
     /// What it is.
@@ -280,7 +289,7 @@ pub struct NewNode {
 }
 
 /// A node of the Rekordbox tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeAt {
     /// The row.
@@ -295,7 +304,7 @@ pub struct NodeAt {
 }
 
 /// A list of entries, by number and hash of its track or content ids.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Entries {
     /// The playlist.
@@ -310,20 +319,55 @@ pub struct Entries {
     /// The DJ orders this list: entries that stay keep their places, new ones follow at the end.
     #[serde(default, skip_serializing_if = "is_false")]
     pub order_is_the_djs: bool,
+    /// Rows of Rekordbox that others stand for, and those. Only in an after.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows: BTreeMap<ContentId, ContentId>,
+}
+
+/// A list of Rekordbox and its entries, by number and hash of their content ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListAt {
+    /// The list.
+    pub id: NodeId,
+    /// Display name.
+    pub name: String,
+    /// How many.
+    pub count: usize,
+    /// Over the content ids in order, each followed by a line feed.
+    pub sha256: ContentHash,
+}
+
+/// Payload of [`Effect::EntriesMerge`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MergedRows {
+    /// How many entries the list has then.
+    pub count: usize,
+    /// Rows that others stand for, and those.
+    pub rows: BTreeMap<ContentId, ContentId>,
 }
 
 /// MyTags of a track, as `Group: Tag` in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TagSet {
-    /// The track.
-    pub track: TrackId,
+    /// The track; none for a row that is no track of TIDAL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub track: Option<TrackId>,
+    /// The row of Rekordbox, where it is another than the track's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<ContentId>,
+    /// The links that come are the DJ's, from another row of the recording, and not ours to take off.
+    /// Only in an after.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub djs: bool,
     /// Before: links of ours that go. After: links that come.
     pub tags: Vec<TagName>,
 }
 
 /// Which earlier action is taken back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reversal {
     /// The run.
@@ -335,7 +379,7 @@ pub struct Reversal {
 }
 
 /// Payload of [`Effect::StateAdopt`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Adoption {
     /// The track.
@@ -356,7 +400,7 @@ pub struct Adoption {
 }
 
 /// Payload of [`Effect::StateRecord`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recorded {
     /// The playlist; its new values are in `body.playlists`.
@@ -368,7 +412,7 @@ pub struct Recorded {
 }
 
 /// Payload of [`Effect::StateForget`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub enum Forgotten {
     /// Soft-delete it.
@@ -404,6 +448,7 @@ impl Effect {
             Self::NodeUpdate { .. } => "rb.playlist.update",
             Self::NodeRemove { .. } => "rb.playlist.remove",
             Self::EntriesSet { .. } => "rb.entries.set",
+            Self::EntriesMerge { .. } => "rb.entries.merge",
             Self::MyTagCreate { .. } => "rb.mytag.create",
             Self::MyTagSet { .. } => "rb.mytag.set",
             Self::RowsRestore { .. } => "rb.restore",

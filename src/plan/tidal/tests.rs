@@ -150,6 +150,7 @@ fn what_the_policy_shields_stays() {
     let held = ["1 duplicates (read-only)", "2 unavailable (read-only)"];
     assert_eq!(found(&policy(BOTH), &seen, Some("why")), held);
     let by = Protection {
+        former: false,
         rule: "cues".into(),
         at: String::new(),
         text: "7 hot cues".into(),

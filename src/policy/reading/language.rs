@@ -7,7 +7,7 @@ use crate::policy::{
     EventLanguage, MyTagLanguage, SmartTemplate,
     diagnostic::{Code, nearest},
     document::{Table, Value},
-    emoji,
+    emoji, keys,
     template::{Template, TemplateError},
 };
 
@@ -22,15 +22,7 @@ pub(super) fn read(top: &Table<'_>) -> MyTagLanguage {
     let Some(table) = top.table("mytags") else {
         return language;
     };
-    table.only(&[
-        "default",
-        "none",
-        "folders",
-        "events",
-        "name",
-        "smart",
-        "categories",
-    ]);
+    table.only(keys::MYTAGS);
     if let Some(value) = table.get("default") {
         language.default = tags(&value, &language, true);
     }
@@ -198,7 +190,7 @@ fn read_categories(table: &Table<'_>, language: &MyTagLanguage) -> Vec<(String, 
 }
 
 fn events(table: &Table<'_>, language: &MyTagLanguage) -> Option<EventLanguage> {
-    table.only(&["group", "folder", "tag", "smart_playlist"]);
+    table.only(keys::EVENTS);
     let value = table.need("group", "group = \"Party\"")?;
     let group = value.name()?.to_owned();
     check_group(&value, &group, language, false);
@@ -224,7 +216,7 @@ fn events(table: &Table<'_>, language: &MyTagLanguage) -> Option<EventLanguage> 
 }
 
 fn smart(table: &Table<'_>, language: &MyTagLanguage) -> Option<SmartTemplate> {
-    table.only(&["folder", "by"]);
+    table.only(keys::SMART);
     let by = table.need("by", "by = [\"Genre\"]")?;
     let mut groups = Vec::new();
     for item in by.items() {

@@ -9,6 +9,7 @@ use crate::{
         LibraryPolicy, Source,
         diagnostic::Code,
         document::{Table, Value},
+        keys,
         template::{FILE_FIELDS, FILE_TEMPLATE, Template},
         values,
     },
@@ -26,7 +27,7 @@ const FORMATS: [(&str, Option<AudioFormat>); 6] = [
 /// `[state] path`.
 pub(super) fn state_path(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Option<PathBuf> {
     let table = top.table("state")?;
-    table.only(&["path"]);
+    table.only(keys::STATE);
     table
         .get("path")
         .and_then(|value| path(&value, surroundings))
@@ -52,16 +53,7 @@ pub(super) fn library(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Libra
     let Some(table) = top.table("library") else {
         return library;
     };
-    table.only(&[
-        "root",
-        "playlists",
-        "file",
-        "format",
-        "quality",
-        "sharing",
-        "sources",
-        "hash",
-    ]);
+    table.only(keys::LIBRARY);
     let root = table.need("root", "root = \"~/Music/Tidal\"");
     set(
         &mut library.root,
@@ -201,7 +193,7 @@ fn source(item: &Value<'_>, surroundings: &Surroundings<'_>) -> Option<Source> {
         return Some(Source { path, provenance });
     }
     let table = item.table()?;
-    table.only(&["path", "provenance"]);
+    table.only(keys::SOURCE);
     let known = [
         ("foreign", Provenance::Foreign),
         ("adopted", Provenance::Adopted),

@@ -15,32 +15,9 @@ use super::{
     Policy, PolicySource,
     diagnostic::{Code, Diagnostic, Severity},
     document::{Document, Table, Value},
-    lint,
+    keys, lint,
 };
 use crate::domain::ContentHash;
-
-/// The tables and keys at the top.
-const TOP: [&str; 19] = [
-    "version",
-    "state",
-    "library",
-    "tidal",
-    "download",
-    "rekordbox",
-    "defaults",
-    "safety",
-    "trash",
-    "match",
-    "own",
-    "freeze",
-    "protect",
-    "rule",
-    "playlist",
-    "moved",
-    "mytag",
-    "mytags",
-    "test",
-];
 
 /// What paths in a policy are relative to.
 struct Surroundings<'a> {
@@ -89,7 +66,7 @@ impl Policy {
 }
 
 fn read(top: &Table<'_>, surroundings: &Surroundings<'_>, source: PolicySource) -> Policy {
-    top.only(&TOP);
+    top.only(keys::TOP);
     version(top);
     let rules = rules::read(top);
     let my_tags = language::read(top);

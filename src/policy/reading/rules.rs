@@ -15,7 +15,7 @@ use crate::{
         Protect, Rule,
         diagnostic::{Code, nearest},
         document::{Table, Value},
-        glob, values,
+        glob, keys, values,
         verdict::{By, Decision},
     },
 };
@@ -80,7 +80,7 @@ pub(super) fn playlists(top: &Table<'_>) -> Vec<PlaylistOverride> {
 pub(super) fn moved(top: &Table<'_>) -> Vec<Moved> {
     let mut moved: Vec<Moved> = Vec::new();
     for table in top.tables("moved") {
-        table.only(&["from", "to"]);
+        table.only(keys::MOVED);
         let end = |key: &str| {
             let value = table.need(key, &format!("{key} = \"36ea71a8-445e-…\""))?;
             Some((value.name()?, value))
@@ -116,7 +116,7 @@ pub(super) fn tests(top: &Table<'_>, policy: &Policy) -> Vec<PolicyTest> {
     tables
         .iter()
         .filter_map(|table| {
-            table.only(&["name", "given", "expect"]);
+            table.only(keys::TEST);
             let name = name(table);
             let given = table.need("given", "given = { file.orphan = true }");
             let given = given.and_then(|value| value.table());
@@ -145,7 +145,7 @@ pub(super) fn archive_templates(top: &Table<'_>, language: &MyTagLanguage) {
 }
 
 fn protect(table: &Table<'_>) -> Option<(Protect, Range<usize>)> {
-    table.only(&["name", "when", "deny"]);
+    table.only(keys::PROTECT);
     let name = name(table);
     let when = table.need("when", "when = { rekordbox.cues = \">=1\" }");
     let deny = table.need("deny", "deny = [\"trash\", \"remove\"]");
@@ -168,7 +168,7 @@ fn protect(table: &Table<'_>) -> Option<(Protect, Range<usize>)> {
 }
 
 fn rule(table: &Table<'_>) -> Option<(Rule, Range<usize>)> {
-    table.only(&["name", "when", "then"]);
+    table.only(keys::RULE);
     let name = name(table);
     let when = table.need("when", "when = { file.orphan = true }");
     let then = table.need("then", "then = \"trash\"");
@@ -198,7 +198,7 @@ fn outcome(value: &Value<'_>) -> Option<Outcome> {
         };
     }
     let table = value.table()?;
-    table.only(&["keep", "others", "archive"]);
+    table.only_named(&keys::THEN);
     if let Some(folder) = table.get("archive") {
         return Some(Outcome::Archive(folder.name()?.to_owned()));
     }
@@ -211,7 +211,7 @@ fn outcome(value: &Value<'_>) -> Option<Outcome> {
 }
 
 fn freeze(table: &Table<'_>) -> Option<Freeze> {
-    table.only(&["name", "every", "timezone", "allow"]);
+    table.only(keys::FREEZE);
     let name = name(table);
     let every = table.need("every", "every = \"Fri 12:00 .. Mon 06:00\"");
     let window = every.and_then(|value| {
@@ -261,7 +261,7 @@ fn timezone(value: &Value<'_>) -> Option<String> {
 }
 
 fn playlist(value: &Value<'_>, table: &Table<'_>) -> PlaylistOverride {
-    table.only(&["mode", "order", "max_remove"]);
+    table.only(keys::PLAYLIST);
     if table.is_empty() {
         let message = format!("nothing is said about `{}`", value.key);
         table.report(

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::{Surroundings, duration, paths::path, texts};
 use crate::policy::{
-    Defaults, DownloadPolicy, Limit, MatchPolicy, Owner, Ownership, Place, PlaylistRemoved,
-    RekordboxDatabase, RekordboxPolicy, Rolling, Safety, SyncMode, TidalCleanup, TidalPolicy,
-    TrackRemoved, TrashPolicy, WorkAtRisk,
+    Defaults, DownloadPolicy, Duplicates, Limit, MatchPolicy, Owner, Ownership, Place,
+    PlaylistRemoved, RekordboxDatabase, RekordboxPolicy, Rolling, Safety, SyncMode, TidalCleanup,
+    TidalPolicy, TrackRemoved, TrashPolicy, WorkAtRisk,
     diagnostic::Code,
     document::{Table, Value},
-    glob, values,
+    glob, keys, values,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -36,15 +36,7 @@ pub(super) fn tidal(top: &Table<'_>, surroundings: &Surroundings<'_>) -> TidalPo
     let Some(table) = top.table("tidal") else {
         return tidal;
     };
-    table.only(&[
-        "playlists",
-        "exclude",
-        "favorites",
-        "country",
-        "snapshot",
-        "account",
-        "cleanup",
-    ]);
+    table.only(keys::TIDAL);
     for key in ["playlists", "exclude"] {
         check_globs(&table, key);
     }
@@ -104,13 +96,7 @@ pub(super) fn download(top: &Table<'_>) -> DownloadPolicy {
     let Some(table) = top.table("download") else {
         return download;
     };
-    table.only(&[
-        "command",
-        "parallel",
-        "timeout",
-        "ffmpeg",
-        "retry_unavailable",
-    ]);
+    table.only(keys::DOWNLOAD);
     download.command = table.get("command").and_then(|value| command(&value));
     set(
         &mut download.parallel,
@@ -151,11 +137,12 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
         xml: None,
         backups: 10,
         relocate: false,
+        duplicates: Duplicates::Keep,
     };
     let Some(table) = top.table("rekordbox") else {
         return rekordbox;
     };
-    table.only(&["database", "folder", "write", "xml", "backups", "relocate"]);
+    table.only(keys::REKORDBOX);
     if let Some(value) = table.get("database") {
         let database = match value.text() {
             Some("auto") => Some(RekordboxDatabase::Auto),
@@ -184,6 +171,17 @@ pub(super) fn rekordbox(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Rek
         &mut rekordbox.relocate,
         table.get("relocate").and_then(|value| value.flag()),
     );
+    let duplicates = [
+        ("keep", Duplicates::Keep),
+        ("merge", Duplicates::Merge),
+        ("merge-all", Duplicates::MergeAll),
+    ];
+    set(
+        &mut rekordbox.duplicates,
+        table
+            .get("duplicates")
+            .and_then(|value| value.word(&duplicates)),
+    );
     rekordbox
 }
 
@@ -197,12 +195,7 @@ pub(super) fn defaults(top: &Table<'_>) -> Defaults {
     let Some(table) = top.table("defaults") else {
         return defaults;
     };
-    table.only(&[
-        "playlist_removed",
-        "track_removed",
-        "unavailable_on_tidal",
-        "mode",
-    ]);
+    table.only(keys::DEFAULTS);
     defaults.at = table.place();
     let playlist = [
         ("soft-delete", PlaylistRemoved::SoftDelete),
@@ -259,14 +252,7 @@ pub(super) fn safety(top: &Table<'_>) -> Safety {
     let Some(table) = top.table("safety") else {
         return safety;
     };
-    table.only(&[
-        "max_remove",
-        "max_remove_per_playlist",
-        "rolling",
-        "min_files_seen",
-        "work_at_risk",
-        "plan_max_age",
-    ]);
+    table.only(keys::SAFETY);
     safety.at = table.place();
     set(
         &mut safety.max_remove,
@@ -279,7 +265,7 @@ pub(super) fn safety(top: &Table<'_>) -> Safety {
             .and_then(|value| limit(&value)),
     );
     if let Some(rolling) = table.table("rolling") {
-        rolling.only(&["count", "window"]);
+        rolling.only(keys::ROLLING);
         set(
             &mut safety.rolling.count,
             rolling
@@ -325,7 +311,7 @@ pub(super) fn trash(top: &Table<'_>) -> TrashPolicy {
     let Some(table) = top.table("trash") else {
         return trash;
     };
-    table.only(&["keep", "max_bytes"]);
+    table.only(keys::TRASH);
     set(
         &mut trash.keep,
         table.get("keep").and_then(|value| duration(&value)),
@@ -351,7 +337,7 @@ pub(super) fn matching(top: &Table<'_>) -> MatchPolicy {
     let Some(table) = top.table("match") else {
         return matching;
     };
-    table.only(&["auto", "ask", "duration_tolerance", "veto"]);
+    table.only(keys::MATCH);
     set(
         &mut matching.auto,
         table.get("auto").and_then(|value| value.number(0..=100)),
@@ -395,8 +381,6 @@ pub(super) fn ownership(top: &Table<'_>) -> Ownership {
         artist: Owner::Tidal,
         album: Owner::Tidal,
         year: Owner::Tidal,
-        genre: Owner::Rekordbox,
-        rating: Owner::Rekordbox,
         name: Owner::Tidal,
         folder: Owner::Tidal,
         mytags: Owner::Tidal,
@@ -404,22 +388,34 @@ pub(super) fn ownership(top: &Table<'_>) -> Ownership {
     let Some(table) = top.table("own") else {
         return own;
     };
-    table.only(&[
-        "title", "artist", "album", "year", "genre", "rating", "name", "folder", "mytags",
-    ]);
+    table.only(keys::OWN);
     let owners = [("tidal", Owner::Tidal), ("rekordbox", Owner::Rekordbox)];
     for (key, owner) in [
         ("title", &mut own.title),
         ("artist", &mut own.artist),
         ("album", &mut own.album),
         ("year", &mut own.year),
-        ("genre", &mut own.genre),
-        ("rating", &mut own.rating),
         ("name", &mut own.name),
         ("folder", &mut own.folder),
         ("mytags", &mut own.mytags),
     ] {
         set(owner, table.get(key).and_then(|value| value.word(&owners)));
+    }
+    // TIDAL tells neither, so nobody else can own them; the keys are there to be said.
+    for key in ["genre", "rating"] {
+        if let Some(value) = table.get(key) {
+            match value.text() {
+                Some("tidal") => {
+                    let message = format!("TIDAL tells no {key}, so it cannot own it");
+                    let help = Some("write \"rekordbox\", or take the line out".to_owned());
+                    value.report(Code::Contradiction, message, help);
+                }
+                Some(_) => {
+                    value.word(&[("rekordbox", ())]);
+                }
+                None => {}
+            }
+        }
     }
     own
 }
@@ -435,7 +431,7 @@ pub(super) fn limit(value: &Value<'_>) -> Option<Limit> {
         });
     }
     let table = value.table()?;
-    table.only(&["count", "percent", "min"]);
+    table.only(keys::LIMIT_KEYS);
     let limit = Limit {
         count: table.get("count").and_then(|value| value.number(0..=most)),
         percent: table.get("percent").and_then(|value| value.number(0..=100)),

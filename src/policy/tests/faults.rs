@@ -261,6 +261,144 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("x = [1", "TP010", ""),
     ("x = yes", "TP010", "yes"),
     ("[library]", "TP010", "library"),
+    ("[state]\nfile = \"x\"", "TP001", "file"),
+    ("[download]\nthreads = 2", "TP001", "threads"),
+    ("[rekordbox]\nreadonly = true", "TP001", "readonly"),
+    (
+        "[defaults]\ntrack_remove = \"trash\"",
+        "TP001",
+        "track_remove",
+    ),
+    ("[trash]\nkeeps = \"30d\"", "TP001", "keeps"),
+    ("[match]\nautomatic = 97", "TP001", "automatic"),
+    ("[own]\nkey = \"tidal\"", "TP001", "key"),
+    (
+        "[safety]\nrolling = { count = 1, window = \"7d\", days = 7 }",
+        "TP001",
+        "days",
+    ),
+    (
+        "[[freeze]]\nname = \"a\"\nevery = \"Fri 12:00 .. Mon 06:00\"\nuntil = \"Mon\"",
+        "TP001",
+        "until",
+    ),
+    (
+        "[[protect]]\nname = \"a\"\nwhen = {}\ndeny = \"trash\"\nallow = \"move\"",
+        "TP001",
+        "allow",
+    ),
+    ("[playlist.\"x\"]\nmodus = \"observe\"", "TP001", "modus"),
+    (
+        "[[moved]]\nfrom = \"a\"\nto = \"b\"\nname = \"c\"",
+        "TP001",
+        "name",
+    ),
+    ("[mytags]\ncategory = {}", "TP001", "category"),
+    (
+        "[mytag.G]\n\"🏃\" = \"x\"\n[mytags]\nevents = { group = \"G\", smart = true }",
+        "TP001",
+        "smart",
+    ),
+    (
+        "[[test]]\nname = \"a\"\ngiven = {}\nexpect = \"keep by default\"\nwhen = {}",
+        "TP001",
+        "when",
+    ),
+    (
+        "[[rule]]\nname = \"a\"\nwhen = {}\nthen = { archives = \"x\", keep = \"best\", others = \"trash\" }",
+        "TP001",
+        "archives",
+    ),
+    ("library2 = 1", "TP001", "library2"),
+    ("[rekordbox]\nwrite = 1", "TP002", "1"),
+    ("[safety]\nmax_remove = \"25\"", "TP002", "\"25\""),
+    ("[safety]\nmin_files_seen = \"90\"", "TP002", "\"90\""),
+    ("[tidal]\ncountry = 49", "TP002", "49"),
+    ("[trash]\nkeep = 2026-01-01", "TP002", "2026-01-01"),
+    (
+        "[[rule]]\nname = 1\nwhen = {}\nthen = \"keep\"",
+        "TP002",
+        "1",
+    ),
+    (
+        "[[rule]]\nname = \"a\"\nwhen = \"orphan\"\nthen = \"keep\"",
+        "TP002",
+        "\"orphan\"",
+    ),
+    (
+        "[[rule]]\nname = \"a\"\nwhen = { file.orphan = \"yes\" }\nthen = \"keep\"",
+        "TP002",
+        "\"yes\"",
+    ),
+    ("[safety]\nwork_at_risk = \"no\"", "TP003", "\"no\""),
+    ("[playlist.\"x\"]\norder = \"djs\"", "TP003", "\"djs\""),
+    (
+        "[[rule]]\nname = \"a\"\nwhen = {}\nthen = { keep = \"first\", others = \"trash\" }",
+        "TP003",
+        "\"first\"",
+    ),
+    (
+        "[[freeze]]\nname = \"a\"\nevery = \"Fri 12:00 .. Mon 06:00\"\nallow = [\"add\"]",
+        "TP003",
+        "\"add\"",
+    ),
+    ("[[freeze]]\nname = \"a\"", "TP004", "[[freeze]]"),
+    ("[[moved]]\nfrom = \"a\"", "TP004", "[[moved]]"),
+    (
+        "[[test]]\nname = \"a\"\nexpect = \"keep by default\"",
+        "TP004",
+        "[[test]]",
+    ),
+    (
+        "[[protect]]\nname = \"a\"\nwhen = {}\ndeny = []",
+        "TP004",
+        "[]",
+    ),
+    ("[safety]\nmin_files_seen = 101", "TP005", "101"),
+    ("[match]\nduration_tolerance = \"3\"", "TP005", "\"3\""),
+    ("[rekordbox]\ndatabase = \"\"", "TP005", "\"\""),
+    (
+        "[[freeze]]\nname = \"a\"\nevery = \"Fri 25:00 .. Mon 06:00\"",
+        "TP007",
+        "\"Fri 25:00 .. Mon 06:00\"",
+    ),
+    (
+        "[[freeze]]\nname = \"a\"\nevery = \"Fri 12:00 .. Fri 12:00\"",
+        "TP007",
+        "\"Fri 12:00 .. Fri 12:00\"",
+    ),
+    ("[mytags]\nname = \"name}\"", "TP008", "}"),
+    ("[state]\npath = \"$/x\"", "TP009", "\"$/x\""),
+    (
+        "[[rule]]\nname = \"a\"\nwhen = { rekordbox.hotcues = 1 }\nthen = \"keep\"",
+        "TP020",
+        "hotcues",
+    ),
+    (
+        "[[rule]]\nname = \"a\"\nwhen = { not = { tidal.available2 = true } }\nthen = \"keep\"",
+        "TP020",
+        "available2",
+    ),
+    (
+        "[[rule]]\nname = \"a\"\nwhen = { file.size = \">much\" }\nthen = \"keep\"",
+        "TP021",
+        "\">much\"",
+    ),
+    ("[own]\ngenre = \"tidal\"", "TP043", "\"tidal\""),
+    ("[own]\nrating = \"tidal\"", "TP043", "\"tidal\""),
+    (
+        "[[moved]]\nfrom = \"a\"\nto = \"b\"\n[[moved]]\nfrom = \"a\"\nto = \"c\"",
+        "TP042",
+        "\"a\"",
+    ),
+    (
+        "[[rule]]\nname = \"a\"\nwhen = { file.orphan = true }\nthen = \"keep\"\n\
+         [[rule]]\nname = \"a\"\nwhen = { file.duplicate = true }\nthen = \"keep\"",
+        "TP042",
+        "\"a\"",
+    ),
+    ("[tidal]\n[tidal]", "TP010", "tidal"),
+    ("x = \"", "TP010", ""),
 ];
 
 #[test]
@@ -369,6 +507,45 @@ fn faults_of_the_library_are_found_too() {
 fn every_code_has_a_fault() {
     for code in Code::ALL {
         let tested = FAULTS.iter().any(|(_, known, _)| *known == code.as_str());
-        assert!(tested || code == Code::BadVersion, "{code:?}");
+        let elsewhere = code == Code::BadVersion || Code::SURVEYED.contains(&code);
+        assert!(tested || elsewhere, "{code:?}");
     }
+}
+
+/// What is wrong in shape, an editor that has the schema sees too; and it takes what the reader takes.
+#[test]
+fn the_schema_and_the_reader_agree() {
+    let schema = jsonschema::validator_for(&super::super::schema::policy()).unwrap();
+    let json = |text: &str| {
+        let table: toml::Table = text.parse().unwrap();
+        serde_json::to_value(table).unwrap()
+    };
+    let sound = EXAMPLES.iter().map(|(_, text)| *text).chain([REFERENCE]);
+    for text in sound {
+        let found: Vec<String> = schema
+            .iter_errors(&json(text))
+            .map(|e| e.to_string())
+            .collect();
+        assert!(found.is_empty(), "{found:#?}");
+    }
+    let mut refused = 0;
+    for (fault, code, _) in FAULTS {
+        // Dates have no place in JSON; names, templates and what contradicts are beyond a schema.
+        let shape = ["TP001", "TP002", "TP003", "TP004", "TP020"].contains(code);
+        let beyond = fault.contains("expect = ") && *code == "TP003"
+            || fault.contains("2026-01-01")
+            || fault.contains("{ min = 1 }")
+            || fault.contains("deny = []")
+            || *fault == "[playlist.\"x\"]";
+        if shape && !beyond {
+            assert!(!schema.is_valid(&json(&with(fault))), "{fault}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 50, "{refused}");
+}
+
+#[test]
+fn there_are_more_than_a_hundred_kinds() {
+    assert!(FAULTS.len() > 125, "{}", FAULTS.len());
 }

@@ -146,6 +146,7 @@ fn a_new_playlist_is_recorded_with_what_came_of_it() {
     let set = Entries {
         keep: Vec::new(),
         order_is_the_djs: false,
+        rows: BTreeMap::new(),
         playlist: "p".into(),
         count: 3,
         sha256: ContentHash::of(b""),

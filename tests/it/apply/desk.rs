@@ -1,5 +1,7 @@
 //! Where plans are written by hand, as the planner would write them.
 
+use std::collections::BTreeMap;
+
 use tidal_cleanup::{
     domain::{
         ActionId, AudioFormat, Collection, ContentHash, ContentId, MediaPath, NodeId, NodeKind,
@@ -240,6 +242,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
             before: Entries {
                 keep: Vec::new(),
                 order_is_the_djs: false,
+                rows: BTreeMap::new(),
                 playlist: id.into(),
                 count: now.len(),
                 sha256: hashed,
@@ -247,6 +250,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
             after: Entries {
                 keep: Vec::new(),
                 order_is_the_djs: false,
+                rows: BTreeMap::new(),
                 playlist: id.into(),
                 count: planned.len(),
                 sha256: entries_hash(planned.iter().map(TrackId::as_str)),
@@ -268,7 +272,9 @@ impl<'a, L: LocalReader> Desk<'a, L> {
         needs: &[&ActionId],
     ) -> ActionId {
         let set = |tags: &[&str]| TagSet {
-            track: id.into(),
+            track: Some(id.into()),
+            row: None,
+            djs: false,
             tags: tags.iter().map(|tag| genre(tag)).collect(),
         };
         let effect = Effect::MyTagSet {

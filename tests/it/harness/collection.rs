@@ -83,6 +83,19 @@ pub(crate) fn rate(folder: &Path, content: &ContentId) {
     });
 }
 
+/// Does as another program does.
+pub(crate) fn sql(folder: &Path, statements: &str) {
+    let options = SqliteConnectOptions::new()
+        .filename(folder.join("master.db"))
+        .pragma("key", PASSPHRASE);
+    block_on(async {
+        let mut db = options.connect().await.unwrap();
+        let statements = AssertSqlSafe(statements.to_owned());
+        sqlx::raw_sql(statements).execute(&mut db).await.unwrap();
+        db.close().await.unwrap();
+    });
+}
+
 /// What it holds now.
 pub(crate) fn read(db: &MasterDb) -> Collection {
     block_on(db.read()).unwrap().value
@@ -97,6 +110,24 @@ pub(crate) fn rows(folder: &Path) -> Rows {
         }
     }
     block_on(read_rows(&copy.path().join("master.db")))
+}
+
+/// Gives a track of that title so many stars, as Rekordbox would.
+pub(crate) fn rate_title(folder: &Path, title: &str, stars: u8) {
+    block_on(async {
+        let options = SqliteConnectOptions::new()
+            .filename(folder.join("master.db"))
+            .pragma("key", PASSPHRASE);
+        let mut db = options.connect().await.unwrap();
+        let changed = sqlx::query("UPDATE djmdContent SET Rating = $1 WHERE Title = $2")
+            .bind(i64::from(stars))
+            .bind(title)
+            .execute(&mut db)
+            .await
+            .unwrap();
+        assert_eq!(changed.rows_affected(), 1, "{title}");
+        db.close().await.unwrap();
+    });
 }
 
 async fn read_rows(path: &Path) -> Rows {

@@ -161,6 +161,13 @@ impl World {
         Said::from(self.command(args).output().unwrap())
     }
 
+    /// Runs the program with more variables.
+    pub(crate) fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Said {
+        let mut command = self.command(args);
+        command.envs(variables.iter().copied());
+        Said::from(command.output().unwrap())
+    }
+
     /// Runs the program and expects this exit code.
     #[track_caller]
     pub(crate) fn expect(&self, code: i32, args: &[&str]) -> Said {
@@ -272,6 +279,11 @@ impl World {
                 .map(|entry| title(&entry.content))
                 .collect(),
         )
+    }
+
+    /// The DJ rates a track in Rekordbox.
+    pub(crate) fn rate_title(&self, title: &str, stars: u8) {
+        collection::rate_title(&self.path("rekordbox"), title, stars);
     }
 
     /// The DJ gives a track five stars.

@@ -128,7 +128,7 @@ impl Desk {
 
     /// Answers the first changes by these, one after the other.
     fn trouble(&self, odd: &[Odd]) {
-        let mut odd = odd.to_vec().into_iter();
+        let mut odd = Vec::from(odd).into_iter();
         self.server
             .script(move |_, seen, _| match seen.method.as_str() {
                 "GET" => None,

@@ -90,7 +90,7 @@ fn perform(
     let skipped = match method {
         "DELETE" => {
             world.edit(at, |list| {
-                list.entries.retain(|entry| !is_named(&entry.item_id))
+                list.entries.retain(|entry| !is_named(&entry.item_id));
             });
             None
         }
@@ -100,7 +100,7 @@ fn perform(
                 let id = item["id"].as_str().unwrap_or_default().to_owned();
                 match world.withheld.contains(&id) {
                     true => {
-                        skipped.push(json!({"id": id, "type": "tracks", "reason": "NOT_FOUND"}))
+                        skipped.push(json!({"id": id, "type": "tracks", "reason": "NOT_FOUND"}));
                     }
                     false => new.push(world.entry("tracks", &id)),
                 }

@@ -71,6 +71,15 @@ pub(super) fn describe(effect: &Effect) -> (Symbol, Option<Label>, String) {
                 number(after.count as u64)
             ),
         ),
+        Effect::EntriesMerge { before, after } => (
+            Symbol::Change,
+            None,
+            format!(
+                "duplicates merged, {} → {} tracks",
+                number(before.count as u64),
+                number(after.count as u64)
+            ),
+        ),
         Effect::MyTagCreate { .. } => (Symbol::Add, None, say("MyTag")),
         Effect::MyTagSet { .. } => (Symbol::Change, None, say("MyTags")),
         Effect::RowsRestore { .. } => (Symbol::Change, None, say("Rekordbox as before")),
@@ -107,6 +116,7 @@ pub(super) const fn is_upkeep(effect: &Effect) -> bool {
         | Effect::NodeCreate { .. }
         | Effect::NodeUpdate { .. }
         | Effect::NodeRemove { .. }
+        | Effect::EntriesMerge { .. }
         | Effect::RowsRestore { .. }
         | Effect::StateAdopt { .. }
         | Effect::StateForget { .. }

@@ -16,11 +16,9 @@ use crate::{
         RekordboxError, RowEdit, RowEdits, Staged,
         net::conflict,
         stage::invalid,
-        table::{Row, Table, agrees, integer, is_live, text, value},
+        table::{Row, STATUS, Table, agrees, integer, is_live, text, value},
     },
 };
-
-const STATUS: &str = "rb_data_status";
 
 impl Stager<'_> {
     pub(super) fn restore(&mut self, rows: &RowEdits) -> Result<Staged, RekordboxError> {
@@ -51,7 +49,7 @@ impl Stager<'_> {
             (None, None) => Ok(()),
             (Some(image), None) => match live {
                 None => Ok(()),
-                Some(row) if matches(row, image, true) => self.take_back(table, &edit.id),
+                Some(row) if agrees(row, image, true) => self.take_back(table, &edit.id),
                 Some(_) => Err(conflict(table, &edit.id)),
             },
             (None, Some(image)) => match &present {
@@ -59,15 +57,15 @@ impl Stager<'_> {
                     self.bring_back(table, &edit.id, image);
                     Ok(())
                 }
-                Some(row) if matches(row, image, true) => Ok(()),
+                Some(row) if agrees(row, image, true) => Ok(()),
                 Some(_) => Err(conflict(table, &edit.id)),
             },
             (Some(image), Some(target)) => match &present {
-                Some(row) if matches(row, image, false) => {
+                Some(row) if agrees(row, image, false) => {
                     self.put_back(table, &edit.id, row, image, target);
                     Ok(())
                 }
-                Some(row) if matches(row, target, false) => Ok(()),
+                Some(row) if agrees(row, target, false) => Ok(()),
                 Some(_) | None => Err(conflict(table, &edit.id)),
             },
         }
@@ -217,13 +215,6 @@ impl Stager<'_> {
             .find(|list| !list.is_empty())?;
         Some(NodeId::from(list))
     }
-}
-
-/// Whether `row` is as `image` says, its status for the cloud apart.
-fn matches(row: &Row, image: &Row, whole: bool) -> bool {
-    let mut image = image.clone();
-    image.insert(STATUS.to_owned(), value(row, STATUS).clone());
-    agrees(row, &image, whole)
 }
 
 fn is_bookkeeping(column: &str) -> bool {

@@ -1,0 +1,286 @@
+//! The Rekordbox row of each track: made, pointed at its file, its fields set.
+
+use crate::{
+    desired::DesiredTrack,
+    domain::{Content, ContentId, MediaPath, Track, TrackId, state::ObjectKey},
+    plan::{
+        document::{At, Class, ContentAt, ContentFields, Effect, NewContent, Precondition},
+        draft::{ContentPlan, Draft, FilePlan, Hold, TrackPlan, act},
+        drift, facts,
+        removals::{self, probation},
+        tracks::subject,
+    },
+    policy::{Denied, Owner},
+};
+
+pub(super) fn plan_content(
+    draft: &mut Draft<'_>,
+    id: &TrackId,
+    want: &DesiredTrack,
+    planned: &mut TrackPlan,
+) {
+    if draft.index.collection().is_none() {
+        return;
+    }
+    let path = match &planned.file {
+        FilePlan::None => return,
+        FilePlan::At(path) => Some(path.clone()),
+        FilePlan::Fetched(stem) => fetched_again(draft, id, stem),
+    };
+    let now_at = draft
+        .input
+        .identities
+        .matches
+        .get(id)
+        .map(|found| found.path.clone());
+    match draft.index.content_of(id, now_at.as_ref()).cloned() {
+        Some(content) => keep_content(draft, want, &content, now_at, path.as_ref(), planned),
+        None => add_content(draft, id, want, path.as_ref(), planned),
+    }
+}
+
+/// Where the file of a track that has a row already will lie once it is fetched again, as far as that
+/// can be told: the download decides on the extension, and `apply` looks at what came.
+fn fetched_again(draft: &Draft<'_>, id: &TrackId, stem: &MediaPath) -> Option<MediaPath> {
+    let content = draft.index.content_of(id, None)?;
+    let old = draft.index.location(content)?;
+    Some(stem.with_appended_extension(&old.extension()))
+}
+
+/// Why a row must not be pointed elsewhere, if it must not.
+pub(super) fn relocation_hold(draft: &Draft<'_>, id: &ContentId) -> Option<Hold> {
+    let rekordbox = &draft.input.policy.rekordbox;
+    if !rekordbox.write {
+        let text = "Rekordbox would lose the file, and the policy forbids writing to it";
+        return Some(Hold {
+            gate: "rekordbox.write",
+            text: text.into(),
+            ..Hold::default()
+        });
+    }
+    // A row without work can be made again; one with cues is only moved once the user has seen that
+    // this Rekordbox takes it, for what the application does then is reported differently.
+    let work = work_on(draft, id)?;
+    (!rekordbox.relocate).then(|| Hold {
+        gate: "rekordbox.relocate",
+        rule: "relocate = false".into(),
+        text: format!(
+            "on its row in Rekordbox hangs your work ({work}): check once that it follows a file \
+             (README, “Files that move”), then set `relocate = true`"
+        ),
+        at: String::new(),
+    })
+}
+
+/// The DJ's work that hangs on a row, in words; `None`: there is none. An analysis counts, for a beat
+/// grid that was set by hand cannot be told from one that was not.
+fn work_on(draft: &Draft<'_>, id: &ContentId) -> Option<String> {
+    let content = draft.index.content(id)?;
+    let by_hand = draft.index.tags(id);
+    let by_hand = by_hand.difference(&draft.index.our_tags(id)).count();
+    let counted = |count: usize, one: &str| {
+        let plural = if count == 1 { "" } else { "s" };
+        (count > 0).then(|| format!("{count} {one}{plural}"))
+    };
+    let parts = [
+        Some(removals::work_text(draft.index.risk(id))).filter(|text| !text.is_empty()),
+        content.analysed.then(|| "its beat grid".to_owned()),
+        counted(by_hand, "MyTag"),
+        counted(draft.index.own_lists(id), "playlist"),
+        content.in_history.then(|| "history".to_owned()),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// The row is there: points it at the file's new place where that differs.
+fn keep_content(
+    draft: &mut Draft<'_>,
+    want: &DesiredTrack,
+    content: &ContentId,
+    now_at: Option<MediaPath>,
+    path: Option<&MediaPath>,
+    planned: &mut TrackPlan,
+) {
+    let location = draft.index.location(content);
+    let elsewhere = location
+        .as_ref()
+        .filter(|at| draft.index.file(at).is_some());
+    if let (Some(at), Some(now)) = (elsewhere, &now_at)
+        && at != now
+        && !draft.index.points_at(content, now)
+    {
+        // The remembered row stands for another file that is still there; leave it alone.
+        match draft.index.content_at(now).cloned() {
+            Some(other) => return keep_content(draft, want, &other, None, path, planned),
+            None => return add_content(draft, &want.track.id, want, path, planned),
+        }
+    }
+    planned.content = ContentPlan::Is(content.clone());
+    let Some(to) = path else { return };
+    if draft.index.points_at(content, to) {
+        return;
+    }
+    let before = location.or(now_at).unwrap_or_else(|| to.clone());
+    let effect = Effect::ContentRelocate {
+        before: ContentAt {
+            content: content.clone(),
+            path: before.clone(),
+            track: want.track.id.clone(),
+        },
+        after: At {
+            path: to.clone(),
+            home: None,
+        },
+    };
+    let action = act(Class::Move, effect, subject(&want.track))
+        .under(&want.home)
+        .provided([Precondition::Content {
+            id: content.clone(),
+            path: before,
+        }])
+        .because(
+            "library.playlists",
+            format!("its file is {to} now; cues and tags stay on the row"),
+        )
+        .at_risk(draft.index.risk(content))
+        .after(planned.file_action.clone());
+    match probation(draft).or_else(|| relocation_hold(draft, content)) {
+        Some(hold) => draft.hold(&action, hold),
+        None => planned.content_action = Some(draft.push(action)),
+    }
+}
+
+fn add_content(
+    draft: &mut Draft<'_>,
+    id: &TrackId,
+    want: &DesiredTrack,
+    path: Option<&MediaPath>,
+    planned: &mut TrackPlan,
+) {
+    let vacant = path.map(|path| Precondition::NoContent { path: path.clone() });
+    let effect = Effect::ContentAdd {
+        after: NewContent {
+            track: id.clone(),
+            path: path.cloned(),
+        },
+    };
+    let action = act(Class::Additive, effect, subject(&want.track))
+        .under(&want.home)
+        .provided(vacant)
+        .because("rekordbox", "Rekordbox has no row for its file")
+        .after(planned.file_action.clone());
+    if draft.writes_rekordbox() {
+        planned.content = ContentPlan::Added;
+        planned.content_action = Some(draft.push(action));
+    } else {
+        draft.hold(&action, write_hold());
+    }
+}
+
+/// The policy only reads Rekordbox.
+pub(super) fn write_hold() -> Hold {
+    Hold {
+        gate: "rekordbox.write",
+        rule: "write = false".into(),
+        text: "the policy forbids writing to Rekordbox".into(),
+        at: String::new(),
+    }
+}
+
+/// Sets the fields that TIDAL owns on a row of ours, when TIDAL changed them.
+pub(super) fn plan_fields(
+    draft: &mut Draft<'_>,
+    id: &TrackId,
+    want: &DesiredTrack,
+    planned: &TrackPlan,
+    metadata_changed: bool,
+) {
+    let ContentPlan::Is(content_id) = &planned.content else {
+        return;
+    };
+    let state = &draft.input.observation.state;
+    let ours = state
+        .object(&ObjectKey::Content(content_id.clone()))
+        .is_some();
+    let Some(content) = draft.index.content(content_id).filter(|_| ours) else {
+        return;
+    };
+    drift::keep_fields(draft, &want.home, content, &want.track);
+    let (rule, text) = match metadata_changed {
+        true => ("own", "TIDAL owns these fields and changed them"),
+        false => (
+            drift::DRIFT,
+            "changed in Rekordbox; TIDAL owns these fields ([own])",
+        ),
+    };
+    let Some((before, after)) = fields(draft, id, content_id, content, &want.track) else {
+        return;
+    };
+    let pre = Precondition::ContentFields {
+        fields: before.clone(),
+    };
+    let action = act(
+        Class::Change,
+        Effect::ContentUpdate { before, after },
+        subject(&want.track),
+    )
+    .under(&want.home)
+    .provided([pre])
+    .because(rule, text)
+    .after(planned.content_action.clone());
+    let denied = facts::denial(draft, id, Some(content_id), None, Denied::Change);
+    let denied = denied.or_else(|| probation(draft));
+    if let Some(hold) = denied {
+        draft.hold(&action, hold);
+    } else if draft.writes_rekordbox() {
+        draft.push(action);
+    } else {
+        draft.hold(&action, write_hold());
+    }
+}
+
+fn fields(
+    draft: &Draft<'_>,
+    id: &TrackId,
+    content_id: &ContentId,
+    content: &Content,
+    track: &Track,
+) -> Option<(ContentFields, ContentFields)> {
+    let own = &draft.input.policy.own;
+    let blank = ContentFields {
+        content: content_id.clone(),
+        track: id.clone(),
+        title: None,
+        artist: None,
+        album: None,
+        year: None,
+    };
+    let (mut before, mut after) = (blank.clone(), blank.clone());
+    // What TIDAL does not say is no wish; names are stored without blanks around them.
+    let said = |text: Option<String>| {
+        let text = text?.trim().to_owned();
+        (!text.is_empty()).then_some(text)
+    };
+    let title = said(Some(track.full_title())).filter(|title| content.title.trim() != *title);
+    if own.title == Owner::Tidal && title.is_some() {
+        before.title = Some(content.title.clone());
+        after.title = Some(track.full_title());
+    }
+    let artist = said(Some(track.artist()));
+    if own.artist == Owner::Tidal && artist.is_some() && said(content.artist.clone()) != artist {
+        before.artist = Some(content.artist.clone().unwrap_or_default());
+        after.artist = artist;
+    }
+    let album = said(track.album.clone());
+    if own.album == Owner::Tidal && album.is_some() && said(content.album.clone()) != album {
+        before.album = Some(content.album.clone().unwrap_or_default());
+        after.album = album;
+    }
+    let year = track.year().filter(|year| *year > 0);
+    if own.year == Owner::Tidal && year.is_some() && content.year != year {
+        before.year = Some(content.year.unwrap_or(0));
+        after.year = year;
+    }
+    (after != blank).then_some((before, after))
+}
