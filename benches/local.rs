@@ -234,48 +234,7 @@ fn hashes(folder: &Path) {
 
 /// What reading the tags of a file of 8 MB takes from the disk.
 fn bytes_of_large_files(folder: &Path) {
-    let tag = samples::text_frame(b"TIT2", "Title");
-    let cover = samples::frame(b"APIC", 0, &vec![7; 500_000]);
-    let plain = samples::mp3(&[tag.clone(), cover.clone()].concat(), 20_000);
-    let media = samples::atom(b"mdat", &vec![0; 8 << 20]);
-    let pages: Vec<u8> = (2..2_000)
-        .flat_map(|n| samples::page(0, 40_000, n, &[1; 4_100]))
-        .collect();
-    let ogg = samples::ogg(b"\x01vorbis", "Title");
-    for (name, bytes) in [
-        ("plain.mp3", plain),
-        (
-            "xing.mp3",
-            samples::counted_mp3(&[cover, tag].concat(), 20_000, 20_000),
-        ),
-        (
-            "late.m4a",
-            [
-                samples::atom(b"ftyp", b"M4A \0\0\0\0"),
-                media.clone(),
-                samples::m4a(&samples::item(b"\xa9nam", "T"), false),
-            ]
-            .concat(),
-        ),
-        (
-            "early.m4a",
-            [samples::m4a(&samples::item(b"\xa9nam", "T"), false), media].concat(),
-        ),
-        (
-            "long.flac",
-            [samples::flac("Title"), vec![0; 8 << 20]].concat(),
-        ),
-        ("long.wav", samples::wav(500)),
-        (
-            "long.ogg",
-            [
-                &ogg[..],
-                &pages,
-                &samples::page(4, 9_000_000, 2_000, &[0; 4_000]),
-            ]
-            .concat(),
-        ),
-    ] {
+    for (name, bytes) in samples::large() {
         let path = folder.join(name);
         fs::write(&path, bytes).unwrap();
         let before = bytes_read();

@@ -12,7 +12,9 @@ use std::{collections::BTreeMap, hint::black_box, time::Duration};
 
 use tidal_cleanup::{
     diff::identity::{How, identify},
-    domain::{AudioFile, AudioFormat, FileStat, Isrc, MediaPath, State, Tags, Track, TrackId},
+    domain::{
+        AudioFile, AudioFormat, FileStat, Isrc, Library, MediaPath, State, Tags, Track, TrackId,
+    },
     policy::MatchPolicy,
 };
 
@@ -42,7 +44,7 @@ fn measure(name: &str, world: &World) {
     };
     let (state, decisions) = (State::default(), BTreeMap::new());
     let tracks: Vec<&Track> = world.tracks.iter().collect();
-    let run = || identify(&tracks, &world.files, &state, &decisions, &policy);
+    let run = || identify(&tracks, &world.library, &state, &decisions, &policy);
     let found = run();
     let by = |how: How| {
         found
@@ -134,7 +136,7 @@ impl Dice {
 
 struct World {
     tracks: Vec<Track>,
-    files: Vec<AudioFile>,
+    library: Library,
     truth: BTreeMap<MediaPath, TrackId>,
 }
 
@@ -194,7 +196,10 @@ impl World {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Self {
             tracks,
-            files,
+            library: Library {
+                files,
+                ..Library::default()
+            },
             truth,
         }
     }
@@ -420,6 +425,7 @@ fn file(
         duration_ms: Some(duration_ms),
         bitrate_kbps: Some(320),
         sample_rate_hz: Some(44_100),
+        left_ms: None,
         bit_depth: None,
         problem: None,
     }

@@ -147,8 +147,12 @@ fn read(
     let state = server.lock();
     assert_eq!(observed.value.playlists, state.world.truth());
     let refusals = state.limit.as_ref().map_or(0, |limit| limit.refusals);
+    let floor = match floor.is_finite() {
+        true => format!("{floor:.1} s"),
+        false => "none".to_owned(),
+    };
     println!(
-        "{name:<44} {spent:>7.2} s  floor {floor:.1} s  requests {}  in flight {}  refused {refusals}",
+        "{name:<44} {spent:>7.2} s  floor {floor}  requests {}  in flight {}  refused {refusals}",
         state.seen.len() - before,
         state.most_in_flight,
     );

@@ -24,7 +24,7 @@ use crate::{
     edge::{
         download::command::CommandDownloader,
         local::{
-            LocalReader as _,
+            LocalError, LocalReader as _,
             cache::FileCache,
             folder::{LibraryFolder, Verified},
         },
@@ -147,6 +147,9 @@ fn not_carried_out(policy: &Policy) -> Vec<&'static str> {
         .map(|(_, part)| part)
         .collect()
 }
+
+/// Files that are hashed between two looks at the progress.
+const HASHED_AT_ONCE: usize = 32;
 
 impl Engine {
     /// Opens the worlds of the policy.
@@ -389,6 +392,7 @@ impl Engine {
         }
         let mode = request.mode.unwrap_or(Mode::Normal);
         let read_only = self.tidal_is_read_only(&request.inputs);
+        let mut tried = BTreeSet::new();
         let former = self.former_policy();
         let former = former.as_ref().filter(|_| request.leave.unprotect == 0);
         loop {
@@ -399,13 +403,15 @@ impl Engine {
             let state = &observation.state;
             let desired = desire(&self.policy, reading, state, library, &shield);
             let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
-            let identities = identity::identify(
-                &tracks,
-                &library.files,
-                state,
-                &decisions,
-                &self.policy.matching,
-            );
+            let identities =
+                identity::identify(&tracks, library, state, &decisions, &self.policy.matching);
+            let doubtful = &identities.unhashed - &tried;
+            if !doubtful.is_empty() {
+                // One that cannot be read is judged by what else is known of it.
+                self.learn_hashes(&doubtful, observation, ui);
+                tried.extend(doubtful);
+                continue;
+            }
             // A take-over says which file is which track, and concludes nothing else.
             let changes = match mode {
                 Mode::Reconcile => Vec::new(),
@@ -438,16 +444,43 @@ impl Engine {
             if unhashed.is_empty() {
                 return Ok(done);
             }
-            for path in &unhashed {
-                let hash = self.library.hash(path)?;
+            if let Some(error) = self.learn_hashes(&unhashed, observation, ui) {
+                return Err(error.into());
+            }
+        }
+    }
+
+    /// Reads files for their hashes, as many at a time as there are cores, and keeps these; the first
+    /// error, if there was one.
+    fn learn_hashes(
+        &self,
+        paths: &BTreeSet<MediaPath>,
+        observation: &mut Observation,
+        ui: &Ui,
+    ) -> Option<LocalError> {
+        let paths: Vec<&MediaPath> = paths.iter().collect();
+        let mut failed = None;
+        let mut done = 0;
+        if paths.len() > HASHED_AT_ONCE {
+            ui.begin_progress(paths.len() as u64, "Comparing files by content");
+        }
+        for some in paths.chunks(HASHED_AT_ONCE) {
+            ui.step(done, some.first().map_or("", |path| path.as_str()));
+            done += some.len() as u64;
+            for (path, hash) in some.iter().zip(self.library.hashes(some)) {
                 let files = &mut observation.library.value.files;
-                if let Ok(at) = files.binary_search_by(|file| file.path.cmp(path))
-                    && let Some(file) = files.get_mut(at)
-                {
-                    file.hash = Some(hash);
+                let at = files.binary_search_by(|file| file.path.cmp(path));
+                match (hash, at.ok().and_then(|at| files.get_mut(at))) {
+                    (Ok(hash), Some(file)) => file.hash = Some(hash),
+                    (Ok(_), None) => {}
+                    (Err(error), _) => failed = failed.or(Some(error)),
                 }
             }
         }
+        ui.end_progress();
+        // A cache that cannot be written costs time and nothing else.
+        let _ = self.library.save_cache(&cache_path(&self.db));
+        failed
     }
 
     /// Why TIDAL cannot be written, if it cannot: a plan from a file is about the file.

@@ -79,12 +79,18 @@ pub async fn service(
         on_progress: ui.reporter("Reading TIDAL"),
     };
     let mut service = TidalService::open(tidal, options)?;
-    let is_due = service.full_reading_is_due(Timestamp::now(), FULL_READING_EVERY);
-    if let Some(store) = store.filter(|_| !is_due) {
+    if let Some(store) = store {
+        remember(&mut service, store, tidal).await;
+    }
+    Ok(service)
+}
+
+/// Gives `service` the last good reading in `store`, unless all has to be read anew.
+pub async fn remember(service: &mut TidalService, store: &SqliteStore, tidal: &TidalSettings) {
+    if !service.full_reading_is_due(Timestamp::now(), FULL_READING_EVERY) {
         // A state that cannot be read makes the reading longer, not wrong.
         service.set_previous(last(store, tidal).await.ok().flatten());
     }
-    Ok(service)
 }
 
 /// The last complete reading of this account that was kept. A state that several accounts were made to

@@ -16,7 +16,10 @@ mod table;
 mod version;
 mod words;
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 pub use assign::identify;
 pub use judge::{Judgement, Verdict, judge};
@@ -71,6 +74,9 @@ pub struct Identities {
     /// Further files of the same recording, in path order. Copies and hard links that we made for
     /// further playlists, and other hard links of the matched file, are not among them.
     pub duplicates: BTreeMap<TrackId, Vec<MediaPath>>,
+    /// Files whose hash would tell whether one of them is a linked file that was moved. Without it
+    /// they are judged by what else is known of them.
+    pub unhashed: BTreeSet<MediaPath>,
 }
 
 /// The file of a track.

@@ -15,6 +15,9 @@ pub struct Library {
     pub sidecars: Vec<SidecarFile>,
     /// Folders that could not be read: nothing in or below them may be taken for gone.
     pub unreadable: Vec<MediaPath>,
+    /// Audio files that an earlier reading saw and this one did not, in path order; none in or below a
+    /// folder that could not be read. What tells them apart may show where they went.
+    pub vanished: Vec<VanishedFile>,
 }
 
 impl Library {
@@ -26,6 +29,16 @@ impl Library {
             .binary_search_by(|file| file.path.cmp(path))
             .ok()?;
         self.files.get(at)
+    }
+
+    /// The file that was at `path`, by binary search.
+    #[must_use]
+    pub fn vanished(&self, path: &MediaPath) -> Option<&VanishedFile> {
+        let at = self
+            .vanished
+            .binary_search_by(|file| file.path.cmp(path))
+            .ok()?;
+        self.vanished.get(at)
     }
 
     /// The playlist file at `path`, by binary search.
@@ -52,6 +65,8 @@ pub struct AudioFile {
     pub tags: Tags,
     /// Length in milliseconds; `None` when it could not be learnt.
     pub duration_ms: Option<u64>,
+    /// Milliseconds of sound that are there, where the file is cut off and its length is a promise.
+    pub left_ms: Option<u64>,
     /// Kilobits a second.
     pub bitrate_kbps: Option<u32>,
     /// Hertz.
@@ -62,6 +77,17 @@ pub struct AudioFile {
     pub hash: Option<ContentHash>,
     /// Why the file could not be read fully; what could be learnt stands beside it.
     pub problem: Option<String>,
+}
+
+/// An audio file that was there once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VanishedFile {
+    /// Where it was.
+    pub path: MediaPath,
+    /// The file system's facts when it was last seen.
+    pub stat: FileStat,
+    /// SHA-256 of its content, where it was known.
+    pub hash: Option<ContentHash>,
 }
 
 /// A playlist file beside the audio.

@@ -20,7 +20,9 @@ pub use id::{
     ActionId, ApplyId, ContentHash, ContentId, Isrc, ItemId, LibraryId, MyTagId, NodeId,
     PlaylistId, TrackId,
 };
-pub use library::{AudioFile, AudioFormat, FileStat, Library, LinkForm, SidecarFile, Tags};
+pub use library::{
+    AudioFile, AudioFormat, FileStat, Library, LinkForm, SidecarFile, Tags, VanishedFile,
+};
 pub use observed::{Observed, Problem};
 pub use path::MediaPath;
 pub use playlist::{ItemKind, Playlist, PlaylistEntry, TidalReading, TidalUser};

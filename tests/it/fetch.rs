@@ -15,6 +15,15 @@ fn what_is_delivered_counts_and_no_exit_code() {
 }
 
 #[test]
+fn a_whole_file_counts_also_when_its_command_never_ends() {
+    let world = bad("cp \"$1/$2.wav\" \"$3/\"; exec sleep 30");
+    world.plan(2);
+    world.expect(0, &["apply", "plan.json", "--yes"]);
+    world.assert_settled();
+    assert_eq!(world.titles("Mix"), titled("0 1 2"));
+}
+
+#[test]
 fn a_track_that_is_not_to_be_had_is_left_alone_for_a_while() {
     let world = bad("echo 'This item is not available for listening anymore.'");
     world.plan(2);

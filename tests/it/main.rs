@@ -10,6 +10,7 @@ mod journey_delivery;
 mod journey_gates;
 mod journey_kill;
 mod journey_names;
+mod moved;
 mod policy;
 mod policy_gates;
 mod local;

@@ -62,6 +62,13 @@ async fn tidal(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Result<Exit
     };
     let place = settings.place(policy.as_ref())?;
     let account = readings::tidal_settings(settings, &place)?;
+    let policy = policy.as_ref().map(|policy| &policy.tidal);
+    let wish = Wish {
+        favorites: args.favorites || policy.is_some_and(|policy| policy.favorites),
+        country: policy.and_then(|policy| policy.country.clone()),
+    };
+    // Where nobody is logged in nothing is left behind.
+    let mut service = readings::service(None, &account, wish, ui).await?;
     let mut store = match readings::open_store(settings, &place.db).await {
         Ok(store) => Some(store),
         Err(error) => {
@@ -69,12 +76,9 @@ async fn tidal(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Result<Exit
             None
         }
     };
-    let policy = policy.as_ref().map(|policy| &policy.tidal);
-    let wish = Wish {
-        favorites: args.favorites || policy.is_some_and(|policy| policy.favorites),
-        country: policy.and_then(|policy| policy.country.clone()),
-    };
-    let service = readings::service(store.as_ref(), &account, wish, ui).await?;
+    if let Some(store) = &store {
+        readings::remember(&mut service, store, &account).await;
+    }
     let observed = service.read().await;
     ui.end_progress();
     let observed = observed?;

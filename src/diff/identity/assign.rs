@@ -16,9 +16,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AudioFile, Isrc, MediaPath, State, Track, TrackId,
+        AudioFile, Isrc, Library, MediaPath, State, Track, TrackId,
         state::{FileRole, FileRow},
-        text::fold_name,
     },
     policy::MatchPolicy,
 };
@@ -32,16 +31,16 @@ const TIE: i32 = 200;
 /// recordings.
 ///
 /// The order of evidence is: the user's decision (`None`: none of the candidates), the link of the state
-/// database, the linked file under another path (the same hash, or the same name and size; only when
+/// database, the linked file under another path (the same inode, hash, or name and size; only when
 /// the old path is gone and one file alone fits), the TIDAL id in the file, the ISRC, likeness. A file
 /// stands for several TIDAL ids only when they share ISRC, version and length. A file that cannot be
 /// read, or holds less than 60 % of the track, stands for none. Of several files the track gets ours
 /// first, then one in a folder of its playlists, then the better quality, then the shorter path. The
-/// result does not depend on the order of `tracks` and `files`.
+/// result does not depend on the order of `tracks` and of the files.
 #[must_use]
 pub fn identify<'a>(
     tracks: &[&'a Track],
-    files: &'a [AudioFile],
+    library: &'a Library,
     state: &State,
     decisions: &BTreeMap<TrackId, Option<MediaPath>>,
     policy: &MatchPolicy,
@@ -50,13 +49,15 @@ pub fn identify<'a>(
     tracks.sort_by(|a, b| a.id.cmp(&b.id));
     tracks.dedup_by(|a, b| a.id == b.id);
     let mut search = Search {
-        shelf: Shelf::new(files),
+        shelf: Shelf::new(&library.files),
+        library,
         state,
         decisions,
         policy,
         tracks: &tracks,
         chosen: vec![None; tracks.len()],
-        taken: vec![false; files.len()],
+        taken: vec![false; library.files.len()],
+        unhashed: BTreeSet::new(),
     };
     search.anchor();
     let claims = search.claims();
@@ -125,12 +126,15 @@ impl Look {
 
 struct Search<'a, 's> {
     shelf: Shelf<'a>,
+    library: &'a Library,
     state: &'s State,
     decisions: &'s BTreeMap<TrackId, Option<MediaPath>>,
     policy: &'s MatchPolicy,
     tracks: &'s [&'a Track],
     chosen: Vec<Option<Chosen>>,
     taken: Vec<bool>,
+    /// Files whose hash would tell whether they are one that was moved.
+    unhashed: BTreeSet<MediaPath>,
 }
 
 impl<'a> Search<'a, '_> {
@@ -202,89 +206,6 @@ impl<'a> Search<'a, '_> {
         let judgement = judge(&LocalFacts::of(file, &name), track, self.policy);
         let renamed = file.tags.tidal_id.is_some() && file.tags.isrc != track.isrc;
         judgement.verdict == Verdict::Auto || (!renamed && judgement.verdict == Verdict::Ask)
-    }
-
-    /// Files whose recorded path is gone: the same path in another Unicode form or case, the same hash,
-    /// or the same name and size elsewhere. Never a guess between two.
-    fn find_moved(&mut self, lost: &[(usize, MediaPath)]) {
-        let mut spelled: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut sizes: HashMap<u64, Vec<usize>> = HashMap::new();
-        let linked: BTreeSet<&MediaPath> = self
-            .state
-            .tracks
-            .values()
-            .filter_map(|row| row.file.as_ref())
-            .collect();
-        for (at, file) in self.shelf.files.iter().enumerate() {
-            if self.taken[at] || linked.contains(&file.path) {
-                continue;
-            }
-            spelled
-                .entry(fold_name(file.path.as_str()))
-                .or_default()
-                .push(at);
-            sizes.entry(file.stat.size).or_default().push(at);
-        }
-        let mut found = Vec::new();
-        for (number, path) in lost {
-            let track = self.tracks[*number];
-            let alone = |files: Vec<usize>| match files.as_slice() {
-                [file] if self.is_present(*file, track) => Some(*file),
-                _ => None,
-            };
-            if let Some(file) = spelled
-                .get(&fold_name(path.as_str()))
-                .cloned()
-                .and_then(alone)
-            {
-                found.push((*number, file, How::Link, "known file, spelled differently"));
-                continue;
-            }
-            let Some(row) = self.state.files.get(path) else {
-                continue;
-            };
-            let same_size = sizes.get(&row.size).map_or(&[][..], Vec::as_slice);
-            let picked = |keep: &dyn Fn(&AudioFile) -> bool| -> Vec<usize> {
-                same_size
-                    .iter()
-                    .copied()
-                    .filter(|at| keep(&self.shelf.files[*at]))
-                    .collect()
-            };
-            let same_hash = picked(&|file| row.hash.is_some() && file.hash == row.hash);
-            let name = fold_name(&path.file_name());
-            if let Some(file) = alone(same_hash) {
-                found.push((*number, file, How::Moved, "moved: same content"));
-            } else if let Some(file) = alone(picked(&|file| {
-                fold_name(&file.path.file_name()) == name
-                    && (file.hash.is_none() || row.hash.is_none() || file.hash == row.hash)
-            })) {
-                found.push((*number, file, How::Moved, "moved: same name and size"));
-            }
-        }
-        let mut wanted: HashMap<usize, Vec<&TrackId>> = HashMap::new();
-        for (number, file, ..) in &found {
-            wanted
-                .entry(*file)
-                .or_default()
-                .push(&self.tracks[*number].id);
-        }
-        let contested: BTreeSet<usize> = wanted
-            .iter()
-            .filter(|(_, tracks)| {
-                let rows: BTreeSet<_> = tracks
-                    .iter()
-                    .filter_map(|id| self.state.tracks.get(*id)?.file.as_ref())
-                    .collect();
-                rows.len() > 1
-            })
-            .map(|(file, _)| *file)
-            .collect();
-        for (number, file, how, reason) in found {
-            if !contested.contains(&file) {
-                self.choose(number, file, how, reason);
-            }
-        }
     }
 
     /// Which free files may be which tracks.
@@ -500,7 +421,10 @@ impl<'a> Search<'a, '_> {
     }
 
     fn report(self, settled: Settled) -> Identities {
-        let mut out = Identities::default();
+        let mut out = Identities {
+            unhashed: self.unhashed.clone(),
+            ..Identities::default()
+        };
         let mut used = vec![false; self.shelf.files.len()];
         for chosen in self.chosen.iter().flatten() {
             used[chosen.file] = true;
@@ -712,5 +636,6 @@ impl<'s> Folders<'s> {
     }
 }
 
+mod moved;
 #[cfg(test)]
 mod tests;

@@ -127,11 +127,20 @@ impl CommandDownloader {
         let args: Vec<OsString> = args.iter().map(|arg| fill.argument(arg)).collect();
         let own = Own::of(dir).map_err(|source| failed("look at", dir, source))?;
         let watch = || self.look_at(&program, track, dir);
-        let ended = process::run_watched(&program, &args, dir, self.timeout, Some(&watch)).await?;
-        let taken = self.take(&program, track, dir, &own, &ended).await;
+        let is_measured = track.duration_s.is_some_and(|s| s > 0);
+        let ended =
+            match process::run_watched(&program, &args, dir, self.timeout, Some(&watch)).await {
+                // It was stopped with its children; a whole file that it had left by then is no worse for it.
+                Err(error @ FetchError::TimedOut { .. }) if is_measured => {
+                    let taken = self.take(&program, track, dir, &own, "").await;
+                    return taken.map_err(|_| error);
+                }
+                other => other?,
+            };
+        let taken = self.take(&program, track, dir, &own, &ended.tail()).await;
         // An exit code proves nothing: what was delivered and verified counts, whatever it says. Only
         // where TIDAL tells no length to hold the file against, a failure is believed.
-        let is_sure = ended.status.success() || track.duration_s.is_some_and(|s| s > 0);
+        let is_sure = ended.status.success() || is_measured;
         match taken {
             Ok(taken) if is_sure => Ok(taken),
             Err(error @ FetchError::Io { .. }) => Err(error),
@@ -164,14 +173,14 @@ impl CommandDownloader {
         Ok(())
     }
 
-    /// The one file that the command left, verified and with its id.
+    /// The one file that the command left, verified and with its id; `said`: the end of its output.
     async fn take(
         &self,
         program: &str,
         track: &Track,
         dir: &Path,
         own: &Own,
-        ended: &process::Ended,
+        said: &str,
     ) -> Result<(PathBuf, AudioFormat), FetchError> {
         let wrong = |reason: String| FetchError::NotDelivered {
             program: program.to_owned(),
@@ -184,7 +193,7 @@ impl CommandDownloader {
         }
         let path = only_audio_file(dir).map_err(|error| match error {
             Search::Io(path, source) => failed("look into", &path, source),
-            Search::Wrong(reason) => wrong(with_tail(reason, &ended.tail())),
+            Search::Wrong(reason) => wrong(with_tail(reason, said)),
         })?;
         let path = own_copy(path)?;
         let info = verify::check(&path, &self.ffmpeg, self.timeout)

@@ -1,7 +1,9 @@
 //! What the last scan learnt, so that the next one opens only what changed. It is no state: deleting
 //! it costs time and nothing else.
 
-use std::{collections::BTreeMap, fs, io, io::Write as _, path::Path, sync::OnceLock};
+use std::{
+    collections::BTreeMap, fs, io, io::Write as _, iter::Peekable, path::Path, sync::OnceLock,
+};
 
 use super::tags::FileFacts;
 use crate::domain::{
@@ -10,7 +12,7 @@ use crate::domain::{
 };
 
 /// The first bytes of the file; the last one counts the versions of its form.
-const MAGIC: &[u8; 8] = b"tclfile\x01";
+const MAGIC: &[u8; 8] = b"tclfile\x02";
 const HEADER: usize = MAGIC.len() + 4;
 
 /// File facts by path, kept as one blob in path order, so that a hundred thousand of them are loaded
@@ -139,25 +141,35 @@ impl FileCache {
         std::iter::from_fn(move || Entry::read(&mut reader))
     }
 
-    /// The cache of a whole library. `fresh(path)` tells which files must not be trusted later: they
-    /// changed while they were read, or too recently to tell.
-    pub(super) fn of(library: &Library, doubtful: &dyn Fn(&MediaPath) -> bool) -> Self {
+    /// The cache of a whole library, and of files that are gone, in path order. `doubtful(path)` tells
+    /// which files must not be trusted later: they changed while they were read, or too recently to tell.
+    pub(super) fn of(
+        library: &Library,
+        gone: &[Gone<'_>],
+        doubtful: &dyn Fn(&MediaPath) -> bool,
+    ) -> Self {
         let mut blob = Vec::with_capacity(HEADER + library.files.len() * 256);
         blob.resize(HEADER, 0);
         let mut sidecars = library.sidecars.iter().peekable();
+        let mut gone = gone.iter().peekable();
         for file in &library.files {
-            while let Some(sidecar) = sidecars.next_if(|sidecar| sidecar.path < file.path) {
+            let path = &file.path;
+            while let Some(sidecar) = sidecars.next_if(|sidecar| sidecar.path < *path) {
+                put_gone(&mut blob, &mut gone, Some(&sidecar.path));
                 put_sidecar(&mut blob, sidecar, doubtful);
             }
-            if !doubtful(&file.path) {
-                put_entry(&mut blob, &file.path, &file.stat, file.hash, |out| {
+            put_gone(&mut blob, &mut gone, Some(path));
+            if !doubtful(path) {
+                put_entry(&mut blob, path.as_str(), &file.stat, 0, file.hash, |out| {
                     put_audio(out, file);
                 });
             }
         }
         for sidecar in sidecars {
+            put_gone(&mut blob, &mut gone, Some(&sidecar.path));
             put_sidecar(&mut blob, sidecar, doubtful);
         }
+        put_gone(&mut blob, &mut gone, None);
         Self {
             blob: sealed(blob),
             changed: true,
@@ -171,9 +183,16 @@ impl FileCache {
         for entry in self.iter() {
             let path = MediaPath::new(String::from_utf8_lossy(entry.path));
             let hash = self.learnt(&path, &entry.stat).or_else(|| entry.hash());
-            put_entry(&mut merged, &path, &entry.stat, hash, |out| {
-                out.extend(entry.audio_bytes());
-            });
+            put_entry(
+                &mut merged,
+                path.as_str(),
+                &entry.stat,
+                entry.age(),
+                hash,
+                |out| {
+                    out.extend(entry.audio_bytes());
+                },
+            );
         }
         sealed(merged)
     }
@@ -195,9 +214,43 @@ fn checksum(bytes: &[u8]) -> u32 {
 
 fn put_sidecar(out: &mut Vec<u8>, file: &SidecarFile, doubtful: &dyn Fn(&MediaPath) -> bool) {
     if !doubtful(&file.path) {
-        put_entry(out, &file.path, &file.stat, Some(file.hash), |_| {});
+        put_entry(
+            out,
+            file.path.as_str(),
+            &file.stat,
+            0,
+            Some(file.hash),
+            |_| {},
+        );
     }
 }
+
+/// Writes the files that are gone and come before a path.
+fn put_gone<'g>(
+    out: &mut Vec<u8>,
+    gone: &mut Peekable<impl Iterator<Item = &'g Gone<'g>>>,
+    before: Option<&MediaPath>,
+) {
+    let is_before =
+        |one: &&Gone<'_>| before.is_none_or(|path| one.entry.path < path.as_str().as_bytes());
+    while let Some(Gone { entry, age, hash }) = gone.next_if(is_before) {
+        let path = String::from_utf8_lossy(entry.path);
+        put_entry(out, &path, &entry.stat, *age, *hash, |out| {
+            out.extend(entry.audio_bytes());
+        });
+    }
+}
+
+/// A remembered audio file that is not there any more: if it turns up elsewhere, it is known again.
+pub(super) struct Gone<'a> {
+    pub(super) entry: Entry<'a>,
+    /// One more whenever other files go; at [`OLDEST`] it is forgotten.
+    pub(super) age: u8,
+    pub(super) hash: Option<ContentHash>,
+}
+
+/// The greatest age of a file that is gone: what fits beside the flag.
+pub(super) const OLDEST: u8 = 127;
 
 /// One remembered file, not yet decoded.
 #[derive(Clone, Copy, Debug)]
@@ -209,6 +262,8 @@ pub(super) struct Entry<'a> {
 }
 
 const HAS_HASH: u8 = 1;
+/// The flag's bits above this one count how long the file has been gone; 0: it is there.
+const AGE: u8 = 1;
 
 impl<'a> Entry<'a> {
     fn read(reader: &mut Reader<'a>) -> Option<Self> {
@@ -247,6 +302,7 @@ impl<'a> Entry<'a> {
             // A playlist file's entry ends here.
             format: *AudioFormat::ALL.get(usize::from(reader.u8()?))?,
             duration_ms: reader.option(Reader::u64)?,
+            left_ms: reader.option(Reader::u64)?,
             bitrate_kbps: reader.option(Reader::u32)?,
             sample_rate_hz: reader.option(Reader::u32)?,
             bit_depth: reader.option(Reader::u8)?,
@@ -264,6 +320,16 @@ impl<'a> Entry<'a> {
                 },
             },
         })
+    }
+
+    /// How long it has been gone; 0: it is there.
+    pub(super) fn age(&self) -> u8 {
+        self.body.first().map_or(0, |kind| kind >> AGE)
+    }
+
+    /// Whether it is no playlist file.
+    pub(super) fn is_audio(&self) -> bool {
+        !self.audio_bytes().is_empty()
     }
 
     /// The bytes after the hash: an audio file's facts as they are stored.
@@ -338,14 +404,15 @@ impl<'a> Reader<'a> {
 
 fn put_entry(
     out: &mut Vec<u8>,
-    path: &MediaPath,
+    path: &str,
     stat: &FileStat,
+    age: u8,
     hash: Option<ContentHash>,
     put_rest: impl FnOnce(&mut Vec<u8>),
 ) {
     let start = out.len();
     out.extend([0; 4]);
-    put_text(out, path.as_str());
+    put_text(out, path);
     out.extend(stat.size.to_le_bytes());
     for (seconds, nanoseconds) in [stat.mtime, stat.ctime] {
         out.extend(seconds.to_le_bytes());
@@ -353,7 +420,7 @@ fn put_entry(
     }
     out.extend(stat.inode.to_le_bytes());
     out.extend(stat.device.to_le_bytes());
-    out.push(if hash.is_some() { HAS_HASH } else { 0 });
+    out.push((u8::from(hash.is_some()) * HAS_HASH) | (age << AGE));
     if let Some(hash) = hash {
         out.extend(hash.as_bytes());
     }
@@ -368,6 +435,7 @@ fn put_audio(out: &mut Vec<u8>, audio: &AudioFile) {
         .position(|&format| format == audio.format);
     out.push(u8::try_from(format.unwrap_or_default()).unwrap_or_default());
     put_option(out, audio.duration_ms.map(u64::to_le_bytes));
+    put_option(out, audio.left_ms.map(u64::to_le_bytes));
     put_option(out, audio.bitrate_kbps.map(u32::to_le_bytes));
     put_option(out, audio.sample_rate_hz.map(u32::to_le_bytes));
     put_option(out, audio.bit_depth.map(u8::to_le_bytes));
@@ -430,6 +498,7 @@ mod tests {
             duration_ms: Some(1),
             bitrate_kbps: None,
             sample_rate_hz: Some(48_000),
+            left_ms: Some(u64::MAX),
             bit_depth: None,
             hash: Some(ContentHash::of(path.as_bytes())),
             problem: Some("is odd".to_owned()),
@@ -458,7 +527,7 @@ mod tests {
     #[test]
     fn facts_survive_the_blob() {
         let library = library();
-        let cache = FileCache::of(&library, &|_| false);
+        let cache = FileCache::of(&library, &[], &|_| false);
         let again = FileCache::from_bytes(cache.to_bytes());
         let paths: Vec<&[u8]> = again.iter().map(|entry| entry.path).collect();
         assert_eq!(paths, [b"a", b"b", b"c", b"d", b"e"]);
@@ -485,7 +554,7 @@ mod tests {
 
     #[test]
     fn a_damaged_blob_is_an_empty_cache() {
-        let bytes = FileCache::of(&library(), &|_| false).to_bytes();
+        let bytes = FileCache::of(&library(), &[], &|_| false).to_bytes();
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
@@ -503,7 +572,7 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("files.cache");
         let (file, hash) = (MediaPath::new("d"), ContentHash::of(b"new"));
-        let mut cache = FileCache::of(&library(), &|_| false);
+        let mut cache = FileCache::of(&library(), &[], &|_| false);
         cache.remember(file.clone(), stat(1), hash);
         assert_eq!(cache.hash(&file, &stat(1)), Some(hash));
         cache.save(&path).unwrap();

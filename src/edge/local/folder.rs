@@ -119,6 +119,12 @@ impl LibraryFolder {
         verified
     }
 
+    /// The SHA-256 of each file, or why it cannot be told; as many files at a time as there are cores.
+    #[must_use]
+    pub fn hashes(&self, paths: &[&MediaPath]) -> Vec<Result<ContentHash, LocalError>> {
+        paths.par_iter().map(|path| self.hash(path)).collect()
+    }
+
     /// What was learnt.
     #[must_use]
     pub fn into_cache(self) -> FileCache {
@@ -367,6 +373,7 @@ impl LocalReader for LibraryFolder {
             format: facts.format,
             tags: facts.tags,
             duration_ms: facts.duration_ms,
+            left_ms: facts.left_ms,
             bitrate_kbps: facts.bitrate_kbps,
             sample_rate_hz: facts.sample_rate_hz,
             bit_depth: facts.bit_depth,

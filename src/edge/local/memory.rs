@@ -169,6 +169,7 @@ impl MemoryLibrary {
             format,
             tags: found.file.tags.clone(),
             duration_ms: found.file.duration_ms,
+            left_ms: None,
             bitrate_kbps: Some(320),
             sample_rate_hz: Some(44_100),
             bit_depth: format.is_lossless().then_some(16),

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::{
     LocalError,
-    cache::{Entry, FileCache},
+    cache::{Entry, FileCache, Gone, OLDEST},
     canary, hash,
     tags::{self, FileFacts, Reading},
     volume,
@@ -24,7 +24,7 @@ use walk::{Found, Walked, walk};
 
 use crate::domain::{
     AudioFile, AudioFormat, ContentHash, FileStat, Library, LibraryId, MediaPath, Observed,
-    Problem, SidecarFile,
+    Problem, SidecarFile, VanishedFile,
 };
 
 /// Threads that wait for the disk; reading tags is bound by its latency, not by the processor.
@@ -38,6 +38,9 @@ const STACK: usize = 16 << 20;
 /// A file that changed this recently may change again without its times showing it: kernels stamp
 /// files by a clock that ticks only every few milliseconds.
 const TICK: Duration = Duration::from_millis(20);
+/// Files that are gone and not forgotten, beside those that went just now.
+const MOST_GONE: usize = 50_000;
+
 /// What a scan is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wish {
@@ -156,19 +159,24 @@ enum Learnt {
     Lost(Problem),
 }
 
-struct LearntAll {
+struct LearntAll<'c> {
     /// One for each found file, in the same order.
     files: Vec<Learnt>,
     /// Files that must be read again next time.
     doubtful: BTreeSet<MediaPath>,
-    /// Entries of the cache.
-    remembered: usize,
+    /// Remembered audio files that are not there now, in path order.
+    gone: Vec<Gone<'c>>,
+    /// Whether other files are there than were remembered.
+    is_news: bool,
     cost: Cost,
 }
 
 /// Takes what is remembered of the files that have not changed.
-fn recall(found: Vec<Found>, cache: &FileCache, wish: Wish) -> LearntAll {
-    let (known, remembered) = match_entries(&found, cache);
+fn recall(found: Vec<Found>, cache: &FileCache, wish: Wish) -> LearntAll<'_> {
+    let (known, unmet) = match_entries(&found, cache);
+    let is_news = unmet.iter().any(|entry| entry.age() == 0)
+        || known.iter().flatten().any(|entry| entry.age() > 0);
+    let gone = still_known(unmet, cache);
     let files: Vec<Learnt> = found
         .into_par_iter()
         .zip(known)
@@ -178,7 +186,8 @@ fn recall(found: Vec<Found>, cache: &FileCache, wish: Wish) -> LearntAll {
         })
         .collect();
     LearntAll {
-        remembered,
+        gone,
+        is_news,
         cost: Cost {
             opened: 0,
             reused: files.len(),
@@ -191,7 +200,7 @@ fn recall(found: Vec<Found>, cache: &FileCache, wish: Wish) -> LearntAll {
 /// Reads the rest.
 fn learn(
     roots: &[PathBuf],
-    learnt: &mut LearntAll,
+    learnt: &mut LearntAll<'_>,
     unread: &[Vec<usize>],
     cache: &FileCache,
     wish: Wish,
@@ -215,11 +224,15 @@ fn learn(
     learnt.cost.opened = unread.len();
 }
 
-/// The remembered entry of each found file, and the number of all entries: both are in path order.
-fn match_entries<'c>(found: &[Found], cache: &'c FileCache) -> (Vec<Option<Entry<'c>>>, usize) {
+/// The remembered entry of each found file, and the entries of files that were not found: both are in
+/// path order.
+fn match_entries<'c>(
+    found: &[Found],
+    cache: &'c FileCache,
+) -> (Vec<Option<Entry<'c>>>, Vec<Entry<'c>>) {
     let mut entries = cache.iter();
     let mut next = entries.next();
-    let mut seen = 0;
+    let mut unmet = Vec::new();
     let known = found
         .iter()
         .map(|file| {
@@ -229,17 +242,48 @@ fn match_entries<'c>(found: &[Found], cache: &'c FileCache) -> (Vec<Option<Entry
                 if order == Ordering::Greater {
                     break;
                 }
-                seen += 1;
                 next = entries.next();
                 if order == Ordering::Equal {
                     return (entry.stat == file.stat).then_some(entry);
                 }
+                unmet.push(entry);
             }
             None
         })
         .collect();
-    seen += usize::from(next.is_some()) + entries.count();
-    (known, seen)
+    unmet.extend(next);
+    unmet.extend(entries);
+    (known, unmet)
+}
+
+/// The audio files that are gone and still worth a thought, so that a file that was moved is known
+/// again. When others go they age, and the oldest are forgotten.
+fn still_known<'c>(unmet: Vec<Entry<'c>>, cache: &FileCache) -> Vec<Gone<'c>> {
+    let mut ages = [0_usize; OLDEST as usize + 1];
+    unmet
+        .iter()
+        .for_each(|entry| ages[usize::from(entry.age())] += 1);
+    let step = u8::from(ages[0] > 0);
+    let mut sum = 0;
+    let mut room = |count: &usize| {
+        sum += count;
+        sum <= MOST_GONE
+    };
+    // Those that went just now are all kept: what is moved together is found together.
+    let young = ages.iter().take_while(|&count| room(count)).count().max(1);
+    let keep = |entry: &Entry<'_>| {
+        usize::from(entry.age()) < young && entry.age() + step <= OLDEST && entry.is_audio()
+    };
+    let kept = unmet.into_iter().filter(keep);
+    kept.map(|entry| {
+        let path = MediaPath::new(String::from_utf8_lossy(entry.path));
+        Gone {
+            age: entry.age() + step,
+            hash: cache.learnt(&path, &entry.stat).or_else(|| entry.hash()),
+            entry,
+        }
+    })
+    .collect()
 }
 
 fn reuse(file: Found, entry: Entry<'_>, cache: &FileCache, wish: Wish) -> Learnt {
@@ -365,6 +409,7 @@ fn audio_of(
         format: facts.format,
         tags: facts.tags,
         duration_ms: facts.duration_ms,
+        left_ms: facts.left_ms,
         bitrate_kbps: facts.bitrate_kbps,
         sample_rate_hz: facts.sample_rate_hz,
         bit_depth: facts.bit_depth,
@@ -382,7 +427,7 @@ pub(super) fn hash_unchanged(path: &Path, stat: &FileStat) -> Option<ContentHash
 
 fn assemble(
     walked: Walked,
-    learnt: LearntAll,
+    learnt: LearntAll<'_>,
     old: &FileCache,
     id: Option<LibraryId>,
     began: SystemTime,
@@ -412,10 +457,11 @@ fn assemble(
     }
     library.unreadable.sort_unstable();
     problems.sort_unstable();
-    let same = learnt.cost.opened == 0 && learnt.remembered == learnt.cost.reused;
+    library.vanished = vanished(&learnt.gone, &library.unreadable);
+    let same = learnt.cost.opened == 0 && !learnt.is_news;
     // What cannot be opened is tried again each time, and nothing new is learnt of it.
     let cache = (!same)
-        .then(|| remember(&library, &learnt.doubtful, began))
+        .then(|| remember(&library, &learnt.gone, &learnt.doubtful, began))
         .filter(|new| !new.is_as(old));
     Scan {
         library: Observed {
@@ -427,7 +473,32 @@ fn assemble(
     }
 }
 
-fn remember(library: &Library, doubtful: &BTreeSet<MediaPath>, began: SystemTime) -> FileCache {
+/// The files that are gone for certain.
+fn vanished(gone: &[Gone<'_>], unread: &[MediaPath]) -> Vec<VanishedFile> {
+    let unread: Vec<String> = unread.iter().map(|folder| format!("{folder}/")).collect();
+    let is_certain = |path: &MediaPath| {
+        let path = path.as_str();
+        unread
+            .iter()
+            .all(|folder| folder != "/" && !path.starts_with(folder))
+    };
+    let file = |gone: &Gone<'_>| VanishedFile {
+        path: MediaPath::new(String::from_utf8_lossy(gone.entry.path)),
+        stat: gone.entry.stat,
+        hash: gone.hash,
+    };
+    gone.iter()
+        .map(file)
+        .filter(|file| is_certain(&file.path))
+        .collect()
+}
+
+fn remember(
+    library: &Library,
+    gone: &[Gone<'_>],
+    doubtful: &BTreeSet<MediaPath>,
+    began: SystemTime,
+) -> FileCache {
     let edge = began
         .checked_sub(TICK)
         .and_then(|edge| edge.duration_since(UNIX_EPOCH).ok())
@@ -443,7 +514,7 @@ fn remember(library: &Library, doubtful: &BTreeSet<MediaPath>, began: SystemTime
         .filter(|(_, stat)| edge.is_none_or(|edge| stat.ctime >= edge))
         .map(|(path, _)| path)
         .collect();
-    FileCache::of(library, &|path| {
+    FileCache::of(library, gone, &|path| {
         doubtful.contains(path) || recent.contains(path)
     })
 }

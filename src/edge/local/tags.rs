@@ -38,6 +38,8 @@ pub struct FileFacts {
     pub tags: Tags,
     /// Length in milliseconds.
     pub duration_ms: Option<u64>,
+    /// Milliseconds of sound that are there, where the file is cut off and its length is a promise.
+    pub left_ms: Option<u64>,
     /// Kilobits a second.
     pub bitrate_kbps: Option<u32>,
     /// Hertz.
@@ -54,6 +56,7 @@ impl FileFacts {
             format,
             tags: Tags::default(),
             duration_ms: None,
+            left_ms: None,
             bitrate_kbps: None,
             sample_rate_hz: None,
             bit_depth: None,

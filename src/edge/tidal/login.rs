@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
 use super::{
     TidalError, browser,
@@ -247,12 +247,25 @@ impl Request<'_> {
             "Then paste the address that the browser ends at (it starts with {redirect}):"
         ));
         let limit = self.settings.timing.login;
-        let line = tokio::time::timeout(limit, one_line(pasted))
+        let query = tokio::time::timeout(limit, async {
+            let mut lines = lines(pasted);
+            while let Some(line) = lines.recv().await {
+                match redirect_query(&line) {
+                    Some(query) => return Some(query),
+                    None if line.trim().is_empty() => {}
+                    // What was pasted is not repeated: nobody knows what it is.
+                    None => {
+                        say("That is not the address: paste all of it, with what follows the `?`:")
+                    }
+                }
+            }
+            None
+        });
+        let query = query
             .await
             .map_err(|_| LoginError::TimedOut(limit))?
             .ok_or(LoginError::NothingPasted)?;
-        let query = line.split_once('?').map_or(&*line, |(_, query)| query);
-        self.code(query.split('#').next().unwrap_or_default())
+        self.code(&query)
     }
 
     /// The code in a redirect's query, if the redirect is the answer to this log-in.
@@ -319,17 +332,35 @@ impl Request<'_> {
     }
 }
 
-/// Reads one line on a thread of its own, which nobody waits for when the time is over.
-async fn one_line(mut from: impl BufRead + Send + 'static) -> Option<String> {
-    let (send, receive) = oneshot::channel();
+/// Reads lines on a thread of its own, which nobody waits for when the time is over.
+fn lines(mut from: impl BufRead + Send + 'static) -> mpsc::UnboundedReceiver<String> {
+    let (send, receive) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
-        let mut line = String::new();
-        let read = from.read_line(&mut line).map(|_| line);
-        let _ = send.send(read);
+        let mut line = Vec::new();
+        while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            if send
+                .send(String::from_utf8_lossy(&line).into_owned())
+                .is_err()
+            {
+                return;
+            }
+            line.clear();
+        }
     });
-    let line = receive.await.ok()?.ok()?;
-    let line = line.trim().to_owned();
-    (!line.is_empty()).then_some(line)
+    receive
+}
+
+/// The query of a pasted redirect, with or without what stands before it and quotes around it; `None`
+/// when the line is something else.
+fn redirect_query(line: &str) -> Option<String> {
+    let around = |c: char| c.is_whitespace() || "\"'`<>".contains(c);
+    let line = line.trim_matches(around);
+    let query = line.split_once('?').map_or(line, |(_, query)| query);
+    let query = query.split('#').next().unwrap_or_default();
+    let is_redirect = form(query)
+        .iter()
+        .any(|(name, _)| matches!(name.as_str(), "code" | "error" | "state"));
+    is_redirect.then(|| query.to_owned())
 }
 
 fn form(query: &str) -> Vec<(String, String)> {

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::{
     http::{Fault, Http},
     settings::BaseUrl,
-    wire::{Links, Resource},
+    wire::{Document, Identifier, Links, Resource},
 };
 
 /// Items on a page; TIDAL gives no other size.
@@ -53,6 +53,7 @@ pub(super) async fn read<T, R>(
 ) -> Result<Ended<R>, Fault>
 where
     Vec<T>: DeserializeOwned,
+    T: Pointing,
 {
     let segments: Vec<&str> = target.segments.iter().map(String::as_str).collect();
     let limit = expected.map_or(MAX_PAGES, |items| items / PAGE * 2 + 100);
@@ -78,6 +79,15 @@ where
             }
             Err(fault) => return Err(fault),
         };
+        let page = match is_bare(target, &page) {
+            // Not to be taken for tracks that TIDAL withholds before it has said so twice.
+            true => match http.get::<Vec<T>>(&segments, &query).await {
+                Ok(again) => again,
+                Err(Fault::Fatal(error)) => return Err(Fault::Fatal(error)),
+                Err(Fault::Gone(_) | Fault::Refused(_) | Fault::Failed(_)) => page,
+            },
+            false => page,
+        };
         is_first = false;
         let Some(new) = convert(page.data.unwrap_or_default(), page.included) else {
             return Ok(Ended::Broken(
@@ -99,6 +109,35 @@ where
         };
     }
     Ok(Ended::Whole(rows))
+}
+
+/// What may stand on a page.
+pub(super) trait Pointing {
+    /// Whether it points at items, which come along where they are asked for.
+    fn has_items(&self) -> bool;
+}
+
+impl Pointing for Identifier {
+    fn has_items(&self) -> bool {
+        true
+    }
+}
+
+impl Pointing for Resource {
+    fn has_items(&self) -> bool {
+        let items = self
+            .relationships
+            .as_ref()
+            .and_then(|all| all.items.as_ref());
+        items.is_some_and(|items| items.data.as_ref().is_some_and(|data| !data.is_empty()))
+    }
+}
+
+/// Whether a page came without any of what it points at, although that was asked for.
+fn is_bare<T: Pointing>(target: &Target, page: &Document<Vec<T>>) -> bool {
+    let asked = target.query.iter().any(|(name, _)| name == "include");
+    let mut data = page.data.iter().flatten();
+    asked && page.included.is_empty() && data.any(Pointing::has_items)
 }
 
 /// The target's own parameters, and those of the cursor that it does not have.

@@ -11,7 +11,7 @@ use super::{
     oauth::{AuthService, WRITE_SCOPE},
     progress::OnProgress,
     reader::{self, PlaylistHead, Wish},
-    settings::TidalSettings,
+    settings::{AccountName, TidalSettings},
     throttle::Throttle,
     tokens::{TokenFile, TokenKeeper, write_private},
     wire::Resource,
@@ -59,6 +59,14 @@ struct FullReading {
     at: Timestamp,
 }
 
+/// What is said where `account` has no log-in.
+fn first(account: &AccountName) -> String {
+    match account.as_str() {
+        AccountName::DEFAULT => "; log in first".to_owned(),
+        name => format!(" as {name:?}; log in first with `tidal-cleanup login --account {name}`"),
+    }
+}
+
 impl fmt::Debug for TidalService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TidalService")
@@ -87,7 +95,7 @@ impl TidalService {
                 let path = file.path().display();
                 TidalError::NotLoggedIn(format!(": {path} cannot be read ({error})"))
             })?
-            .ok_or_else(|| TidalError::NotLoggedIn("; log in first".to_owned()))?;
+            .ok_or_else(|| TidalError::NotLoggedIn(first(&settings.account)))?;
         let user = tokens.user.clone();
         let may_write = tokens.scopes.iter().any(|scope| scope == WRITE_SCOPE);
         let broken = |error: reqwest::Error| TidalError::Unavailable(error.to_string());

@@ -45,9 +45,9 @@ struct Pace {
     paused_until: Instant,
     /// When the pace last changed, either way.
     changed: Instant,
-    /// When it was last halved.
-    halved: Option<Instant>,
-    /// Refusals in a row.
+    /// When the last refusal came that was none of a burst's further ones.
+    refused: Option<Instant>,
+    /// Refusals since a request passed, a burst as one.
     strikes: u32,
 }
 
@@ -80,7 +80,7 @@ impl Throttle {
                 next: now,
                 paused_until: now + pause,
                 changed: now,
-                halved: None,
+                refused: None,
                 strikes: 0,
             }),
             in_flight: Arc::new(Semaphore::new(timing.in_flight)),
@@ -154,22 +154,32 @@ impl Throttle {
     }
 
     /// A request that went out at `sent` was refused for going too fast: everybody waits `after` (or a
-    /// doubling second where nothing was said), and the pace halves, once for a burst of refusals.
+    /// doubling second where nothing was said), and the pace halves, once until
+    /// something passes again.
     pub(super) fn refused(&self, sent: Instant, now: Instant, after: Option<Duration>) {
         let mut pace = self.lock();
-        if pace.halved.is_none_or(|halved| sent > halved) {
-            pace.rate = (pace.rate / 2.0).max(self.timing.min_rate);
-            pace.halved = Some(now);
-            pace.changed = now;
+        if pace.refused.is_none_or(|refused| sent > refused) {
+            // A service that refuses everything for a while says nothing about the pace: it halves again
+            // only after something has passed.
+            if pace.strikes == 0 {
+                pace.rate = (pace.rate / 2.0).max(self.timing.min_rate);
+                pace.changed = now;
+            }
+            pace.refused = Some(now);
             pace.strikes += 1;
         }
         let unsaid = jitter(
             self.timing
                 .backoff
                 .mul_f64(2.0)
-                .saturating_mul(1 << pace.strikes.saturating_sub(1).min(5)),
+                .saturating_mul(1 << pace.strikes.saturating_sub(1).min(4)),
         );
-        let wait = after.map_or(unsaid, |after| after + MARGIN);
+        // What it says is too little when the last wait that it asked for was.
+        let least = match pace.strikes {
+            0 | 1 => Duration::ZERO,
+            _ => unsaid.min(self.timing.backoff_max / 2),
+        };
+        let wait = after.map_or(unsaid, |after| (after + MARGIN).max(least));
         pace.paused_until = pace.paused_until.max(now + wait);
         // What was saved up before the pause is gone.
         pace.next = pace.next.max(pace.paused_until);
@@ -302,6 +312,30 @@ mod tests {
         let (throttle, mut now) = (throttle(), Instant::now());
         for least in [0.7, 1.4, 2.8] {
             throttle.refused(now, now, None);
+            let next = send(&throttle, 1, now);
+            assert!(next - now >= seconds(least), "{:?}", next - now);
+            now = next + seconds(0.1);
+        }
+    }
+
+    #[test]
+    fn a_storm_of_refusals_halves_the_pace_once() {
+        let (throttle, mut now) = (throttle(), Instant::now());
+        for _ in 0..8 {
+            throttle.refused(now, now, Some(seconds(4.0)));
+            now = send(&throttle, 1, now) + seconds(0.1);
+        }
+        assert!((throttle.rate() - 2.0).abs() < 1e-9);
+        throttle.passed(now);
+        throttle.refused(now, now, Some(seconds(4.0)));
+        assert!((throttle.rate() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_wait_that_was_too_short_is_not_believed_again() {
+        let (throttle, mut now) = (throttle(), Instant::now());
+        for least in [0.0, 1.4, 2.8, 4.0] {
+            throttle.refused(now, now, Some(Duration::ZERO));
             let next = send(&throttle, 1, now);
             assert!(next - now >= seconds(least), "{:?}", next - now);
             now = next + seconds(0.1);

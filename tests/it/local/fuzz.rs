@@ -184,7 +184,39 @@ fn a_file_cut_in_the_middle_is_a_problem() {
         assert_eq!(whole.problem, None, "{name}");
         for part in [5, 7, 9] {
             fs::write(&path, &bytes[..bytes.len() * part / 10 + 1]).unwrap();
-            assert!(read_file(&path).problem.is_some(), "{name} at {part}/10");
+            let cut = read_file(&path);
+            assert!(cut.problem.is_some(), "{name} at {part}/10");
+            let there = cut.left_ms.or(cut.duration_ms);
+            if let (Some(there), Some(all), false) = (there, whole.duration_ms, name == "bare.mp3")
+            {
+                let expected = all * part as u64 / 10;
+                let near = expected.abs_diff(there) <= all / 3;
+                assert!(near, "{name} at {part}/10: {there} of {all} ms");
+            }
         }
+    }
+}
+
+/// What this thread has read by system calls; the file that tells it counts itself a little.
+#[cfg(target_os = "linux")]
+fn bytes_read() -> u64 {
+    let text = fs::read_to_string("/proc/thread-self/io").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("rchar: "));
+    line.unwrap().parse().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_large_file_costs_little_reading() {
+    let folder = TempDir::new().unwrap();
+    for (name, bytes) in samples::large() {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let before = bytes_read();
+        let facts = read_file(&path);
+        let read = bytes_read() - before;
+        assert!(facts.duration_ms.is_some(), "{name}: {facts:?}");
+        assert!(read <= 64 << 10, "{name}: {read} bytes");
+        fs::remove_file(path).unwrap();
     }
 }

@@ -235,3 +235,47 @@ pub(crate) fn ogg(mark: &[u8], title: &str) -> Vec<u8> {
     ]
     .concat()
 }
+
+/// Files of some megabytes, with what matters at either end, or behind a picture.
+pub(crate) fn large() -> Vec<(&'static str, Vec<u8>)> {
+    let tag = text_frame(b"TIT2", "Title");
+    let cover = frame(b"APIC", 0, &vec![7; 500_000]);
+    let start = atom(b"ftyp", b"M4A \0\0\0\0");
+    let (media, movie) = (
+        atom(b"mdat", &vec![0; 8 << 20]),
+        m4a(&item(b"\xa9nam", "Title"), false),
+    );
+    let pages = |size: usize| -> Vec<u8> {
+        (2..200)
+            .flat_map(|n| page(0, 40_000, n, &vec![1; size]))
+            .collect()
+    };
+    let ogg = |mark: &[u8], size: usize, end: usize| {
+        let head = ogg(mark, "Title");
+        [head, pages(size), page(4, 9_000_000, 200, &vec![0; end])].concat()
+    };
+    let rate = [0x40, 0x0b, 0xfa, 0, 0, 0, 0, 0, 0, 0];
+    let common = [&[0, 1][..], &4_000_000_u32.to_be_bytes(), &[0, 16], &rate];
+    let aiff = form(&[
+        chunk(b"COMM", 18, &common.concat(), false),
+        chunk(b"SSND", 8_000_008, &vec![0; 8_000_008], false),
+    ]);
+    vec![
+        (
+            "plain.mp3",
+            mp3(&[tag.clone(), cover.clone()].concat(), 20_000),
+        ),
+        (
+            "xing.mp3",
+            counted_mp3(&[cover, tag].concat(), 20_000, 20_000),
+        ),
+        ("late.m4a", [start, media.clone(), movie.clone()].concat()),
+        ("early.m4a", [movie, media].concat()),
+        ("long.flac", [flac("Title"), vec![0; 8 << 20]].concat()),
+        ("long.wav", wav(500)),
+        ("long.aiff", aiff),
+        ("short pages.ogg", ogg(b"\x01vorbis", 4_100, 4_000)),
+        ("long pages.ogg", ogg(b"\x01vorbis", 42_000, 42_000)),
+        ("long.opus", ogg(b"OpusHead", 20_000, 12_000)),
+    ]
+}

@@ -231,7 +231,10 @@ async fn a_redirect_can_be_pasted() {
             let challenge = query["code_challenge"].clone();
             let mut state = shared.lock();
             state.auth.challenges.insert("code-1".to_owned(), challenge);
-            writeln!(writer, "  {}{}  ", query["redirect_uri"], agreed(&query)).unwrap();
+            let redirect = &query["redirect_uri"];
+            // Slips of the hand first.
+            writeln!(writer, "\nyes\n{redirect}").unwrap();
+            writeln!(writer, "  \"{redirect}{}\"  ", agreed(&query)).unwrap();
         }
     };
     let pasted = std::io::BufReader::new(reader);

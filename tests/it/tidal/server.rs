@@ -49,6 +49,8 @@ pub(crate) enum Odd {
     Gzip,
     /// The right answer in chunks, of which the last does not come.
     Chunks,
+    /// The right answer without what comes with it.
+    Bare,
     /// The right answer with another content type.
     Typed(&'static str),
     /// The right answer, with first pages that are not what they should be.
@@ -465,6 +467,10 @@ fn send_oddly(stream: &TcpStream, odd: Option<Odd>, status: u16, mut answer: Val
         Odd::Next(next) => {
             answer["links"]["next"] = next;
             answer["links"].as_object_mut().unwrap().remove("meta");
+            send(stream, status, &[], &answer.to_string(), None)
+        }
+        Odd::Bare => {
+            answer.as_object_mut().unwrap().remove("included");
             send(stream, status, &[], &answer.to_string(), None)
         }
         Odd::Typed(kind) => {

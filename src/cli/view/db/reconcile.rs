@@ -327,6 +327,7 @@ mod tests {
             duration_ms: None,
             bitrate_kbps: None,
             sample_rate_hz: None,
+            left_ms: None,
             bit_depth: None,
             hash: None,
             problem: None,

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{AudioFormat, ContentHash, FileStat, Isrc, Provenance, Tags, state::TrackRow};
+use crate::domain::{
+    AudioFormat, ContentHash, FileStat, Isrc, Provenance, Tags, VanishedFile, state::TrackRow,
+};
 
 const POLICY: MatchPolicy = MatchPolicy {
     auto: 97,
@@ -44,6 +46,7 @@ fn file(path: &str, title: &str) -> AudioFile {
         duration_ms: Some(300_000),
         bitrate_kbps: Some(320),
         sample_rate_hz: Some(44_100),
+        left_ms: None,
         bit_depth: None,
         hash: None,
         problem: None,
@@ -71,10 +74,21 @@ fn linked(state: &mut State, track: &Track, path: &str, hash: Option<ContentHash
     state.files.insert(path.into(), row);
 }
 
+fn shelf(files: &[AudioFile]) -> Library {
+    Library {
+        files: files.to_vec(),
+        ..Library::default()
+    }
+}
+
 fn run(tracks: &[&Track], files: &[AudioFile], state: &State) -> Identities {
-    let found = identify(tracks, files, state, &BTreeMap::new(), &POLICY);
-    let mut backwards: Vec<AudioFile> = files.to_vec();
-    backwards.reverse();
+    run_in(tracks, &shelf(files), state)
+}
+
+fn run_in(tracks: &[&Track], library: &Library, state: &State) -> Identities {
+    let found = identify(tracks, library, state, &BTreeMap::new(), &POLICY);
+    let mut backwards = library.clone();
+    backwards.files.reverse();
     let tracks: Vec<&Track> = tracks.iter().rev().copied().collect();
     assert_eq!(
         found,
@@ -177,7 +191,13 @@ fn decisions_come_before_any_score() {
     ];
     let decided = |path: Option<&str>| {
         let decisions = BTreeMap::from([(wanted.id.clone(), path.map(MediaPath::from))]);
-        identify(&[&wanted], &files, &State::default(), &decisions, &POLICY)
+        identify(
+            &[&wanted],
+            &shelf(&files),
+            &State::default(),
+            &decisions,
+            &POLICY,
+        )
     };
     assert_eq!(
         how(&decided(Some("b.mp3")), "1"),
@@ -262,4 +282,67 @@ fn hard_links_and_our_own_copies_are_no_duplicates() {
         found.matches.get(&wanted.id).unwrap().path.as_str(),
         "a.mp3"
     );
+}
+
+/// A library in which `old/a.mp3` was once seen, with the facts that `file` gives it.
+fn after(files: &[AudioFile], seen: &AudioFile) -> Library {
+    Library {
+        vanished: vec![VanishedFile {
+            path: "old/a.mp3".into(),
+            stat: seen.stat,
+            hash: seen.hash,
+        }],
+        ..shelf(files)
+    }
+}
+
+#[test]
+fn a_renamed_file_is_known_by_its_inode() {
+    let wanted = track("1", "Missing You", "");
+    let mut state = State::default();
+    linked(&mut state, &wanted, "old/a.mp3", None);
+    let new = file("new/b.mp3", "no title of ours");
+    let found = run_in(&[&wanted], &after(std::slice::from_ref(&new), &new), &state);
+    assert_eq!(how(&found, "1"), (How::Moved, "new/b.mp3".to_owned()));
+
+    // Another file got the inode that became free.
+    let mut other = new.clone();
+    other.stat.mtime = (7, 0);
+    let found = run_in(&[&wanted], &after(&[other], &new), &state);
+    assert!(found.matches.is_empty());
+
+    // It was moved and its tags were written, which only they can tell.
+    let mut tagged = file("new/b.mp3", "Missing You");
+    tagged.stat.size += 500;
+    let found = run_in(&[&wanted], &after(&[tagged], &new), &state);
+    assert_eq!(how(&found, "1"), (How::Moved, "new/b.mp3".to_owned()));
+
+    // Two names of one inode: no guess.
+    let mut second = new.clone();
+    second.path = "new/c.mp3".into();
+    let found = run_in(&[&wanted], &after(&[new.clone(), second], &new), &state);
+    assert!(found.matches.is_empty());
+}
+
+#[test]
+fn a_hash_is_asked_for_where_it_would_tell() {
+    let wanted = track("1", "Missing You", "");
+    let hash = ContentHash::of(b"missing you");
+    let mut state = State::default();
+    linked(&mut state, &wanted, "old/a.mp3", Some(hash));
+    let mut smaller = file("new/c.mp3", "no title of ours");
+    smaller.stat.size = 999;
+    let new = file("new/b.mp3", "no title of ours");
+    let found = run(&[&wanted], &[new.clone(), smaller.clone()], &state);
+    assert_eq!(found.unhashed, BTreeSet::from(["new/b.mp3".into()]));
+    let mut hashed = new;
+    hashed.hash = Some(hash);
+    let found = run(&[&wanted], &[hashed.clone(), smaller], &state);
+    assert!(found.unhashed.is_empty());
+    assert_eq!(how(&found, "1").0, How::Moved);
+
+    // The same name and size, and other content.
+    hashed.path = "new/a.mp3".into();
+    hashed.hash = Some(ContentHash::of(b"something else"));
+    assert!(run(&[&wanted], &[hashed], &state).matches.is_empty());
 }

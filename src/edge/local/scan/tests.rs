@@ -86,7 +86,10 @@ fn an_unchanged_file_is_not_opened_again() {
         third.library.value.file(&path).unwrap().duration_ms,
         Some(2_000)
     );
-    assert_eq!(third.library.value, scan_anew(root).library.value);
+    assert_eq!(
+        third.library.value.files,
+        scan_anew(root).library.value.files
+    );
     assert_eq!(scan_with(root, &third.cache.unwrap()).cost.opened, 0);
 }
 
@@ -328,4 +331,46 @@ mod unix {
         };
         assert_eq!((a.duration_ms, a.stat), (b.duration_ms, b.stat));
     }
+}
+
+#[test]
+fn a_file_that_went_is_remembered_until_it_is_old() {
+    let folder = TempDir::new().unwrap();
+    let root = folder.path();
+    for name in ["a/1.wav", "a/2.wav", "b.wav"] {
+        write(&root.join(name), &wav(1));
+    }
+    settle();
+    let first = scan_anew(root);
+    let mut cache = first.cache.unwrap();
+    let stat = first.library.value.files[0].stat;
+    let hash = ContentHash::of(b"whatever it was");
+    cache.remember("a/1.wav".into(), stat, hash);
+
+    fs::remove_file(root.join("a/1.wav")).unwrap();
+    let second = scan_with(root, &cache);
+    let gone = VanishedFile {
+        path: "a/1.wav".into(),
+        stat,
+        hash: Some(hash),
+    };
+    assert_eq!(second.library.value.vanished, [gone.clone()]);
+    let mut cache = FileCache::from_bytes(second.cache.unwrap().to_bytes());
+    let third = scan_with(root, &cache);
+    assert!(third.cache.is_none(), "nothing new to remember");
+    assert_eq!(third.library.value.vanished, [gone]);
+
+    for round in 0..u32::from(OLDEST) {
+        let path = root.join("b.wav");
+        match round % 2 {
+            0 => fs::rename(&path, root.join("c.wav")).unwrap(),
+            _ => fs::rename(root.join("c.wav"), &path).unwrap(),
+        }
+        settle();
+        cache = scan_with(root, &cache).cache.unwrap();
+    }
+    let last = scan_with(root, &cache);
+    let names = last.library.value.vanished.iter();
+    let names: Vec<_> = names.map(|file| file.path.as_str()).collect();
+    assert!(!names.contains(&"a/1.wav"), "{names:?}");
 }

@@ -206,6 +206,7 @@ fn put(facts: &mut FileFacts, sound: Sound) {
         facts.format = AudioFormat::M4a;
     }
     facts.duration_ms = sound.duration_ms;
+    facts.left_ms = sound.left_ms;
     facts.bitrate_kbps = sound.bitrate_kbps;
     facts.sample_rate_hz = sound.sample_rate_hz;
     facts.bit_depth = sound.bit_depth.filter(|_| facts.format.is_lossless());

@@ -8,7 +8,7 @@ use std::io;
 use super::{
     gathered::{Field, Gathered},
     id3,
-    sound::Sound,
+    sound::{Sound, left},
     view::View,
 };
 
@@ -45,6 +45,8 @@ struct Audio {
     format: Option<Format>,
     /// Bytes of sound that are there.
     bytes: Option<u64>,
+    /// Bytes of sound that should be there.
+    promised: u64,
     /// Samples, where a chunk counts them.
     samples: Option<u64>,
     /// The real size of `data` in a file that is longer than 32 bits can say.
@@ -90,6 +92,7 @@ pub(super) fn read(view: &mut View<'_>, iff: Iff) -> io::Result<Walked> {
                 }
                 // A length of nothing comes from a writer that could not go back and fill it in.
                 let is_open = size == 0 || size >= OPEN;
+                audio.promised = if is_open { rest } else { size };
                 audio.bytes = Some(if is_open { rest } else { size.min(rest) });
                 if is_open {
                     break;
@@ -185,14 +188,24 @@ fn common(bytes: &[u8]) -> (Option<Format>, Option<u64>) {
 }
 
 impl Audio {
+    /// So many samples are promised.
+    fn counted(&self, samples: u64, hz: u32, bytes: u64) -> Sound {
+        let sound = Sound::of_samples(samples, hz, bytes);
+        Sound {
+            left_ms: left(sound.duration_ms, bytes, self.promised)
+                .filter(|_| bytes < self.promised),
+            ..sound
+        }
+    }
+
     fn sound(self, iff: Iff) -> Option<Sound> {
         let (format, bytes) = (self.format?, self.bytes?);
         let depth = u8::try_from(format.depth).ok().filter(|&depth| depth > 0);
         let rate = u64::from(format.bytes_a_second);
         let sound = match (iff, self.samples) {
-            (Iff::Aiff, samples) => Sound::of_samples(samples?, format.hz, bytes),
+            (Iff::Aiff, samples) => self.counted(samples?, format.hz, bytes),
             (Iff::Wav, Some(samples)) if !format.is_pcm && samples > 0 => {
-                Sound::of_samples(samples, format.hz, bytes)
+                self.counted(samples, format.hz, bytes)
             }
             (Iff::Wav, _) => Sound {
                 duration_ms: bytes

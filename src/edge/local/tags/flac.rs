@@ -5,7 +5,12 @@
 
 use std::io;
 
-use super::{comments, gathered::Gathered, sound::Sound, view::View};
+use super::{
+    comments,
+    gathered::Gathered,
+    sound::{Sound, left},
+    view::View,
+};
 
 /// More blocks than any honest file has.
 const MAX_BLOCKS: usize = 1_000;
@@ -116,7 +121,13 @@ fn judge(view: &mut View<'_>, info: StreamInfo, start: u64, walked: &mut Walked)
         walked.problem.get_or_insert("is cut off: audio is missing");
     }
     if samples > 0 {
-        walked.sound = Some(info.sound(samples, there));
+        let sound = info.sound(samples, there);
+        walked.sound = Some(Sound {
+            left_ms: reached
+                .filter(|_| ends_early)
+                .and_then(|reached| left(sound.duration_ms, reached, samples)),
+            ..sound
+        });
     }
     Ok(())
 }

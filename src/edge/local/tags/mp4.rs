@@ -9,7 +9,7 @@ use lofty::id3::v1::GENRES;
 
 use super::{
     gathered::{Field, Gathered},
-    sound::{Sound, kbps},
+    sound::{Sound, kbps, left},
     view::View,
 };
 
@@ -45,13 +45,18 @@ pub(super) fn read(view: &mut View<'_>) -> io::Result<Walked> {
         walked.problem = Some("is cut off: audio is missing");
     }
     let media = top.iter().filter(|atom| &atom.id == b"mdat");
-    let bytes = media
-        .map(|atom| atom.end.min(end).saturating_sub(atom.start))
-        .sum();
+    let (mut bytes, mut promised) = (0_u64, 0_u64);
+    for atom in media {
+        bytes += atom.end.min(end).saturating_sub(atom.start);
+        promised = promised.saturating_add(atom.end - atom.start);
+    }
     for movie in top.iter().filter(|atom| &atom.id == b"moov") {
         let inner = atoms(view, movie.start, movie.end)?;
         if walked.sound.is_none() {
-            walked.sound = sound(view, &inner, &top, bytes)?;
+            walked.sound = sound(view, &inner, &top, bytes)?.map(|sound| Sound {
+                left_ms: left(sound.duration_ms, bytes, promised).filter(|_| bytes < promised),
+                ..sound
+            });
         }
         for atom in inner {
             match &atom.id {

@@ -5,7 +5,10 @@
 
 use std::io;
 
-use super::{sound::Sound, view::View};
+use super::{
+    sound::{Sound, left},
+    view::View,
+};
 
 /// What is read at a time when frames are looked for; two frames of any rate fit.
 const WINDOW: usize = 4 << 10;
@@ -186,12 +189,11 @@ pub(super) fn read(view: &mut View<'_>, base: u64) -> io::Result<Option<Heard>> 
             if missing > there / 20 || (is_torn && missing > first.length) {
                 problem = Some("is cut off: audio is missing");
             }
-            let bytes = bytes.filter(|_| problem.is_none()).unwrap_or(there);
-            let sound = Sound::of_samples(frames * first.samples, first.stream.2, bytes);
+            let promised = bytes.unwrap_or(there);
+            let sound = Sound::of_samples(frames * first.samples, first.stream.2, promised);
             match problem {
-                // What the header promises is the length; the rate of what is there would be too low.
                 Some(_) => Sound {
-                    bitrate_kbps: None,
+                    left_ms: left(sound.duration_ms, there, promised),
                     ..sound
                 },
                 None => sound,

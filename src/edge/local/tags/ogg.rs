@@ -19,7 +19,7 @@ const MAX_PAGES: usize = 300;
 /// The longest page: 27 bytes of header, 255 of lengths, 255 segments of 255.
 const LONGEST_PAGE: u64 = 27 + 255 + 255 * 255;
 /// The end is looked at in growing pieces: most last pages are short.
-const TAILS: [u64; 3] = [6 << 10, 20 << 10, LONGEST_PAGE];
+const TAILS: [u64; 5] = [6 << 10, 20 << 10, 32 << 10, 44 << 10, LONGEST_PAGE];
 
 /// A file that was walked.
 #[derive(Default)]

@@ -5,6 +5,8 @@
 pub(super) struct Sound {
     /// Milliseconds.
     pub(super) duration_ms: Option<u64>,
+    /// Milliseconds that are there, where less is there than the file promises.
+    pub(super) left_ms: Option<u64>,
     /// Kilobits a second.
     pub(super) bitrate_kbps: Option<u32>,
     /// Hertz.
@@ -32,6 +34,12 @@ impl Sound {
             ..Self::default()
         }
     }
+}
+
+/// The length of a file of which `there` of `all` bytes are left.
+pub(super) fn left(duration_ms: Option<u64>, there: u64, all: u64) -> Option<u64> {
+    let left = u128::from(duration_ms?) * u128::from(there.min(all)) / u128::from(all.max(1));
+    u64::try_from(left).ok()
 }
 
 /// The mean rate of `bytes` in `ms`: bits a millisecond are kilobits a second.

@@ -8,10 +8,11 @@ fn each_account_has_its_own_log_in_and_its_own_readings() {
     dj.reads_the_truth();
     let said = dj.run(&["snapshot", "tidal", "--account", "anna"]);
     assert!(
-        said.code == 1 && said.err.contains("not logged in"),
+        said.code == 1 && said.err.contains("login --account anna"),
         "{}",
         said.err
     );
+    assert!(!dj.path(".tidal-cleanup/accounts/anna").exists());
 
     // The test server knows one user at a time.
     let said = dj.log_in(&["login", "--account", "anna"]);

@@ -44,6 +44,23 @@ fn embedded_lists_that_are_not_whole_are_read_by_themselves() {
     }
 }
 
+/// Once is a slip; what is said twice is believed.
+#[test]
+fn a_page_without_its_tracks_is_asked_for_again() {
+    for path in ["/playlists", "/items"] {
+        let mut is_first = true;
+        let dj = Dj::with(World::of(&[45, 5, 0]), move |_, seen, _| {
+            let includes = seen.path.ends_with(path) && seen.query.contains_key("include");
+            (includes && std::mem::take(&mut is_first)).then_some(Odd::Bare)
+        });
+        assert_eq!(dj.reads_the_truth(), 5);
+    }
+    let mut world = World::of(&[45]);
+    let withheld = world.playlists[0].entries.iter().skip(20);
+    world.withheld = withheld.map(|entry| entry.id.clone()).collect();
+    assert_eq!(Dj::logged_in(world).reads_the_truth(), 6);
+}
+
 /// A reading in which the link behind the first page of the items is `next`.
 fn led(next: impl Fn(&Server, &str) -> String + Send + 'static) -> Dj {
     let dj = Dj::logged_in(World::of(&[100, 5]));
