@@ -194,7 +194,7 @@ fn add_playlists(
                 name: playlist.name.clone(),
                 description: playlist.description.clone(),
                 m3u8: (policy.library.sharing == LinkForm::M3u8)
-                    .then(|| choose_m3u8(folder, state, library)),
+                    .then(|| choose_m3u8(&playlist.id, &folders, state, library)),
                 folder: folder.clone(),
                 rekordbox_name: displays
                     .get(&playlist.id)
@@ -272,14 +272,39 @@ fn choose_displays(
         .collect()
 }
 
-/// The playlist file: named like its folder, beside any that the user put there.
-fn choose_m3u8(folder: &MediaPath, state: &State, library: &Library) -> MediaPath {
+/// The playlist file: named like its folder, beside any that the user put there and any of a list that is
+/// gone. A name with a number stays when the one without becomes free, so that nothing moves twice.
+fn choose_m3u8(
+    id: &PlaylistId,
+    folders: &BTreeMap<PlaylistId, MediaPath>,
+    state: &State,
+    library: &Library,
+) -> MediaPath {
+    let folder = &folders[id];
     let wanted = folder.file_name();
-    let taken: BTreeSet<String> = library
-        .sidecars
-        .iter()
-        .filter(|file| !state.provenance(&file.path).is_ours())
-        .filter(|file| file.path.parent().as_ref() == Some(folder))
+    let here = || {
+        let files = library.sidecars.iter();
+        files.filter(|file| file.path.parent().as_ref() == Some(folder))
+    };
+    let owner = |path: &MediaPath| {
+        let row = state
+            .files
+            .get(path)
+            .filter(|_| state.provenance(path).is_ours());
+        row.and_then(|row| row.playlist.as_ref())
+    };
+    let stem = |path: &MediaPath| Some(path.file_name().strip_suffix(".m3u8")?.to_owned());
+    let held = here()
+        .filter(|file| owner(&file.path) == Some(id))
+        .filter_map(|file| Some((id.clone(), stem(&file.path)?)))
+        .filter(|(_, stem)| stem != &wanted)
+        .collect();
+    let kept = naming::distinct(&BTreeMap::from([(id.clone(), wanted.clone())]), &held);
+    if let Some(kept) = kept.get(id).filter(|kept| **kept != wanted) {
+        return folder.join(&format!("{kept}.m3u8"));
+    }
+    let taken: BTreeSet<String> = here()
+        .filter(|file| owner(&file.path).is_none_or(|owner| !folders.contains_key(owner)))
         .map(|file| fold_name(&file.path.file_name()))
         .collect();
     let free = |name: &String| !taken.contains(&fold_name(name));

@@ -1,7 +1,9 @@
 //! Names that mean harm, or could.
 
+use tidal_cleanup::domain::RekordboxSchema;
+
 use crate::{
-    harness::{Snapshot, World, collection, files, titled},
+    harness::{Setup, Snapshot, World, collection, files, titled},
     rekordbox_oracle,
 };
 
@@ -157,4 +159,38 @@ fn names_are_passed_on() {
     assert_eq!(lists.count(), 2, "{files:?}");
     world.expect(0, &["undo", "--yes"]);
     files::assert_same(&world.tree(), &tree);
+}
+
+/// A list that takes the name of one that is gone goes beside its file, which stays or leaves as the
+/// policy says. Nothing moves again when the name becomes free.
+#[test]
+fn a_list_takes_the_name_of_one_that_is_gone() {
+    let cautious = World::new(Setup {
+        rekordbox: Some(RekordboxSchema::V7),
+        ..Setup::default()
+    });
+    for (world, stays) in [(cautious, true), (World::usual(), false)] {
+        let read = |name: &str| std::fs::read_to_string(world.path(name)).ok();
+        let settle = |lists: &Snapshot| {
+            world.sync_with(lists);
+            world.assert_settled();
+        };
+        let before = Snapshot::new()
+            .list('a', "Alpha", "1 2")
+            .list('b', "Beta", "2 3")
+            .list('c', "Gamma", "3 1");
+        settle(&before);
+        let gone = read("library/Playlists/Gamma/Gamma.m3u8");
+        assert!(gone.is_some());
+        let after = Snapshot::new()
+            .list('a', "Beta", "1 2")
+            .list('b', "Gamma", "2 3");
+        settle(&after);
+        let left = read("library/Playlists/Gamma/Gamma.m3u8");
+        assert_eq!(left, gone.filter(|_| stays));
+        for taken in ["Gamma/Gamma (2).m3u8", "Beta/Beta.m3u8"] {
+            let text = read(&format!("library/Playlists/{taken}")).unwrap_or_default();
+            assert!(text.contains("#EXTM3U"), "{taken}: {text}");
+        }
+    }
 }
