@@ -31,6 +31,19 @@ impl Library {
         self.files.get(at)
     }
 
+    /// A file whose path is `stem` and an extension, by binary search.
+    #[must_use]
+    pub fn file_of_stem(&self, stem: &MediaPath) -> Option<&AudioFile> {
+        let start = format!("{stem}.");
+        let from = self
+            .files
+            .partition_point(|file| file.path.as_str() < start.as_str());
+        self.files[from..]
+            .iter()
+            .take_while(|file| file.path.as_str().starts_with(&start))
+            .find(|file| !file.path.as_str()[start.len()..].contains(['.', '/']))
+    }
+
     /// The file that was at `path`, by binary search.
     #[must_use]
     pub fn vanished(&self, path: &MediaPath) -> Option<&VanishedFile> {

@@ -263,6 +263,9 @@ fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut
         .get(id)
         .and_then(|row| row.file.clone());
     let mut text = match &known {
+        Some(path) if draft.input.observation.library.value.file(path).is_some() => {
+            format!("{path} is no whole recording of it")
+        }
         Some(path) => format!("{path} is gone"),
         None => "no file in the library is this track".to_owned(),
     };
@@ -338,6 +341,16 @@ fn fetch_hold(draft: &Draft<'_>, want: &DesiredTrack, known: Option<&MediaPath>)
         return held(
             "unreadable",
             format!("{folder} could not be read; its file may well be there"),
+        );
+    }
+    if let Some(broken) = library.file_of_stem(&want.stem) {
+        let why = broken.problem.as_deref().unwrap_or("it is too short");
+        return held(
+            "broken",
+            format!(
+                "{} is in the way and no whole recording of it ({why}): move it away, then plan again",
+                broken.path
+            ),
         );
     }
     if !want.available {

@@ -163,3 +163,32 @@ fn downloads_become_mp3() {
     files::assert_same(&world.tree(), &tree);
     crate::harness::collection::assert_same(&world.rows(), &rows);
 }
+
+/// A file of ours that was cut short on the disk is in the way of its own download: said, and left alone.
+#[test]
+fn a_file_that_was_cut_short_is_held() {
+    let world = World::usual();
+    world.sync_with(&Snapshot::new().list('a', "Mix", "0 1 2"));
+    let name = world
+        .files()
+        .into_iter()
+        .find(|file| file.contains("Title 1") && file.ends_with(".wav"))
+        .unwrap();
+    let path = world.path("library").join(&name);
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() / 4]).unwrap();
+    let (tree, rows) = (world.tree(), world.rows());
+    let said = world.expect(3, &["plan", "--detailed-exitcode"]);
+    assert!(
+        said.out.contains("move it away, then plan again"),
+        "{}",
+        said.out
+    );
+    files::assert_same(&world.tree(), &tree);
+    crate::harness::collection::assert_same(&world.rows(), &rows);
+    std::fs::rename(&path, world.path("cut.wav")).unwrap();
+    world.sync();
+    world.assert_settled();
+    assert_eq!(std::fs::read(&path).unwrap(), whole);
+    assert_eq!(world.titles("Mix"), titled("0 1 2"));
+}

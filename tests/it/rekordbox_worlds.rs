@@ -222,7 +222,7 @@ struct Random {
 impl Random {
     fn new(seed: u64, dice: &mut Dice) -> Self {
         let schema = [RekordboxSchema::V6, RekordboxSchema::V7][usize::try_from(seed % 2).unwrap()];
-        let legacy = seed % 3 == 0;
+        let legacy = seed.is_multiple_of(3);
         let world = World::new(Setup {
             rekordbox: Some(schema),
             more: BOLD,
@@ -268,7 +268,9 @@ impl Random {
 
     fn meddle(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
-        self.with(async |db| drop(sqlx::raw_sql(sql).execute(db).await.unwrap()));
+        self.with(async |db| {
+            sqlx::raw_sql(sql).execute(db).await.unwrap();
+        });
     }
 
     fn counter(&self) -> i64 {

@@ -185,7 +185,8 @@ impl<'a> Search<'a, '_> {
     fn is_present(&self, file: usize, track: &Track) -> bool {
         let file = &self.shelf.files[file];
         let cut = file
-            .duration_ms
+            .left_ms
+            .or(file.duration_ms)
             .zip(track.duration_s)
             .is_some_and(|(ms, s)| ms * 10 < u64::from(s) * 6_000);
         let unreadable = file.problem.is_some() && file.duration_ms.is_none();

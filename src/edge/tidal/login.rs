@@ -255,7 +255,7 @@ impl Request<'_> {
                     None if line.trim().is_empty() => {}
                     // What was pasted is not repeated: nobody knows what it is.
                     None => {
-                        say("That is not the address: paste all of it, with what follows the `?`:")
+                        say("That is not the address: paste all of it, with what follows the `?`:");
                     }
                 }
             }

@@ -354,7 +354,7 @@ fn a_file_that_went_is_remembered_until_it_is_old() {
         stat,
         hash: Some(hash),
     };
-    assert_eq!(second.library.value.vanished, [gone.clone()]);
+    assert_eq!(second.library.value.vanished, std::slice::from_ref(&gone));
     let mut cache = FileCache::from_bytes(second.cache.unwrap().to_bytes());
     let third = scan_with(root, &cache);
     assert!(third.cache.is_none(), "nothing new to remember");
