@@ -306,12 +306,12 @@ async fn a_missing_xml_is_made_and_a_malformed_one_is_left() {
     assert_eq!(world.xml().matches("<NODE ").count(), 5);
 
     std::fs::write(&path, "<MASTER_PLAYLIST><PLAYLISTS>").unwrap();
-    let malformed = |error: RekordboxError| matches!(error, RekordboxError::Xml { .. });
-    assert!(malformed(world.db.prepare().await.unwrap_err()));
+    // Before a write nothing has happened yet; after it the database is in order and the file is not.
+    let before = world.db.prepare().await.unwrap_err();
+    assert!(matches!(before, RekordboxError::BadXml { .. }), "{before}");
     let touched = [node(&world.collection().await, "Other")];
-    assert!(malformed(
-        world.db.finish(&touched, now()).await.unwrap_err()
-    ));
+    let after = world.db.finish(&touched, now()).await.unwrap_err();
+    assert!(matches!(after, RekordboxError::Xml { .. }), "{after}");
     assert_eq!(world.xml(), "<MASTER_PLAYLIST><PLAYLISTS>");
     assert!(!world.db.read().await.unwrap().problems.is_empty());
 }
