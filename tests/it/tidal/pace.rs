@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tidal_cleanup::edge::tidal::{
-    ReadOptions, TidalApi as _, TidalService, settings::Timing, snapshot,
-};
+use tidal_cleanup::edge::tidal::{ReadOptions, TidalApi as _, TidalService, settings::Timing};
 
 use super::{
     reading::assert_exact,
@@ -74,22 +72,6 @@ async fn a_service_that_bears_less_is_not_pressed() {
         .map_or(0, |limit| limit.refusals);
     assert!(refusals <= 8, "{refusals}");
     assert!(spent < Duration::from_secs(50), "{spent:?}");
-}
-
-#[tokio::test]
-#[ignore = "means something in a release build only"]
-async fn ten_thousand_items_are_parsed_in_no_time() {
-    let server = Server::start(World::of(&[10_000]));
-    let observed = super::reading::read(&server).await.expect("a reading");
-    let text = snapshot::render(&observed.value);
-    let started = Instant::now();
-    let reading = snapshot::parse(text.as_bytes()).expect("our own file");
-    assert_eq!(reading.playlists[0].items.len(), 10_000);
-    assert!(
-        started.elapsed() < Duration::from_millis(60),
-        "{:?}",
-        started.elapsed()
-    );
 }
 
 /// An outage of `odd` from request 12 on, with the patience that users have.
