@@ -102,6 +102,9 @@ pub enum Command {
     /// Where things stand, and what to type next
     #[command(after_help = "Example:\n  tidal-cleanup status --json")]
     Status,
+    /// Look at everything that can be wrong, and say what to do about it
+    #[command(after_help = "Example:\n  tidal-cleanup doctor\n\nExit 1 when something is wrong.")]
+    Doctor,
     /// Fetch the missing tracks of some playlists
     #[command(after_help = "Example:\n  tidal-cleanup download --playlist \"House Italo R 🇮🇹\"")]
     Download(DownloadArgs),

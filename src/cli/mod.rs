@@ -8,6 +8,7 @@ pub mod decisions;
 pub mod plan;
 pub mod init;
 pub mod demo;
+pub mod doctor;
 pub mod downloads;
 pub mod readings;
 pub mod engine;
@@ -110,6 +111,7 @@ async fn dispatch(
         Command::Undo(args) => command::undo::undo(settings, ui, interrupt, &args).await,
         Command::History(args) => command::look::history(settings, ui, &args).await,
         Command::Status => command::look::status(settings, ui).await,
+        Command::Doctor => command::doctor::doctor(settings, ui).await,
         Command::Download(args) => command::apply::download(settings, ui, interrupt, &args).await,
         Command::Snapshot(args) => command::snapshot::snapshot(settings, ui, &args).await,
         Command::Decide(args) => command::decide::decide(settings, ui, &args).await,

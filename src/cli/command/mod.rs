@@ -5,6 +5,7 @@ pub mod apply;
 pub mod db;
 pub mod decide;
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 pub mod freeze;
 pub mod import;

@@ -10,6 +10,7 @@ pub mod history;
 pub mod status;
 pub mod db;
 pub mod decide;
+pub mod doctor;
 pub mod shelf;
 pub mod rekordbox;
 pub mod snapshot;
