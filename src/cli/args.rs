@@ -140,6 +140,11 @@ pub enum Command {
         after_help = "Examples:\n  tidal-cleanup library\n  tidal-cleanup library duplicates --json"
     )]
     Library(LibraryArgs),
+    /// The library over time: growth, churn, formats, disk, what was never played or is lost
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup report\n  tidal-cleanup report --html report.html"
+    )]
+    Report(ReportArgs),
     /// Check, test, explain and lay out the policy
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup policy check")]
     Policy(PolicyCommand),

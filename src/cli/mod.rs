@@ -11,6 +11,7 @@ pub mod demo;
 pub mod doctor;
 pub mod downloads;
 pub mod readings;
+pub mod report;
 pub mod engine;
 pub mod command;
 pub mod ui;
@@ -117,6 +118,7 @@ async fn dispatch(
         Command::Decide(args) => command::decide::decide(settings, ui, &args).await,
         Command::Import(args) => command::import::import(settings, ui, &args).await,
         Command::Library(args) => command::library::library(settings, ui, &args).await,
+        Command::Report(args) => command::report::run(settings, ui, &args).await,
         Command::Policy(what) => command::policy::policy(settings, ui, &what).await,
         Command::Freeze(args) => command::freeze::freeze(settings, ui, &args),
         Command::Schema(args) => command::schema::schema(ui, &args),

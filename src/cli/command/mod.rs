@@ -15,6 +15,7 @@ pub mod look;
 pub mod plan;
 pub mod policy;
 pub mod schema;
+pub mod report;
 pub mod rekordbox;
 pub mod rekordbox_export;
 pub mod snapshot;

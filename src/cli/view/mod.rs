@@ -13,6 +13,7 @@ pub mod decide;
 pub mod doctor;
 pub mod shelf;
 pub mod rekordbox;
+pub mod report;
 pub mod snapshot;
 pub mod takeover;
 

@@ -4,7 +4,10 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::{cmd::Home, harness::{Snapshot, World}};
+use crate::{
+    cmd::Home,
+    harness::{Snapshot, World},
+};
 
 fn standing(report: &Value, check: &str) -> Option<String> {
     let findings = report["findings"].as_array().unwrap();
@@ -31,20 +34,36 @@ fn a_library_as_it_should_be_is_well() {
         "tools.downloader",
         "tidal.snapshot",
     ] {
-        assert_eq!(standing(&report, check).as_deref(), Some("fine"), "{check}: {said:?}");
+        assert_eq!(
+            standing(&report, check).as_deref(),
+            Some("fine"),
+            "{check}: {said:?}"
+        );
     }
-    assert_eq!((said.code, report["wrong"].as_u64()), (0, Some(0)), "{said:?}");
+    assert_eq!(
+        (said.code, report["wrong"].as_u64()),
+        (0, Some(0)),
+        "{said:?}"
+    );
 }
 
 #[test]
 fn what_is_wrong_is_told_with_a_remedy() {
     let world = World::usual();
     fs::remove_file(world.path("library/.tidal-cleanup/library.toml")).unwrap();
-    fs::write(world.path("rekordbox/master.db"), "this is no database at all").unwrap();
+    fs::write(
+        world.path("rekordbox/master.db"),
+        "this is no database at all",
+    )
+    .unwrap();
     let said = world.run(&["doctor", "--json"]);
     let report = report(&said.out);
     for check in ["library.marker", "rekordbox.readable", "tidal.snapshot"] {
-        assert_eq!(standing(&report, check).as_deref(), Some("wrong"), "{check}: {said:?}");
+        assert_eq!(
+            standing(&report, check).as_deref(),
+            Some("wrong"),
+            "{check}: {said:?}"
+        );
     }
     let findings = report["findings"].as_array().unwrap();
     let silent = findings

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod doctor;
+mod report;
 mod usage;
 
 use std::{
