@@ -151,7 +151,7 @@ pub fn report(source: &Source<'_>) -> Report {
             .observation
             .rekordbox
             .as_ref()
-            .map(|read| never_played(source.observation, &read.value)),
+            .map(|read| never_played(source, &read.value)),
         unavailable: unavailable(source.observation),
         duplicates: duplicates(source.shelf),
         applies: modes.fold(BTreeMap::new(), |mut counts, mode| {
@@ -316,17 +316,19 @@ fn disk(source: &Source<'_>, files: &[&AudioFile]) -> Disk {
     }
 }
 
-fn never_played(observation: &Observation, collection: &Collection) -> Vec<Unplayed> {
+fn never_played(source: &Source<'_>, collection: &Collection) -> Vec<Unplayed> {
+    let entries = live(source).flat_map(|list| &list.entries);
+    let managed: BTreeSet<&TrackId> = entries.map(|entry| &entry.track).collect();
     let is_unplayed = |row: &&TrackRow| {
         let content = row.content.as_ref();
         content
             .and_then(|id| collection.contents.get(id))
             .is_some_and(|content| content.play_count == 0)
     };
-    let mut tracks: Vec<Unplayed> = observation
-        .state
-        .tracks
-        .values()
+    let rows = &source.observation.state.tracks;
+    let mut tracks: Vec<Unplayed> = managed
+        .into_iter()
+        .filter_map(|track| rows.get(track))
         .filter(is_unplayed)
         .map(|row| Unplayed {
             label: row.track.label(),
