@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContentId, Isrc, MyTagId, NodeId};
+use super::{ContentId, EntryId, Isrc, MyTagId, NodeId};
 
 /// A whole, consistent reading of a Rekordbox library. Deleted rows (`rb_local_deleted`) are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -172,7 +172,7 @@ pub enum NodeKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectionEntry {
     /// The membership row's id.
-    pub id: String,
+    pub id: EntryId,
     /// The track.
     pub content: ContentId,
 }

@@ -4,17 +4,19 @@ use std::{fmt, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(#[schemars(with = "String")] SmolStr);
 
         impl $name {
-            /// Takes the text as it is.
-            pub fn new(text: impl Into<String>) -> Self {
+            /// Takes the text as it is. Up to 23 bytes lie in the id itself: a library has them by the
+            /// hundred thousand.
+            pub fn new(text: impl Into<SmolStr>) -> Self {
                 Self(text.into())
             }
 
@@ -39,13 +41,13 @@ macro_rules! text_id {
 
         impl From<&str> for $name {
             fn from(text: &str) -> Self {
-                Self(text.to_owned())
+                Self(text.into())
             }
         }
 
         impl From<String> for $name {
             fn from(text: String) -> Self {
-                Self(text)
+                Self(text.into())
             }
         }
     };
@@ -84,6 +86,66 @@ text_id! {
     /// `a_` and 16 hex digits: a hash of an action's kind, subject, before and after; the same in
     /// every plan that contains the same action.
     ActionId
+}
+
+/// `djmdSongPlaylist.ID`: a UUID, as Rekordbox writes it, or what other programs put there.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId(Entry);
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Entry {
+    /// In lower case with hyphens, and in no other form.
+    Uuid(uuid::Uuid),
+    Other(SmolStr),
+}
+
+impl EntryId {
+    /// Takes the text as it is.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let uuid = uuid::Uuid::try_parse(text).ok();
+        let uuid = uuid.filter(|uuid| {
+            let mut buffer = uuid::Uuid::encode_buffer();
+            uuid.hyphenated().encode_lower(&mut buffer) == text
+        });
+        Self(uuid.map_or_else(|| Entry::Other(text.into()), Entry::Uuid))
+    }
+
+    /// The UUID that it is.
+    #[must_use]
+    pub const fn uuid(&self) -> Option<uuid::Uuid> {
+        match self.0 {
+            Entry::Uuid(uuid) => Some(uuid),
+            Entry::Other(_) => None,
+        }
+    }
+}
+
+impl From<uuid::Uuid> for EntryId {
+    fn from(uuid: uuid::Uuid) -> Self {
+        Self(Entry::Uuid(uuid))
+    }
+}
+
+impl From<&str> for EntryId {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Entry::Uuid(uuid) => uuid.hyphenated().fmt(f),
+            Entry::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl fmt::Debug for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EntryId({:?})", self.to_string())
+    }
 }
 
 /// The number of a run in `applies`, counted from 1.
@@ -242,6 +304,23 @@ mod tests {
         );
         assert_eq!(Isrc::parse("N/A"), None);
         assert_eq!(Isrc::parse("US4XK880010X"), None);
+    }
+
+    #[test]
+    fn the_id_of_an_entry_survives_whatever_its_form() {
+        let uuid = "e0000000-0000-4000-8000-00000000000a";
+        let forms = [
+            uuid,
+            "E0000000-0000-4000-8000-00000000000A",
+            "e000000000004000800000000000000a",
+            "{e0000000-0000-4000-8000-00000000000a}",
+            "123456789",
+            "",
+        ];
+        for text in forms {
+            assert_eq!(EntryId::new(text).to_string(), text);
+            assert_eq!(EntryId::new(text).uuid().is_some(), text == uuid);
+        }
     }
 
     #[test]

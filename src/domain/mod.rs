@@ -17,7 +17,7 @@ pub use collection::{
     TagName,
 };
 pub use id::{
-    ActionId, ApplyId, ContentHash, ContentId, Isrc, ItemId, LibraryId, MyTagId, NodeId,
+    ActionId, ApplyId, ContentHash, ContentId, EntryId, Isrc, ItemId, LibraryId, MyTagId, NodeId,
     PlaylistId, TrackId,
 };
 pub use library::{

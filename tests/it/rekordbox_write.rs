@@ -358,7 +358,7 @@ async fn rows_of_entries_that_stay_are_kept() {
     let staged = world.apply(std::slice::from_ref(&edit)).await;
     let new = &world.collection().await.nodes[&list].entries;
     let ids = |entries: &[tidal_cleanup::domain::CollectionEntry]| -> BTreeSet<String> {
-        entries.iter().map(|entry| entry.id.clone()).collect()
+        entries.iter().map(|entry| entry.id.to_string()).collect()
     };
     assert_eq!(ids(new), ids(&old));
     assert!(staged[0].rows.0.iter().all(|edit| edit.before.is_some()));

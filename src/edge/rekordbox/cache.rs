@@ -27,14 +27,18 @@ use std::{
 
 use super::sqlcipher::beside;
 use crate::domain::{
-    Collection, CollectionEntry, CollectionPlaylist, Content, ContentId, Isrc, MyTag, MyTagId,
-    NodeId, NodeKind, Observed, Problem, RekordboxSchema,
+    Collection, CollectionEntry, CollectionPlaylist, Content, ContentId, EntryId, Isrc, MyTag,
+    MyTagId, NodeId, NodeKind, Observed, Problem, RekordboxSchema,
 };
 
 /// The first bytes of the file; the last one counts the versions of its form.
-const MAGIC: &[u8; 8] = b"tclrbox\x02";
-/// Magic, checksum, and the lengths of the four parts.
-const HEADER: usize = 8 + 4 + 4 * 8;
+const MAGIC: &[u8; 8] = b"tclrbox\x03";
+/// Key and seal, head, tracks in portions, nodes.
+const PARTS: usize = 3 + PORTIONS;
+/// Tracks are decoded in so many threads.
+const PORTIONS: usize = 2;
+/// Magic, checksum, and the lengths of the parts.
+const HEADER: usize = 8 + 4 + PARTS * 8;
 
 /// The grain of times on a coarse file system, with a margin.
 const COARSE: Duration = Duration::from_millis(2_100);
@@ -184,18 +188,22 @@ impl Kept {
         Some((*salt, *rest.first_chunk::<32>()?))
     }
 
-    /// What was read when the files looked like `seal`. The two halves are decoded side by side.
+    /// What was read when the files looked like `seal`. Tracks and nodes are decoded side by side.
     pub(super) fn reading(&self, seal: &Seal) -> Option<Observed<Collection>> {
         if self.part(0).get(48..)? != seal.bytes {
             return None;
         }
         let (contents, lists) = std::thread::scope(|scope| {
-            let lists = scope.spawn(|| nodes(self.part(3)));
-            (contents(self.part(2)), lists.join())
-        });
-        let (head, contents, nodes) = (head(self.part(1))?, contents?, lists.ok()??);
-        let (mut value, problems) = head;
-        (value.contents, value.nodes) = (contents, nodes);
+            let lists = scope.spawn(|| nodes(self.part(2 + PORTIONS)));
+            let second = scope.spawn(|| contents(self.part(3)));
+            let mut all = contents(self.part(2))?;
+            all.append(&mut second.join().ok()??);
+            Some((all, lists.join().ok()??))
+        })?;
+        let (mut value, problems) = head(self.part(1))?;
+        // Sorted as they are, they become a map without a comparison out of place.
+        value.contents = contents.into_iter().collect();
+        value.nodes = lists;
         Some(Observed { value, problems })
     }
 }
@@ -234,15 +242,21 @@ fn render((salt, key): SaltAndKey, reading: Option<(&Seal, &Observed<Collection>
         Some((seal, observed)) => {
             bytes.extend(&seal.bytes);
             end(&bytes);
-            put_head(&mut Out(&mut bytes), observed);
-            end(&bytes);
-            put_contents(&mut Out(&mut bytes), &observed.value);
-            end(&bytes);
-            put_nodes(&mut Out(&mut bytes), &observed.value);
-            end(&bytes);
+            let mut part = |put: &dyn Fn(&mut Out)| {
+                let mut out = Out::default();
+                put(&mut out);
+                out.put(&mut bytes);
+                end(&bytes);
+            };
+            part(&|out| put_head(out, observed));
+            let all = &observed.value.contents;
+            let half = all.len() / PORTIONS;
+            part(&|out| put_contents(out, all.iter().take(half)));
+            part(&|out| put_contents(out, all.iter().skip(half)));
+            part(&|out| put_nodes(out, &observed.value));
         }
     }
-    lengths.resize(4, 0);
+    lengths.resize(PARTS, 0);
     for (slot, length) in bytes[12..HEADER].chunks_exact_mut(8).zip(lengths) {
         slot.copy_from_slice(&(length as u64).to_le_bytes());
     }
@@ -258,15 +272,26 @@ fn checksum(bytes: &[u8]) -> u32 {
     sum.sum()
 }
 
-struct Out<'b>(&'b mut Vec<u8>);
+/// Numbers and text apart, so that the text is checked to be UTF-8 once and not piece by piece.
+#[derive(Default)]
+struct Out {
+    numbers: Vec<u8>,
+    text: String,
+}
 
-impl Out<'_> {
+impl Out {
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.extend((self.numbers.len() as u64).to_le_bytes());
+        bytes.extend(&self.numbers);
+        bytes.extend(self.text.as_bytes());
+    }
+
     fn number(&mut self, mut number: u64) {
         while number > 0x7f {
-            self.0.push(0x80 | (number & 0x7f) as u8);
+            self.numbers.push(0x80 | (number & 0x7f) as u8);
             number >>= 7;
         }
-        self.0.push(number as u8);
+        self.numbers.push(number as u8);
     }
 
     fn signed(&mut self, number: i64) {
@@ -275,26 +300,48 @@ impl Out<'_> {
 
     fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
-        self.0.extend(text.as_bytes());
+        self.text.push_str(text);
     }
 
     /// 0 for nothing, else one more than the length, and the text.
     fn maybe(&mut self, text: Option<&str>) {
         self.number(text.map_or(0, |text| text.len() as u64 + 1));
-        self.0.extend(text.unwrap_or_default().as_bytes());
+        self.text.push_str(text.unwrap_or_default());
+    }
+
+    /// A UUID in 16 bytes behind a 0, else one more than the length, and the text.
+    fn entry(&mut self, id: &EntryId) {
+        match id.uuid() {
+            Some(uuid) => {
+                self.number(0);
+                self.numbers.extend(uuid.as_bytes());
+            }
+            None => self.maybe(Some(&id.to_string())),
+        }
     }
 }
 
 /// Takes apart what [`Out`] put together. The bytes are whole, by their checksum; anything that does
 /// not fit all the same ends the reading.
-struct In<'b>(&'b [u8]);
+struct In<'b> {
+    numbers: &'b [u8],
+    text: &'b str,
+}
 
 impl<'b> In<'b> {
+    fn of(bytes: &'b [u8]) -> Option<Self> {
+        let (length, rest) = bytes.split_first_chunk::<8>()?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+        let (numbers, text) = rest.split_at_checked(length)?;
+        let text = std::str::from_utf8(text).ok()?;
+        Some(Self { numbers, text })
+    }
+
     fn number(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
-            let (byte, rest) = self.0.split_first()?;
-            self.0 = rest;
+            let (byte, rest) = self.numbers.split_first()?;
+            self.numbers = rest;
             number |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
                 return Some(number);
@@ -312,9 +359,9 @@ impl<'b> In<'b> {
     }
 
     fn bytes(&mut self, length: u64) -> Option<&'b str> {
-        let (text, rest) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
-        self.0 = rest;
-        std::str::from_utf8(text).ok()
+        let (text, rest) = self.text.split_at_checked(usize::try_from(length).ok()?)?;
+        self.text = rest;
+        Some(text)
     }
 
     fn text(&mut self) -> Option<&'b str> {
@@ -333,6 +380,17 @@ impl<'b> In<'b> {
         Some(self.maybe()?.map(str::to_owned))
     }
 
+    fn entry(&mut self) -> Option<EntryId> {
+        match self.number()? {
+            0 => {
+                let (bytes, rest) = self.numbers.split_first_chunk::<16>()?;
+                self.numbers = rest;
+                Some(uuid::Uuid::from_bytes(*bytes).into())
+            }
+            length => self.bytes(length - 1).map(EntryId::new),
+        }
+    }
+
     /// As many as the number that stands here says.
     fn list<T, C: FromIterator<T>>(
         &mut self,
@@ -341,9 +399,20 @@ impl<'b> In<'b> {
         let count = self.number()?;
         (0..count).map(|_| item(self)).collect()
     }
+
+    /// The same into a vector of just that size.
+    fn vector<T>(&mut self, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        let count = self.small::<usize>()?;
+        // Every item has a byte at least: a number from nowhere claims no memory.
+        let mut items = Vec::with_capacity(count.min(self.numbers.len()));
+        for _ in 0..count {
+            items.push(item(self)?);
+        }
+        Some(items)
+    }
 }
 
-fn put_head(out: &mut Out<'_>, observed: &Observed<Collection>) {
+fn put_head(out: &mut Out, observed: &Observed<Collection>) {
     let collection = &observed.value;
     out.number(u64::from(collection.schema == RekordboxSchema::V7));
     out.maybe(collection.app_version.as_deref());
@@ -365,7 +434,7 @@ fn put_head(out: &mut Out<'_>, observed: &Observed<Collection>) {
 }
 
 fn head(bytes: &[u8]) -> Option<(Collection, Vec<Problem>)> {
-    let mut from = In(bytes);
+    let mut from = In::of(bytes)?;
     let collection = Collection {
         schema: match from.number()? {
             0 => RekordboxSchema::V6,
@@ -396,9 +465,12 @@ fn head(bytes: &[u8]) -> Option<(Collection, Vec<Problem>)> {
     Some((collection, problems))
 }
 
-fn put_contents(out: &mut Out<'_>, collection: &Collection) {
-    out.number(collection.contents.len() as u64);
-    for (id, content) in &collection.contents {
+fn put_contents<'c>(
+    out: &mut Out,
+    contents: impl ExactSizeIterator<Item = (&'c ContentId, &'c Content)>,
+) {
+    out.number(contents.len() as u64);
+    for (id, content) in contents {
         out.text(id.as_str());
         out.text(&content.folder_path);
         out.text(&content.title);
@@ -426,8 +498,8 @@ fn put_contents(out: &mut Out<'_>, collection: &Collection) {
     }
 }
 
-fn contents(bytes: &[u8]) -> Option<BTreeMap<ContentId, Content>> {
-    In(bytes).list(|from| {
+fn contents(bytes: &[u8]) -> Option<Vec<(ContentId, Content)>> {
+    In::of(bytes)?.vector(|from| {
         let id = ContentId::from(from.text()?);
         let content = Content {
             id: Some(id.clone()),
@@ -455,7 +527,7 @@ fn contents(bytes: &[u8]) -> Option<BTreeMap<ContentId, Content>> {
     })
 }
 
-fn put_nodes(out: &mut Out<'_>, collection: &Collection) {
+fn put_nodes(out: &mut Out, collection: &Collection) {
     out.number(collection.nodes.len() as u64);
     for (id, node) in &collection.nodes {
         out.text(id.as_str());
@@ -471,14 +543,14 @@ fn put_nodes(out: &mut Out<'_>, collection: &Collection) {
         out.maybe(node.smart.as_deref());
         out.number(node.entries.len() as u64);
         for entry in &node.entries {
-            out.text(&entry.id);
+            out.entry(&entry.id);
             out.text(entry.content.as_str());
         }
     }
 }
 
 fn nodes(bytes: &[u8]) -> Option<BTreeMap<NodeId, CollectionPlaylist>> {
-    In(bytes).list(|from| {
+    In::of(bytes)?.list(|from| {
         let id = NodeId::from(from.text()?);
         let node = CollectionPlaylist {
             id: id.clone(),
@@ -492,9 +564,9 @@ fn nodes(bytes: &[u8]) -> Option<BTreeMap<NodeId, CollectionPlaylist>> {
             },
             seq: from.signed()?,
             smart: from.owned()?,
-            entries: from.list(|from| {
+            entries: from.vector(|from| {
                 Some(CollectionEntry {
-                    id: from.text()?.to_owned(),
+                    id: from.entry()?,
                     content: ContentId::from(from.text()?),
                 })
             })?,
@@ -528,7 +600,7 @@ mod tests {
             kind,
             seq: -2,
             entries: vec![CollectionEntry {
-                id: "e".to_owned(),
+                id: "e".into(),
                 content: "7".into(),
             }],
             smart: None,

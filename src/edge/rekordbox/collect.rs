@@ -9,11 +9,12 @@ use std::{
 };
 
 use serde::Deserialize;
+use smol_str::SmolStr;
 
 use super::sql::{Cells, Sink};
 use crate::domain::{
-    Collection, CollectionEntry, CollectionPlaylist, Content, ContentId, Isrc, MyTag, MyTagId,
-    NodeId, NodeKind, Observed, Problem, RekordboxSchema,
+    Collection, CollectionEntry, CollectionPlaylist, Content, ContentId, EntryId, Isrc, MyTag,
+    MyTagId, NodeId, NodeKind, Observed, Problem, RekordboxSchema,
 };
 
 /// Everything that was read, live rows only.
@@ -108,27 +109,29 @@ impl Problems {
     }
 }
 
+pub(super) type NamesById = HashMap<SmolStr, String, Quick>;
+
 /// The names that tracks refer to, by id.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    pub(super) artists: HashMap<String, String>,
-    pub(super) albums: HashMap<String, String>,
-    pub(super) genres: HashMap<String, String>,
+    pub(super) artists: NamesById,
+    pub(super) albums: NamesById,
+    pub(super) genres: NamesById,
 }
 
-pub(super) fn named(rows: Vec<RawName>) -> HashMap<String, String> {
+pub(super) fn named(rows: Vec<RawName>) -> NamesById {
     let pairs = rows
         .into_iter()
-        .filter_map(|RawName(id, name)| Some((id?, name?)));
+        .filter_map(|RawName(id, name)| Some((SmolStr::from(id?), name?)));
     pairs.filter(|(_, name)| !name.is_empty()).collect()
 }
 
 /// What hangs on a track, by its id.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    cues: HashMap<String, (i64, i64)>,
-    history: HashSet<String>,
-    tags: HashMap<String, BTreeSet<MyTagId>>,
+    cues: HashMap<SmolStr, (i64, i64), Quick>,
+    history: HashSet<SmolStr, Quick>,
+    tags: HashMap<SmolStr, BTreeSet<MyTagId>, Quick>,
 }
 
 impl Work {
@@ -140,17 +143,17 @@ impl Work {
     ) -> Self {
         let cues = cues
             .into_iter()
-            .filter_map(|RawCues(content, hot, memory)| Some((content?, (hot, memory))));
-        let mut tags = HashMap::<String, BTreeSet<MyTagId>>::new();
+            .filter_map(|RawCues(content, hot, memory)| Some((content?.into(), (hot, memory))));
+        let mut tags = HashMap::<SmolStr, BTreeSet<MyTagId>, Quick>::default();
         for RawLink(tag, content) in links {
             let tag = tag.map(MyTagId::new).filter(|tag| known.contains_key(tag));
             if let (Some(tag), Some(content)) = (tag, content) {
-                tags.entry(content).or_default().insert(tag);
+                tags.entry(content.into()).or_default().insert(tag);
             }
         }
         Self {
             cues: cues.collect(),
-            history: history.into_iter().collect(),
+            history: history.into_iter().map(SmolStr::from).collect(),
             tags,
         }
     }
@@ -205,7 +208,7 @@ impl Shelf {
 
     pub(super) fn put(&mut self, row: RawContent<'_>) {
         let path = row.folder_path.unwrap_or_default();
-        let Some(id) = row.id.map(Cow::into_owned) else {
+        let Some(id) = row.id else {
             let message = "a track without an id in Rekordbox's database";
             self.problems.add(path, message);
             return;
@@ -218,10 +221,10 @@ impl Shelf {
             let message = "a track without a UUID, which Rekordbox may not show";
             self.problems.add(&*path, message);
         }
-        let (hot, memory) = self.work.cues.remove(&id).unwrap_or_default();
-        let my_tags = self.work.tags.remove(&id).unwrap_or_default();
-        let in_history = self.work.history.contains(&id);
-        let id = ContentId::new(id);
+        let (hot, memory) = self.work.cues.remove(&*id).unwrap_or_default();
+        let my_tags = self.work.tags.remove(&*id).unwrap_or_default();
+        let in_history = self.work.history.contains(&*id);
+        let id = ContentId::new(&*id);
         let year = positive(row.year).and_then(|year| u16::try_from(year).ok());
         let content = Content {
             id: Some(id.clone()),
@@ -251,7 +254,7 @@ impl Shelf {
         self.contents.push((id, content));
     }
 
-    fn name(names: &HashMap<String, String>, id: Option<Cow<'_, str>>) -> Option<String> {
+    fn name(names: &NamesById, id: Option<Cow<'_, str>>) -> Option<String> {
         // Rekordbox has three ways to say that a reference is to nothing.
         let id = id.filter(|id| !id.is_empty() && id != "0")?;
         names.get(&*id).cloned()
@@ -325,7 +328,7 @@ fn small(number: Option<i64>) -> Option<u32> {
 }
 
 fn report_duplicates(contents: &[(ContentId, Content)], problems: &mut Problems) {
-    let mut paths = HashSet::with_capacity(contents.len());
+    let mut paths = HashSet::with_capacity_and_hasher(contents.len(), Quick::default());
     for (_, content) in contents {
         let path = content.folder_path.as_str();
         if !path.is_empty() && !paths.insert(path) {
@@ -419,8 +422,8 @@ pub(super) struct Lists {
 
 #[derive(Debug)]
 struct Entry {
-    id: Option<String>,
-    content: Option<String>,
+    id: Option<EntryId>,
+    content: Option<ContentId>,
     track_no: Option<i64>,
     lacks_uuid: bool,
 }
@@ -428,8 +431,8 @@ struct Entry {
 impl Lists {
     pub(super) fn put(&mut self, row: RawEntry<'_>) {
         let entry = Entry {
-            id: row.id.map(Cow::into_owned),
-            content: row.content.map(Cow::into_owned),
+            id: row.id.map(|id| EntryId::new(&id)),
+            content: row.content.map(|id| ContentId::new(&*id)),
             track_no: row.track_no,
             lacks_uuid: row.lacks_uuid,
         };
@@ -478,7 +481,7 @@ fn fill(
     contents: &BTreeMap<ContentId, Content>,
     problems: &mut Problems,
 ) {
-    let known: HashSet<&str, Quick> = contents.keys().map(ContentId::as_str).collect();
+    let known = Known::of(contents.keys());
     let mut homeless = 0;
     for (list, rows) in lists.rows {
         match nodes.get_mut(&NodeId::new(list)) {
@@ -495,21 +498,15 @@ fn fill(
     }
 }
 
-fn fill_one(
-    node: &mut CollectionPlaylist,
-    mut rows: Vec<Entry>,
-    known: &HashSet<&str, Quick>,
-) -> Faults {
+fn fill_one(node: &mut CollectionPlaylist, mut rows: Vec<Entry>, known: &Known<'_>) -> Faults {
     rows.sort_by(|a, b| (a.track_no, &a.id).cmp(&(b.track_no, &b.id)));
     let mut faults = Faults::default();
     node.entries.reserve_exact(rows.len());
     for (position, row) in (1..).zip(rows) {
         faults.disordered |= row.track_no != Some(position);
         faults.unseen += usize::from(row.lacks_uuid);
-        let content = row
-            .content
-            .filter(|content| known.contains(content.as_str()));
-        match (row.id, content.map(ContentId::new)) {
+        let content = row.content.filter(|content| known.contains(content));
+        match (row.id, content) {
             (Some(id), Some(content)) => node.entries.push(CollectionEntry { id, content }),
             (Some(_) | None, Some(_) | None) => faults.lost += 1,
         }
@@ -517,23 +514,72 @@ fn fill_one(
     faults
 }
 
-/// A hasher for ids that Rekordbox gave at random: nobody chooses them to collide.
-type Quick = std::hash::BuildHasherDefault<Mix>;
+/// The ids of all tracks. They are numbers, unless somebody else made them, and a set of numbers stays in
+/// the processor's cache, while the entries of playlists ask for them in any order.
+#[derive(Default)]
+struct Known<'c> {
+    numbers: HashSet<u64, Quick>,
+    others: HashSet<&'c str>,
+}
+
+impl<'c> Known<'c> {
+    fn of(ids: impl Iterator<Item = &'c ContentId>) -> Self {
+        let mut known = Self::default();
+        for id in ids {
+            match Self::number(id.as_str()) {
+                Some(number) => drop(known.numbers.insert(number)),
+                None => drop(known.others.insert(id.as_str())),
+            }
+        }
+        known
+    }
+
+    fn contains(&self, id: &ContentId) -> bool {
+        match Self::number(id.as_str()) {
+            Some(number) => self.numbers.contains(&number),
+            None => self.others.contains(id.as_str()),
+        }
+    }
+
+    /// The number that is written in just this way.
+    fn number(id: &str) -> Option<u64> {
+        let plain = id.len() < 20 && !id.starts_with(['0', '+']);
+        id.parse().ok().filter(|_| plain)
+    }
+}
+
+/// A hasher for what Rekordbox's own tables hold: nobody chooses it to collide.
+pub(super) type Quick = std::hash::BuildHasherDefault<Mix>;
 
 #[derive(Default)]
-struct Mix(u64);
+pub(super) struct Mix(u64);
+
+impl Mix {
+    const fn mix(&mut self, word: u64) {
+        let mixed = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}
 
 impl std::hash::Hasher for Mix {
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            for (slot, byte) in word.iter_mut().zip(chunk) {
-                *slot = *byte;
-            }
-            let mixed = (self.0.rotate_left(5) ^ u64::from_le_bytes(word))
-                .wrapping_mul(0x517c_c1b7_2722_0a95);
-            self.0 = mixed ^ (mixed >> 32);
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.mix(u64::from_le_bytes(*word));
         }
+        if !rest.is_empty() {
+            let mut word = [0; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            self.mix(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.mix(byte.into());
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.mix(word);
     }
 
     fn finish(&self) -> u64 {

@@ -12,7 +12,7 @@ use sqlx::SqliteConnection;
 
 use super::{
     MasterDb, RekordboxError,
-    collect::{RawName, named},
+    collect::{NamesById, RawName, named},
     schema::Schema,
     sql::{Cells, Sink, Stream, json_rows},
 };
@@ -446,7 +446,7 @@ fn live(schema: &Schema, table: &str) -> &'static str {
 
 #[derive(Default)]
 struct Tracks {
-    names: HashMap<&'static str, HashMap<String, String>>,
+    names: HashMap<&'static str, NamesById>,
     marks: HashMap<String, Vec<Mark>>,
     tracks: Vec<(ContentId, ExportTrack)>,
 }

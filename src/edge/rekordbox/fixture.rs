@@ -3,6 +3,7 @@
 //! The schemas are those of Rekordbox 6.6.2 and, with seven tables more, of Rekordbox 7.
 
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -172,8 +173,14 @@ async fn fill(
     }
     let mut last = net.renumber(usn);
     write::rows(&mut transaction, &schema, &net).await?;
+    let mut cue_ids = HashSet::new();
+    let mut free = || {
+        let id = ids.number(28, |id| cue_ids.contains(id));
+        cue_ids.insert(id.clone());
+        (id, ids.uuid(|_| false))
+    };
     for (track, staged) in library.tracks.iter().zip(&staged) {
-        last = cues(&mut transaction, track, staged, &moment, &mut ids, last).await?;
+        last = cues(&mut transaction, track, staged, &moment, &mut free, last).await?;
     }
     write::counter(&mut transaction, last, &moment.stamp).await?;
     transaction
@@ -436,7 +443,7 @@ async fn cues(
     track: &NewTrack,
     staged: &Staged,
     moment: &Moment,
-    ids: &mut IdSource,
+    free: &mut impl FnMut() -> (String, String),
     mut usn: i64,
 ) -> Result<i64, RekordboxError> {
     let Some(content) = &staged.content else {
@@ -448,8 +455,9 @@ async fn cues(
     let kinds = hot.chain(std::iter::repeat_n(0, track.memory_cues as usize));
     for (second, kind) in (1_i64..).zip(kinds) {
         usn += 1;
+        let (id, uuid) = free();
         let row = json!({
-            "ID": ids.number(28, |_| false),
+            "ID": id,
             "ContentID": content.as_str(),
             "InMsec": second * 1000,
             "InFrame": second * 150,
@@ -466,7 +474,7 @@ async fn cues(
             "Comment": "",
             "BeatLoopSize": 0,
             "CueMicrosec": 0,
-            "UUID": ids.uuid(|_| false),
+            "UUID": uuid,
             "rb_local_usn": usn,
         });
         insert(connection, "djmdCue", row, moment).await?;

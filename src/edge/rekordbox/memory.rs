@@ -322,7 +322,7 @@ impl<'l> Filler<'l> {
                 "ContentID": entry.content.as_str(),
                 "TrackNo": track_no,
             });
-            self.put(Table::SongPlaylist, &entry.id, columns);
+            self.put(Table::SongPlaylist, &entry.id.to_string(), columns);
         }
     }
 

@@ -74,7 +74,10 @@ impl<S: Sink> Stream<S> {
         let taker = std::thread::spawn(move || {
             for bytes in receiver {
                 // A name that is not UTF-8 is shown with replacement characters rather than not at all.
-                let text = String::from_utf8_lossy(&bytes);
+                let text = match std::str::from_utf8(&bytes) {
+                    Ok(text) => Cow::Borrowed(text),
+                    Err(_) => String::from_utf8_lossy(&bytes),
+                };
                 let mut cells = Cells::of(&text);
                 while cells.next_row()? {
                     sink.take(&mut cells)?;

@@ -7,7 +7,7 @@ use super::{
     steps::{Files, Found, Step, is_file},
 };
 use crate::{
-    domain::{Collection, ContentId, MediaPath, MyTagId, NodeId, State, state::ObjectKey},
+    domain::{Collection, ContentId, EntryId, MediaPath, MyTagId, NodeId, State, state::ObjectKey},
     record::{Made, Outcome, image::Replaced, rows::RowKey, state::reversal},
 };
 
@@ -171,21 +171,20 @@ pub(super) fn own_obstacle(
 pub(super) struct BuiltOn<'a> {
     pub(super) collection: Option<&'a Collection>,
     pub(super) state: &'a State,
-    pub(super) entries: BTreeSet<String>,
+    pub(super) entries: BTreeSet<EntryId>,
     /// Nodes that the run made, or put where they are.
     pub(super) nodes: BTreeSet<String>,
 }
 
 impl<'a> BuiltOn<'a> {
     pub(super) fn new(steps: &[Step<'_>], facts: &'a UndoFacts) -> Self {
-        let inserted = |table| {
-            let ids = steps.iter().flat_map(move |step| step.inserted(table));
-            ids.map(ToOwned::to_owned).collect()
-        };
+        let entries = steps
+            .iter()
+            .flat_map(|step| step.inserted("djmdSongPlaylist"));
         Self {
             collection: facts.collection.as_ref(),
             state: &facts.state,
-            entries: inserted("djmdSongPlaylist"),
+            entries: entries.map(EntryId::new).collect(),
             nodes: steps.iter().flat_map(Step::placed_nodes).collect(),
         }
     }

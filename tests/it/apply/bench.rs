@@ -104,7 +104,7 @@ pub(crate) fn own_collection(root: &str) -> Collection {
         kind: NodeKind::List,
         seq: 1,
         entries: vec![CollectionEntry {
-            id: "e0000000-0000-4000-8000-000000000001".to_owned(),
+            id: "e0000000-0000-4000-8000-000000000001".into(),
             content: "77".into(),
         }],
         smart: None,
