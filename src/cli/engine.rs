@@ -9,6 +9,7 @@ use std::{
 use jiff::{Timestamp, Zoned};
 
 use crate::{
+    apply,
     cli::{
         args::{Allowance, Overrides, PlanInputs},
         decisions,
@@ -43,10 +44,10 @@ use crate::{
     },
     observe::{Observation, observe},
     plan::{
-        Conditions, FailedFetch, Plan, PlanInput, canonical, cleanup,
-        document::{Body, Check, Mode, PlanMeta, Precondition},
+        Conditions, FailedFetch, Lossy, Plan, PlanInput, canonical, cleanup,
+        document::{Body, Check, Effect, Mode, PlanMeta, Precondition},
         guard::{self, Allow, Leave, Managed, Moment},
-        plan, protected,
+        plan, protected, says_lossy,
     },
     policy::{Outcome, Policy, RekordboxDatabase},
 };
@@ -518,6 +519,7 @@ impl Engine {
         PlanMeta {
             generated_at: Some(Timestamp::now()),
             tidal_taken_at: observation.tidal.value.taken_at,
+            download: self.policy.download.fingerprint(),
             tool: concat!("tidal-cleanup ", env!("CARGO_PKG_VERSION")).to_owned(),
             tidal_file: inputs
                 .desired
@@ -614,20 +616,46 @@ impl Engine {
             limit: 100_000,
             ..HistoryFilter::default()
         };
+        let mut converted = BTreeSet::new();
+        let mut plans = BTreeMap::new();
+        // The newest comes first.
         for row in self.store.history(&filter).await? {
-            if let (Some(track), Some(message)) = (&row.track, &row.error_message)
-                && row.kind == "file.fetch"
-                && row.status == OperationStatus::Failed
-            {
-                let on = row.at.to_zoned(jiff::tz::TimeZone::UTC).date();
-                failed
-                    .entry(TrackId::new(track.as_str()))
-                    .and_modify(|known| known.add_older(on, message))
-                    .or_insert_with(|| FailedFetch {
-                        since: on,
-                        last: on,
-                        message: message.clone(),
-                    });
+            let Some(track) = row.track.as_deref().map(TrackId::new) else {
+                continue;
+            };
+            let on = row.at.to_zoned(jiff::tz::TimeZone::UTC).date();
+            let message = row.error_message.clone().unwrap_or_default();
+            let is_failed = row.status == OperationStatus::Failed;
+            let entry = || FailedFetch {
+                since: on,
+                last: on,
+                message: message.clone(),
+                lossy: None,
+            };
+            match row.kind.as_str() {
+                "file.fetch" if is_failed => {
+                    failed
+                        .entry(track)
+                        .and_modify(|known| known.add_older(on, &message))
+                        .or_insert_with(entry);
+                }
+                "file.convert"
+                    if matches!(
+                        row.status,
+                        OperationStatus::Completed | OperationStatus::Failed
+                    ) =>
+                {
+                    if converted.insert(track.clone()) && is_failed && says_lossy(&message) {
+                        if !plans.contains_key(&row.apply) {
+                            let plan = apply::recorded_plan(row.apply, &self.store).await.ok();
+                            plans.insert(row.apply, plan);
+                        }
+                        let plan = plans.get(&row.apply).and_then(Option::as_ref);
+                        let lossy = plan.and_then(|plan| lossy(plan, &track, on, &message));
+                        failed.entry(track).or_insert_with(entry).lossy = lossy;
+                    }
+                }
+                _ => {}
             }
         }
         Ok(failed)
@@ -666,6 +694,22 @@ impl Engine {
             self.policy.matching.duration_tolerance,
         )
     }
+}
+
+/// A lossy download that was refused, as the plan of its time had it.
+fn lossy(plan: &Plan, track: &TrackId, on: jiff::civil::Date, said: &str) -> Option<Lossy> {
+    let mut actions = plan.body.actions.iter();
+    let format = actions.find_map(|action| match &action.effect {
+        Effect::FileConvert { after } if after.track == *track => Some(after.format),
+        _ => None,
+    })?;
+    Some(Lossy {
+        on,
+        said: said.to_owned(),
+        format,
+        command: plan.meta.download,
+        media_tags: plan.body.tracks.get(track)?.media_tags.clone(),
+    })
 }
 
 /// Remembers how many files the library has, for gate TC102.
