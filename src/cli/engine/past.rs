@@ -1,7 +1,7 @@
 //! What earlier runs left behind for the next plan.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     path::{Path, PathBuf},
 };
 
@@ -109,16 +109,14 @@ impl Engine {
                         .and_modify(|known| known.add_older(on, &message))
                         .or_insert_with(entry);
                 }
-                "file.convert"
-                    if matches!(
-                        row.status,
-                        OperationStatus::Completed | OperationStatus::Failed
-                    ) =>
-                {
-                    if converted.insert(track.clone()) && is_failed && says_lossy(&message) {
-                        if !plans.contains_key(&row.apply) {
-                            let plan = apply::recorded_plan(row.apply, &self.store).await.ok();
-                            plans.insert(row.apply, plan);
+                "file.convert" => {
+                    let is_settled = is_failed || row.status == OperationStatus::Completed;
+                    // The newest end of it counts.
+                    let is_newest = is_settled && converted.insert(track.clone());
+                    if is_newest && is_failed && says_lossy(&message) {
+                        if let Entry::Vacant(unread) = plans.entry(row.apply) {
+                            let plan = apply::recorded_plan(row.apply, &self.store).await;
+                            unread.insert(plan.ok());
                         }
                         let plan = plans.get(&row.apply).and_then(Option::as_ref);
                         let lossy = plan.and_then(|plan| lossy(plan, &track, on, &message));
