@@ -1,7 +1,5 @@
 //! Download commands that lie, fork, write where they must not, and what is remembered of them.
 
-#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
 use std::{
     fs,
     process::Command,
