@@ -541,15 +541,15 @@ mod tests {
         assert_eq!(paths, [b"a", b"b", b"c", b"d", b"e"]);
         let tags: Vec<Tags> = again
             .iter()
-            .filter_map(|entry| Some(entry.facts()?.tags))
+            .filter_map(|entry| Some(entry.body.facts()?.tags))
             .collect();
         assert_eq!(tags[0], library.files[0].tags);
         assert_eq!(tags[1], library.files[1].tags);
         let [_, b, ..] = &again.iter().collect::<Vec<_>>()[..] else {
             panic!();
         };
-        let (file, facts) = (&library.files[0], b.facts().unwrap());
-        assert_eq!((b.stat, b.hash()), (file.stat, file.hash));
+        let (file, facts) = (&library.files[0], b.body.facts().unwrap());
+        assert_eq!((b.stat, b.body.hash()), (file.stat, file.hash));
         assert_eq!(
             (facts.format, facts.problem),
             (file.format, file.problem.clone())

@@ -219,8 +219,7 @@ impl Walk {
             true => prefix.len(),
             false => 0,
         };
-        let name = |file: &Found| file.path.as_str().as_bytes().get(skip..);
-        found.sort_unstable_by(|a, b| name(a).cmp(&name(b)));
+        found.sort_unstable_by(|a, b| a.path.as_str()[skip..].cmp(&b.path.as_str()[skip..]));
         seen.found.push(found);
         listed
     }
