@@ -7,12 +7,14 @@
 pub mod language;
 pub mod naming;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rayon::prelude::*;
 
 use crate::{
     domain::{
-        Library, LinkForm, MediaPath, Playlist, PlaylistId, State, TagName, TidalReading, Track,
-        TrackId, state::PlaylistRow, text::fold_name,
+        Library, LinkForm, MediaPath, Playlist, PlaylistId, SidecarFile, State, TagName,
+        TidalReading, Track, TrackId, state::PlaylistRow, text::fold_name,
     },
     policy::{Order, Place, Policy, SyncMode},
 };
@@ -175,6 +177,12 @@ fn add_playlists(
         })
         .collect();
     let displays = choose_displays(policy, &spoken);
+    let mut sidecars: HashMap<MediaPath, Vec<&SidecarFile>> = HashMap::new();
+    for file in &library.sidecars {
+        if let Some(folder) = file.path.parent() {
+            sidecars.entry(folder).or_default().push(file);
+        }
+    }
     for playlist in managed {
         let Some(folder) = folders.get(&playlist.id) else {
             continue;
@@ -194,7 +202,7 @@ fn add_playlists(
                 name: playlist.name.clone(),
                 description: playlist.description.clone(),
                 m3u8: (policy.library.sharing == LinkForm::M3u8)
-                    .then(|| choose_m3u8(&playlist.id, &folders, state, library)),
+                    .then(|| choose_m3u8(&playlist.id, &folders, state, &sidecars)),
                 folder: folder.clone(),
                 rekordbox_name: displays
                     .get(&playlist.id)
@@ -278,14 +286,11 @@ fn choose_m3u8(
     id: &PlaylistId,
     folders: &BTreeMap<PlaylistId, MediaPath>,
     state: &State,
-    library: &Library,
+    sidecars: &HashMap<MediaPath, Vec<&SidecarFile>>,
 ) -> MediaPath {
     let folder = &folders[id];
     let wanted = folder.file_name();
-    let here = || {
-        let files = library.sidecars.iter();
-        files.filter(|file| file.path.parent().as_ref() == Some(folder))
-    };
+    let here = || sidecars.get(folder).into_iter().flatten();
     let owner = |path: &MediaPath| {
         let row = state
             .files
@@ -357,53 +362,44 @@ pub(crate) fn count(entries: &[TrackId]) -> BTreeMap<TrackId, usize> {
 }
 
 fn add_tracks(desired: &mut DesiredState, policy: &Policy, managed: &[&Playlist], state: &State) {
-    let mut metadata: BTreeMap<TrackId, (Track, bool)> = BTreeMap::new();
-    let mut first_added = BTreeMap::new();
+    let mut metadata: HashMap<&TrackId, (&Track, bool)> = HashMap::new();
     for playlist in managed {
         for entry in playlist.tracks() {
-            let key = (entry.id.clone(), playlist.id.clone());
-            let added = entry
-                .added_at
-                .map_or(i64::MAX, jiff::Timestamp::as_millisecond);
-            first_added
-                .entry(key)
-                .and_modify(|at: &mut i64| *at = added.min(*at))
-                .or_insert(added);
             if let Some(track) = &entry.track {
                 let available = track.streamable != Some(false);
-                metadata.insert(entry.id.clone(), (track.clone(), available));
+                metadata.insert(&entry.id, (track, available));
             }
         }
     }
     let tags = playlist_tags(policy, managed);
-    let mut playlists: BTreeMap<TrackId, BTreeSet<PlaylistId>> = BTreeMap::new();
-    for playlist in desired.playlists.values() {
-        for track in &playlist.entries {
-            playlists
-                .entry(track.clone())
-                .or_default()
-                .insert(playlist.id.clone());
-        }
-    }
-    for (id, playlists) in playlists {
-        let (track, available) = metadata
-            .remove(&id)
-            .unwrap_or_else(|| (remembered(state, &id), false));
-        let homes = home_candidates(desired, &playlists);
-        let known = state.tracks.get(&id).and_then(|row| row.home.clone());
-        let first = || {
-            let order = |home: &&PlaylistId| {
-                let added = first_added.get(&(id.clone(), (*home).clone()));
-                let name = desired
-                    .playlists
-                    .get(*home)
-                    .map(|playlist| playlist.name.clone());
-                (added.copied().unwrap_or(i64::MAX), name, (*home).clone())
-            };
-            homes.iter().min_by_key(order).cloned()
+    let mut places: Vec<(&TrackId, &PlaylistId)> = desired
+        .playlists
+        .values()
+        .flat_map(|list| list.entries.iter().map(|track| (track, &list.id)))
+        .collect();
+    places.par_sort_unstable();
+    places.dedup();
+    let mut first: Option<FirstAdded<'_>> = None;
+    let tracks = places.chunk_by(|a, b| a.0 == b.0).filter_map(|places| {
+        let id = places.first()?.0;
+        let playlists: BTreeSet<PlaylistId> = places.iter().map(|it| it.1.clone()).collect();
+        let (track, available) = match metadata.get(id) {
+            Some((track, available)) => ((*track).clone(), *available),
+            None => (remembered(state, id), false),
         };
-        let Some(home) = known.filter(|home| homes.contains(home)).or_else(first) else {
-            continue;
+        let homes = home_candidates(desired, &playlists);
+        let known = state.tracks.get(id).and_then(|row| row.home.as_ref());
+        let home = match known.filter(|home| homes.contains(home)) {
+            Some(home) => home.clone(),
+            None => {
+                let first = first.get_or_insert_with(|| FirstAdded::of(managed));
+                let of = |home: &'_ PlaylistId| {
+                    let name = desired.playlists.get(home).map(|list| &list.name);
+                    (first.at(id, home), name)
+                };
+                let ranked = homes.iter().map(|home| (of(home), *home));
+                ranked.min()?.1.clone()
+            }
         };
         let union: BTreeSet<TagName> = playlists
             .iter()
@@ -411,19 +407,19 @@ fn add_tracks(desired: &mut DesiredState, policy: &Policy, managed: &[&Playlist]
             .flatten()
             .cloned()
             .collect();
-        desired.tracks.insert(
-            id,
-            DesiredTrack {
-                track,
-                available,
-                home,
-                // Chosen when all tracks are known.
-                stem: MediaPath::new(""),
-                tags: language::track_tags(&policy.my_tags, &union),
-                playlists,
-            },
-        );
-    }
+        let track = DesiredTrack {
+            track,
+            available,
+            home,
+            // Chosen when all tracks are known.
+            stem: MediaPath::new(""),
+            tags: language::track_tags(&policy.my_tags, &union),
+            playlists,
+        };
+        Some((id.clone(), track))
+    });
+    let tracks = tracks.collect();
+    desired.tracks = tracks;
     desired.tags.extend(
         desired
             .tracks
@@ -436,6 +432,32 @@ fn add_tracks(desired: &mut DesiredState, policy: &Policy, managed: &[&Playlist]
     );
     for list in &mut desired.smart {
         list.folder = full_folder(policy, &list.folder);
+    }
+}
+
+/// When each track first came to each playlist.
+struct FirstAdded<'a>(HashMap<(&'a TrackId, &'a PlaylistId), i64>);
+
+impl<'a> FirstAdded<'a> {
+    fn of(managed: &[&'a Playlist]) -> Self {
+        let mut first = HashMap::new();
+        for playlist in managed {
+            for entry in playlist.tracks() {
+                let added = entry
+                    .added_at
+                    .map_or(i64::MAX, jiff::Timestamp::as_millisecond);
+                first
+                    .entry((&entry.id, &playlist.id))
+                    .and_modify(|at: &mut i64| *at = added.min(*at))
+                    .or_insert(added);
+            }
+        }
+        Self(first)
+    }
+
+    /// Milliseconds since 1970; the end of time where nobody says.
+    fn at(&self, track: &TrackId, playlist: &PlaylistId) -> i64 {
+        self.0.get(&(track, playlist)).copied().unwrap_or(i64::MAX)
     }
 }
 
@@ -453,18 +475,20 @@ fn playlist_tags(policy: &Policy, managed: &[&Playlist]) -> BTreeMap<PlaylistId,
 }
 
 /// A playlist that is only observed gets no files, so it can be no home unless there is no other.
-fn home_candidates(desired: &DesiredState, of: &BTreeSet<PlaylistId>) -> BTreeSet<PlaylistId> {
+fn home_candidates<'p>(
+    desired: &DesiredState,
+    of: &'p BTreeSet<PlaylistId>,
+) -> Vec<&'p PlaylistId> {
     let observed = |id: &&PlaylistId| {
         desired
             .playlists
             .get(*id)
             .is_some_and(|playlist| playlist.mode == SyncMode::Observe)
     };
-    let managed: BTreeSet<_> = of.iter().filter(|id| !observed(id)).cloned().collect();
-    if managed.is_empty() {
-        of.clone()
-    } else {
-        managed
+    let managed: Vec<_> = of.iter().filter(|id| !observed(id)).collect();
+    match managed.is_empty() {
+        true => of.iter().collect(),
+        false => managed,
     }
 }
 

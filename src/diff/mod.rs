@@ -101,11 +101,11 @@ fn altered(playlist: &DesiredPlaylist, row: &PlaylistRow) -> Vec<Change> {
             ..Change::of_playlist(ChangeKind::PlaylistRenamed, id.clone())
         });
     }
-    let old: Vec<TrackId> = row
-        .entries
-        .iter()
-        .map(|entry| entry.track.clone())
-        .collect();
+    let old = row.entries.iter().map(|entry| &entry.track);
+    if old.clone().eq(&playlist.entries) {
+        return changes;
+    }
+    let old: Vec<TrackId> = old.cloned().collect();
     let edits = entries::compare(&old, &playlist.entries);
     let rows = |kind, tracks: Vec<TrackId>| {
         tracks
@@ -121,7 +121,11 @@ fn altered(playlist: &DesiredPlaylist, row: &PlaylistRow) -> Vec<Change> {
 /// Tracks of which TIDAL says something else than it did.
 fn metadata<'a>(desired: &'a DesiredState, state: &'a State) -> impl Iterator<Item = Change> + 'a {
     desired.tracks.iter().filter_map(|(id, track)| {
-        let fields = changed_fields(&state.tracks.get(id)?.track, &track.track);
+        let old = &state.tracks.get(id)?.track;
+        if *old == track.track {
+            return None;
+        }
+        let fields = changed_fields(old, &track.track);
         (track.available && !fields.is_empty()).then(|| Change {
             was: Some(fields.join(", ")),
             ..Change::of_track(

@@ -1,4 +1,7 @@
 //! Identities: one newtype for each kind of id, so that none can stand in for another.
+//!
+//! A library has some hundred thousand of them, in several tables each: short ones stand in place, and a
+//! copy of a long one shares its text.
 
 use std::{fmt, str::FromStr};
 
@@ -11,11 +14,10 @@ macro_rules! text_id {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
-        pub struct $name(#[schemars(with = "String")] SmolStr);
+        pub struct $name(SmolStr);
 
         impl $name {
-            /// Takes the text as it is. Up to 23 bytes lie in the id itself: a library has them by the
-            /// hundred thousand.
+            /// Takes the text as it is.
             pub fn new(text: impl Into<SmolStr>) -> Self {
                 Self(text.into())
             }

@@ -8,6 +8,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 /// A path relative to the library root, with `/` between its parts, as one text that sorts, compares
 /// and serialises the same on every machine.
@@ -24,12 +25,12 @@ use serde::{Deserialize, Serialize};
     Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
 #[serde(transparent)]
-pub struct MediaPath(String);
+pub struct MediaPath(SmolStr);
 
 impl MediaPath {
     /// Takes the text form as it is: a key from a plan or the state database, or a path that the
     /// program itself composed. Use [`MediaPath::is_safe`] on anything that came from outside.
-    pub fn new(key: impl Into<String>) -> Self {
+    pub fn new(key: impl Into<SmolStr>) -> Self {
         Self(key.into())
     }
 
@@ -49,7 +50,10 @@ impl MediaPath {
                 format!("{lead}b64:{}", STANDARD_NO_PAD.encode(bytes))
             }
         };
-        Self(format!("{prefix}{text}"))
+        Self(match prefix.is_empty() {
+            true => text.into(),
+            false => format!("{prefix}{text}").into(),
+        })
     }
 
     /// The text form.
@@ -116,6 +120,9 @@ impl MediaPath {
     /// The last part, lossily when it is not UTF-8.
     #[must_use]
     pub fn file_name(&self) -> String {
+        if let Some(text) = self.plain() {
+            return text.rsplit('/').next().unwrap_or_default().to_owned();
+        }
         let relative = self.relative();
         relative
             .file_name()
@@ -147,6 +154,10 @@ impl MediaPath {
     /// The folder that contains it; `None` at the top of a root.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
+        if let Some(text) = self.plain() {
+            let (folder, _) = text.rsplit_once('/')?;
+            return Some(Self(folder.into()));
+        }
         let relative = self.relative();
         let parent = relative
             .parent()
@@ -158,16 +169,23 @@ impl MediaPath {
     #[must_use]
     pub fn join(&self, name: &str) -> Self {
         if self.0.is_empty() {
-            Self(name.to_owned())
+            Self(name.into())
         } else {
-            Self(format!("{}/{name}", self.0))
+            Self(format!("{}/{name}", self.0).into())
         }
     }
 
     /// The same text with `.extension` appended.
     #[must_use]
     pub fn with_appended_extension(&self, extension: &str) -> Self {
-        Self(format!("{}.{extension}", self.0))
+        Self(format!("{}.{extension}", self.0).into())
+    }
+
+    /// The text, where it is a path in the library of parts that mean themselves: its parts are what lies
+    /// between its slashes.
+    fn plain(&self) -> Option<&str> {
+        let odd = |part: &str| matches!(part, "" | "." | "..");
+        (!self.0.split('/').any(odd)).then_some(self.0.as_str())
     }
 
     fn rest(&self) -> &str {
@@ -210,7 +228,7 @@ impl fmt::Debug for MediaPath {
 
 impl From<&str> for MediaPath {
     fn from(key: &str) -> Self {
-        Self(key.to_owned())
+        Self(key.into())
     }
 }
 
@@ -239,6 +257,35 @@ mod tests {
             let path = MediaPath::from_relative(root, &raw);
             assert_eq!((path.relative(), path.root()), (raw.clone(), root));
             assert!(!path.is_utf8() && path.is_safe());
+        }
+    }
+
+    #[test]
+    fn the_quick_way_to_a_part_is_the_long_one() {
+        for text in [
+            "a",
+            "a/b",
+            "a/b/c.mp3",
+            "a//b",
+            "a/",
+            "/a/b",
+            "./a",
+            "a/./b",
+            "a/..",
+            "..",
+            "",
+            "//1/a/b",
+            "//b64:/w",
+            "//1/b64:/w",
+            "ä/ö ü.x",
+        ] {
+            let path = MediaPath::new(text);
+            let relative = path.relative();
+            let name = relative.file_name().map(|name| name.to_string_lossy());
+            assert_eq!(path.file_name(), name.unwrap_or_default(), "{text}");
+            let parent = relative.parent().filter(|it| !it.as_os_str().is_empty());
+            let parent = parent.map(|it| MediaPath::from_relative(path.root(), it));
+            assert_eq!(path.parent(), parent, "{text}");
         }
     }
 

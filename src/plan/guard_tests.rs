@@ -6,8 +6,8 @@ use jiff::Zoned;
 
 use super::*;
 use crate::{
-    domain::{ContentHash, MediaPath, NodeId, TrackId},
-    plan::document::{Entries, Estimate, NodeAt, Subject, Trashed, Undo, Why},
+    domain::{ActionId, ChangeKind, Class, ContentHash, MediaPath, NodeId, TrackId},
+    plan::document::{Effect, Entries, Estimate, NodeAt, Subject, Trashed, Undo, Why},
 };
 
 /// A plan to be guarded, with sound readings and nothing in it.

@@ -1,11 +1,16 @@
 //! Look-ups over an observation that every part of the planner needs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+};
 
 use crate::{
     domain::{
         AudioFile, Collection, Content, ContentId, MediaPath, MyTagId, NodeId, NodeKind, TagName,
-        TrackId, state::ObjectKey, text::nfc,
+        TrackId,
+        state::ObjectKey,
+        text::{composed, nfc},
     },
     observe::Observation,
     plan::document::Risk,
@@ -17,7 +22,7 @@ pub(super) struct Index<'a> {
     /// The Rekordbox row of a file, by the file's path in NFC.
     content_by_path: HashMap<String, &'a ContentId>,
     /// Audio files by their path in NFC: the spelling on disk may be another.
-    file_by_path: HashMap<String, &'a AudioFile>,
+    file_by_path: HashMap<Cow<'a, str>, &'a AudioFile>,
     /// How many playlists that are not ours hold a content row.
     own_lists: HashMap<&'a ContentId, usize>,
     /// How many playlists hold a content row, ours counted.
@@ -49,7 +54,9 @@ impl<'a> Index<'a> {
             }
         }
         for file in &observation.library.value.files {
-            index.file_by_path.insert(nfc(file.path.as_str()), file);
+            index
+                .file_by_path
+                .insert(composed(file.path.as_str()), file);
         }
         if let Some(collection) = index.collection() {
             index.add_contents(collection);
@@ -106,7 +113,7 @@ impl<'a> Index<'a> {
 
     /// The audio file at `path`, however its name is composed on disk.
     pub(super) fn file(&self, path: &MediaPath) -> Option<&'a AudioFile> {
-        self.file_by_path.get(&nfc(path.as_str())).copied()
+        self.file_by_path.get(&composed(path.as_str())).copied()
     }
 
     pub(super) fn content(&self, id: &ContentId) -> Option<&'a Content> {
@@ -115,7 +122,9 @@ impl<'a> Index<'a> {
 
     /// The row of the file at `path`.
     pub(super) fn content_at(&self, path: &MediaPath) -> Option<&'a ContentId> {
-        self.content_by_path.get(&nfc(path.as_str())).copied()
+        self.content_by_path
+            .get(composed(path.as_str()).as_ref())
+            .copied()
     }
 
     /// The row that stands for a track: the remembered one if it is still there, else the file's.
@@ -159,7 +168,7 @@ impl<'a> Index<'a> {
     /// Whether a row points at `path`, however the name is composed.
     pub(super) fn points_at(&self, id: &ContentId, path: &MediaPath) -> bool {
         self.location(id)
-            .is_some_and(|at| nfc(at.as_str()) == nfc(path.as_str()))
+            .is_some_and(|at| composed(at.as_str()) == composed(path.as_str()))
     }
 
     /// How many of the DJ's own playlists hold the row.

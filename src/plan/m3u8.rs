@@ -1,7 +1,7 @@
 //! The text of a playlist file. Pure, so that `plan` can tell whether the one on disk is as it should
 //! be, and `apply` writes the same bytes.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{borrow::Cow, fmt::Write as _, path::PathBuf};
 
 use crate::domain::{MediaPath, Track};
 
@@ -18,45 +18,60 @@ pub fn render<'a>(
 ) -> String {
     let mut text = format!("#EXTM3U\n#PLAYLIST:{}\n", one_line(name));
     let folder = at.parent();
-    let folder: Vec<&str> = folder.as_ref().map_or_else(Vec::new, parts);
+    let folder = folder.as_ref().map_or("", MediaPath::as_str);
     for (track, path) in entries {
-        let Some(target) = target(&folder, path, roots) else {
-            continue;
-        };
+        let before = text.len();
         let seconds = track.duration_s.map_or(-1, i64::from);
-        let label = one_line(&track.label());
+        let label = track.label();
         // Writing to a String cannot fail.
-        let _ = write!(text, "#EXTINF:{seconds},{label}\n{target}\n");
+        let _ = writeln!(text, "#EXTINF:{seconds},{}", one_line(&label));
+        match push_target(&mut text, folder, path, roots) {
+            Some(()) => text.push('\n'),
+            None => text.truncate(before),
+        }
     }
     text
 }
 
-fn target(folder: &[&str], path: &MediaPath, roots: &[PathBuf]) -> Option<String> {
+/// Appends the way from `folder` to the file; `None`, and nothing of use appended, where there is none.
+fn push_target(text: &mut String, folder: &str, path: &MediaPath, roots: &[PathBuf]) -> Option<()> {
     if !path.is_utf8() {
         return None;
     }
     if !path.is_in_library() {
         let absolute = path.below(roots)?;
-        return Some(absolute.to_str()?.replace('\\', "/"));
+        text.push_str(&absolute.to_str()?.replace('\\', "/"));
+        return Some(());
     }
-    let path = parts(path);
-    let shared = folder.iter().zip(&path).take_while(|(a, b)| a == b).count();
-    let up = std::iter::repeat_n("..", folder.len() - shared);
-    let down = path[shared..].iter().copied();
-    let target = up.chain(down).collect::<Vec<_>>().join("/");
-    // A name that begins with # would be read as a comment.
-    Some(match target.starts_with('#') {
-        true => format!("./{target}"),
-        false => target,
-    })
+    // The part of the folder that is not left, and the way down from there.
+    let (mut up, mut down) = (folder, path.as_str());
+    while !up.is_empty() {
+        let (part, rest) = up.split_once('/').unwrap_or((up, ""));
+        match down
+            .strip_prefix(part)
+            .and_then(|down| down.strip_prefix('/'))
+        {
+            Some(below) => (up, down) = (rest, below),
+            None => break,
+        }
+    }
+    if !up.is_empty() {
+        for _ in up.split('/') {
+            text.push_str("../");
+        }
+    } else if down.starts_with('#') {
+        // A name that begins with # would be read as a comment.
+        text.push_str("./");
+    }
+    text.push_str(down);
+    Some(())
 }
 
-fn parts(path: &MediaPath) -> Vec<&str> {
-    path.as_str().split('/').collect()
-}
-
-fn one_line(text: &str) -> String {
-    text.replace(['\r', '\n'], " ")
+fn one_line(text: &str) -> Cow<'_, str> {
+    match text.contains(['\r', '\n']) {
+        true => Cow::Owned(text.replace(['\r', '\n'], " ")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 #[cfg(test)]

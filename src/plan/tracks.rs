@@ -87,6 +87,9 @@ fn plan_file(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: 
 /// Whether the old path of a file that seems to have moved lies in a folder that could not be read: it
 /// may well be there still.
 fn moved_from_the_unread(draft: &Draft<'_>, id: &TrackId, found: &Match) -> bool {
+    if found.how != How::Moved {
+        return false;
+    }
     let observation = draft.input.observation;
     let known = observation
         .state
@@ -94,8 +97,7 @@ fn moved_from_the_unread(draft: &Draft<'_>, id: &TrackId, found: &Match) -> bool
         .get(id)
         .and_then(|row| row.file.as_ref());
     let unread = &observation.library.value.unreadable;
-    found.how == How::Moved
-        && known.is_some_and(|path| unread.iter().any(|folder| is_below(path, folder)))
+    known.is_some_and(|path| unread.iter().any(|folder| is_below(path, folder)))
 }
 
 /// Records which file is the track, where the state does not know it.
@@ -178,6 +180,9 @@ fn home_is_unread(draft: &Draft<'_>, track: &TrackId) -> bool {
 
 /// Whether the track was in a playlist that was not read.
 pub(super) fn may_be_elsewhere(draft: &Draft<'_>, track: &TrackId) -> bool {
+    if draft.input.observation.tidal.value.complete {
+        return false;
+    }
     let mut playlists = draft.input.observation.state.playlists.values();
     playlists.any(|list| {
         is_unread(draft, list) && list.entries.iter().any(|entry| entry.track == *track)

@@ -10,7 +10,9 @@ use std::{
 };
 
 use jiff::Timestamp;
+use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, de};
+use sha2::{Digest as _, Sha256};
 
 use super::{TidalApi, TidalError};
 use crate::domain::{
@@ -193,10 +195,95 @@ pub fn render(reading: &TidalReading) -> String {
 /// taken at.
 #[must_use]
 pub fn content_hash(reading: &TidalReading) -> ContentHash {
-    let mut canonical = reading.clone();
-    canonical.taken_at = None;
-    canonical.playlists.sort_by(|a, b| a.id.cmp(&b.id));
-    ContentHash::of(render(&canonical).as_bytes())
+    let mut lists: Vec<&Playlist> = reading.playlists.iter().collect();
+    lists.sort_by(|a, b| a.id.cmp(&b.id));
+    let of_list = |list: &&Playlist| {
+        let mut said = Said::default();
+        said.text(list.id.as_str());
+        said.text(&list.name);
+        said.text(&list.description);
+        said.number(list.last_modified_at.map(Timestamp::as_nanosecond));
+        said.number(list.number_of_items);
+        said.number(Some(u8::from(list.complete)));
+        said.items(&list.items);
+        said.hash()
+    };
+    let hashes: Vec<ContentHash> = lists.par_iter().map(of_list).collect();
+    let mut said = Said::default();
+    said.number(Some(u8::from(reading.complete)));
+    for text in [
+        reading.user.as_ref().map(|user| user.id.as_str()),
+        reading
+            .user
+            .as_ref()
+            .and_then(|user| user.country.as_deref()),
+    ] {
+        said.maybe(text);
+    }
+    for hash in hashes {
+        said.text(&hash.to_string());
+    }
+    said.number(reading.favorites.as_ref().map(|_| 1_u8));
+    said.items(reading.favorites.as_deref().unwrap_or_default());
+    said.hash()
+}
+
+/// Texts and numbers on their way into a hash, each so that none can be taken for two others.
+#[derive(Default)]
+struct Said(Sha256);
+
+impl Said {
+    fn text(&mut self, text: &str) {
+        self.0.update((text.len() as u64).to_le_bytes());
+        self.0.update(text.as_bytes());
+    }
+
+    fn maybe(&mut self, text: Option<&str>) {
+        self.0.update([u8::from(text.is_some())]);
+        self.text(text.unwrap_or_default());
+    }
+
+    fn number(&mut self, number: Option<impl Into<i128>>) {
+        let number = number.map(Into::into);
+        self.0.update([u8::from(number.is_some())]);
+        self.0.update(number.unwrap_or_default().to_le_bytes());
+    }
+
+    fn texts(&mut self, texts: &[String]) {
+        self.0.update((texts.len() as u64).to_le_bytes());
+        texts.iter().for_each(|text| self.text(text));
+    }
+
+    fn items(&mut self, items: &[PlaylistEntry]) {
+        self.0.update((items.len() as u64).to_le_bytes());
+        for item in items {
+            self.text(item.kind.name());
+            self.text(item.id.as_str());
+            self.maybe(item.item_id.as_ref().map(ItemId::as_str));
+            self.number(item.added_at.map(Timestamp::as_nanosecond));
+            self.number(item.track.as_ref().map(|_| 1_u8));
+            if let Some(track) = &item.track {
+                self.track(track);
+            }
+        }
+    }
+
+    fn track(&mut self, track: &Track) {
+        self.text(&track.title);
+        self.maybe(track.version.as_deref());
+        self.texts(&track.artists);
+        self.maybe(track.album.as_deref());
+        self.maybe(track.isrc.as_ref().map(Isrc::as_str));
+        self.number(track.duration_s);
+        self.number(track.explicit.map(u8::from));
+        self.maybe(track.release_date.as_deref());
+        self.texts(&track.media_tags);
+        self.number(track.streamable.map(u8::from));
+    }
+
+    fn hash(self) -> ContentHash {
+        ContentHash::from_bytes(self.0.finalize().into())
+    }
 }
 
 fn push_playlist(out: &mut String, playlist: &Playlist) {
