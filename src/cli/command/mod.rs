@@ -15,6 +15,7 @@ pub mod plan;
 pub mod policy;
 pub mod schema;
 pub mod rekordbox;
+pub mod review;
 pub mod rekordbox_export;
 pub mod snapshot;
 pub mod tidal;
