@@ -91,7 +91,8 @@ pub enum Command {
                       tidal-cleanup plan --desired tidal.json --playlist \"House Italo R 🇮🇹\"\n  \
                       tidal-cleanup plan --detailed-exitcode    exit 0: nothing, 2: changes, 3: some wait for you\n  \
                       tidal-cleanup plan --html plan.html       a page that filters and searches\n  \
-                      tidal-cleanup plan --diff plan.json       what is new since that plan")]
+                      tidal-cleanup plan --diff plan.json       what is new since that plan\n  \
+                      tidal-cleanup plan --observed observed.json --desired tidal.json --markdown   in CI")]
     Plan(PlanArgs),
     /// Show a saved plan
     #[command(after_help = "Examples:\n  tidal-cleanup show plan.json --verify\n  \
@@ -132,7 +133,11 @@ pub enum Command {
     #[command(after_help = "Example:\n  tidal-cleanup download --playlist \"House Italo R 🇮🇹\"")]
     Download(DownloadArgs),
     /// Save a reading of TIDAL, the library or Rekordbox as a file
-    #[command(after_help = "Example:\n  tidal-cleanup snapshot tidal --out tidal.json")]
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup snapshot tidal --out tidal.json\n  \
+                      tidal-cleanup snapshot observed --out observed.json   files, Rekordbox and state, for \
+                      `plan --observed`"
+    )]
     Snapshot(SnapshotArgs),
     /// Take over a library that is there: what is matched, doubtful, missing; and a plan to adopt it
     #[command(

@@ -6,6 +6,7 @@ pub mod select;
 pub mod consent;
 pub mod choice;
 pub mod decisions;
+pub mod observed;
 pub mod plan;
 pub mod init;
 pub mod demo;

@@ -97,6 +97,9 @@ pub struct SnapshotArgs {
     /// Where to write it [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// observed: learn the SHA-256 of every file, so that any policy can be planned from it
+    #[arg(long)]
+    pub hashes: bool,
     /// TIDAL: the favourite tracks too
     #[arg(long)]
     pub favorites: bool,
@@ -108,6 +111,8 @@ pub enum World {
     Tidal,
     Local,
     Rekordbox,
+    /// Files, Rekordbox and state together, without absolute paths.
+    Observed,
 }
 
 #[derive(Clone, Debug, Subcommand)]

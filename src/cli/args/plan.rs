@@ -42,6 +42,10 @@ pub struct Overrides {
 pub struct PlanArgs {
     #[command(flatten)]
     pub inputs: PlanInputs,
+    /// Plan from a saved reading of files, Rekordbox and state (`snapshot observed`) instead of this
+    /// machine: for CI, which has neither music nor databases
+    #[arg(long, value_name = "SNAPSHOT", requires = "desired")]
+    pub observed: Option<PathBuf>,
     /// Save the plan
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,

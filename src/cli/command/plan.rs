@@ -6,8 +6,9 @@ use crate::{
     apply::verify::{Verification, verify},
     cli::{
         args::{Overrides, PlanArgs, Rendering, ShowArgs},
-        engine::{Engine, Request},
+        engine::{Engine, Made, Request, load_policy},
         error::{CliError, Exit, Kind},
+        observed,
         plan::{Beside, exit, explain, present, write_whole},
         settings::Settings,
         ui::Ui,
@@ -29,14 +30,33 @@ const PLAN_FILE: &str = "plan.json";
 /// # Errors
 /// When a source cannot be read at all.
 pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit, CliError> {
-    let mut engine = Engine::open(settings, ui).await?;
-    engine.tell_unfinished(ui).await?;
     let request = Request {
         inputs: args.inputs.clone(),
         overrides: args.overrides.clone(),
         ..Request::default()
     };
+    if let Some(observed) = &args.observed {
+        let policy = load_policy(settings, ui)?;
+        let made = observed::plan(settings, ui, &policy, observed, &request).await?;
+        show_made(settings, ui, args, &policy, &made)?;
+        return Ok(exit(&made.plan, args.detailed_exitcode));
+    }
+    let mut engine = Engine::open(settings, ui).await?;
+    engine.tell_unfinished(ui).await?;
     let made = engine.plan(&request, ui).await?;
+    show_made(settings, ui, args, &engine.policy, &made)?;
+    tell_moment(&engine, &made.plan, &args.overrides, ui);
+    Ok(exit(&made.plan, args.detailed_exitcode))
+}
+
+/// Saves and shows a plan that was just made.
+fn show_made(
+    settings: &Settings,
+    ui: &Ui,
+    args: &PlanArgs,
+    policy: &Policy,
+    made: &Made,
+) -> Result<(), CliError> {
     let json = canonical::to_json(&made.plan);
     let for_programs = ui.is_json() || args.rendering.is_for_programs();
     let out = args.out.as_deref();
@@ -44,16 +64,14 @@ pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit,
     let beside = Beside {
         saved,
         may_be_saved: true,
-        undo_until: undo_until(&engine.policy, &made.plan),
+        undo_until: undo_until(policy, &made.plan),
         names: match args.rendering.redact {
             true => names_of(&made.observation),
             false => Vec::new(),
         },
         ..beside(settings, &args.rendering)?
     };
-    present(ui, &made.plan, &json, &args.rendering, &beside)?;
-    tell_moment(&engine, &made.plan, &args.overrides, ui);
-    Ok(exit(&made.plan, args.detailed_exitcode))
+    present(ui, &made.plan, &json, &args.rendering, &beside)
 }
 
 /// What the flags name besides the plan.

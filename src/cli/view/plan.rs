@@ -214,3 +214,5 @@ fn as_wished(body: &Body) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod goldens;
