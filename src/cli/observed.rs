@@ -31,6 +31,7 @@ use super::{
     error::{CliError, Kind},
     settings::Settings,
     ui::Ui,
+    view::redact::Redactor,
 };
 
 /// The document's kind.
@@ -158,6 +159,21 @@ impl Portable {
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("every key is a text")
+    }
+
+    /// The same document with ids for names; a policy that goes by names plans otherwise from it.
+    ///
+    /// # Panics
+    /// Never: every key is a text.
+    #[must_use]
+    pub fn to_redacted_json(&self) -> String {
+        let own = Self {
+            applied_policy: None,
+            ..self.clone()
+        };
+        let document = serde_json::to_value(own).expect("every key is a text");
+        let redacted = Redactor::of_document(document);
+        serde_json::to_string_pretty(&redacted).expect("every key is a text")
     }
 
     /// Reads the document.

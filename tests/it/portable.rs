@@ -33,6 +33,22 @@ fn a_plan_needs_neither_music_nor_databases() {
     read["applied_policy"] = serde_json::Value::Null;
     let place = world.path("").display().to_string();
     assert!(!read.to_string().contains(place.trim_end_matches('/')));
+    world.expect(
+        0,
+        &["snapshot", "observed", "--redact", "--out", "nameless.json"],
+    );
+    let text = fs::read_to_string(world.path("nameless.json")).expect("it was written");
+    for name in ["Title", "Artist", "Party", "House 🇮🇹", "guest"] {
+        assert!(!text.contains(name), "{name}");
+    }
+    world.expect(
+        0,
+        &[
+            &PLAN[..],
+            &["--observed", "nameless.json", "--out", "nameless-plan.json"],
+        ]
+        .concat(),
+    );
     // Another machine.
     let ci = world.path("ci");
     fs::create_dir_all(ci.join("home")).expect("it can be made");

@@ -100,6 +100,9 @@ pub struct SnapshotArgs {
     /// observed: learn the SHA-256 of every file, so that any policy can be planned from it
     #[arg(long)]
     pub hashes: bool,
+    /// observed: ids instead of names
+    #[arg(long)]
+    pub redact: bool,
     /// TIDAL: the favourite tracks too
     #[arg(long)]
     pub favorites: bool,

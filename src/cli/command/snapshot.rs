@@ -29,6 +29,12 @@ use crate::{
 /// # Errors
 /// When the world cannot be read, or was not read to its end.
 pub async fn snapshot(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Result<Exit, CliError> {
+    if args.world != World::Observed && (args.hashes || args.redact) {
+        return Err(CliError::message(
+            Kind::Usage,
+            "`--hashes` and `--redact` are for `snapshot observed`",
+        ));
+    }
     match args.world {
         World::Tidal => tidal(settings, ui, args).await,
         World::Observed => observed(settings, ui, args).await,
@@ -101,7 +107,11 @@ async fn observed(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Result<E
             None => "no Rekordbox".to_owned(),
         },
     );
-    put(settings, ui, args, &said, &portable.to_json())?;
+    let json = match args.redact {
+        true => portable.to_redacted_json(),
+        false => portable.to_json(),
+    };
+    put(settings, ui, args, &said, &json)?;
     Ok(if complete { Exit::Done } else { Exit::Error })
 }
 

@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// Fields whose text is a name.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
+    "genre",
     "name",
     "rekordbox_name",
     "label",
@@ -27,9 +28,18 @@ const NAMES: [&str; 9] = [
     "rekordbox_folder",
 ];
 /// Fields whose text is a path below a root.
-const PATHS: [&str; 4] = ["path", "stem", "trash_path", "local_list"];
+const PATHS: [&str; 6] = [
+    "path",
+    "stem",
+    "trash_path",
+    "local_list",
+    "local_lists",
+    "unreadable",
+];
 /// Fields in words, with names among them.
-const WORDS: [&str; 5] = ["note", "text", "question", "evidence", "veto"];
+const WORDS: [&str; 8] = [
+    "note", "text", "question", "evidence", "veto", "problem", "subject", "message",
+];
 
 /// Replaces names.
 pub struct Redactor {
@@ -56,6 +66,15 @@ impl Redactor {
             add(&name, &mut ids);
         }
         Self::with(ids)
+    }
+
+    /// A reading without names: the value of its document, names and paths replaced throughout.
+    #[must_use]
+    pub fn of_document(mut document: Value) -> Value {
+        let mut ids = BTreeMap::new();
+        collect(&document, "", &mut ids);
+        Self::with(ids).walk(&mut document, "");
+        document
     }
 
     fn with(ids: BTreeMap<String, String>) -> Self {
@@ -111,8 +130,14 @@ impl Redactor {
                         "folder" => "path",
                         "artists" => "artist",
                         "file" if field.is_string() => "path",
+                        // The place of a smart playlist, and not its conditions.
+                        "smart" if field.is_array() => "name",
+                        "smart" => "",
                         name => name,
                     };
+                    if name == "local_lists" {
+                        rename_keys(field);
+                    }
                     self.walk(field, key);
                 }
             }
@@ -126,6 +151,9 @@ impl Redactor {
         }
         if PATHS.contains(&key) {
             return path(text);
+        }
+        if key == "folder_path" {
+            return rekordbox_path(text);
         }
         if WORDS.contains(&key) {
             return self.words(text);
@@ -235,6 +263,34 @@ fn path(text: &str) -> String {
     match known {
         true => format!("{root}file-{}.{extension}", hash(text)),
         false => format!("{root}file-{}", hash(text)),
+    }
+}
+
+/// A path as Rekordbox stores it, in a reading where roots stand for themselves.
+fn rekordbox_path(text: &str) -> String {
+    if let Some(rest) = text.strip_prefix("/library/") {
+        return format!("/library/{}", path(rest));
+    }
+    let source = text
+        .strip_prefix("/source-")
+        .and_then(|rest| rest.split_once('/'));
+    if let Some((number, rest)) = source {
+        let below = path(&format!("//{number}/{rest}"));
+        return format!("/source-{}", below.trim_start_matches('/'));
+    }
+    match text.starts_with('/') {
+        true => format!("/elsewhere/{}", path(text)),
+        false => text.to_owned(),
+    }
+}
+
+/// The keys of an object that are paths.
+fn rename_keys(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        *fields = std::mem::take(fields)
+            .into_iter()
+            .map(|(key, value)| (path(&key), value))
+            .collect();
     }
 }
 
