@@ -54,8 +54,7 @@ impl Redactor {
     pub fn of(plan: &Plan, further: impl IntoIterator<Item = String>) -> Self {
         let mut ids = BTreeMap::new();
         for (id, playlist) in &plan.body.playlists {
-            let short: String = id.as_str().chars().take(8).collect();
-            ids.insert(playlist.name.clone(), format!("playlist-{short}"));
+            ids.insert(playlist.name.clone(), format!("playlist-{id}"));
         }
         for (id, track) in &plan.body.tracks {
             ids.insert(track.label(), format!("track-{id}"));

@@ -78,7 +78,13 @@ fn trees(body: &Body) -> (Tree, Tree) {
     let (mut before, mut after) = (Tree::new(), Tree::new());
     let lengths = lengths(body);
     let length = |id: &Option<PlaylistId>, new: bool| {
-        let (old, now) = *lengths.get(id.as_ref()?)?;
+        let id = id.as_ref()?;
+        let planned = || {
+            body.playlists
+                .get(id)
+                .map(|list| (list.entries.len(), list.entries.len()))
+        };
+        let (old, now) = lengths.get(id).copied().or_else(planned)?;
         Some(if new { now } else { old })
     };
     let mut told = std::collections::BTreeSet::new();
