@@ -18,6 +18,7 @@ use crate::{
             Envelope,
             plan::{PlanView, Section, sections, short_digest, why},
             review::{Mark, ReviewView},
+            rows::paragraph,
         },
     },
     domain::ActionId,
@@ -179,7 +180,7 @@ impl Table {
 
     fn walk(&mut self, ui: &Ui) -> Result<(), CliError> {
         loop {
-            let Some(line) = ui.ask(&format!("Review ({KEYS})"))? else {
+            let Some(line) = ui.ask("Switch (numbers; ? for help)")? else {
                 return Ok(());
             };
             let line = line.trim().to_lowercase();
@@ -187,6 +188,7 @@ impl Table {
             let said = match word {
                 "" | "l" | "list" => ui.answer(self.view(ui)),
                 "q" | "quit" | "s" | "save" => return Ok(()),
+                "?" | "h" | "help" => ui.answer(paragraph(KEYS, 0, ui.look())),
                 "r" | "reset" => {
                     self.exclude(self.at_first.iter().cloned().collect())?;
                     ui.answer(self.view(ui))
