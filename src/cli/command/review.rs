@@ -10,7 +10,7 @@ use crate::{
         args::{ApproveArgs, Consent, ReviewArgs},
         choice::{LeftOut, review_of, with_needs},
         consent::{Occasion, Weight, agree},
-        error::{CliError, Exit},
+        error::{CliError, Exit, Kind},
         plan::write_whole,
         settings::Settings,
         ui::Ui,
@@ -50,6 +50,17 @@ pub fn approve(settings: &Settings, ui: &Ui, args: &ApproveArgs) -> Result<Exit,
         if let Some(told) = left.told() {
             ui.status(told);
         }
+    }
+    if args.digest.is_none() && !ui.can_ask() {
+        let error = CliError::message(
+            Kind::Declined,
+            "nobody was there to ask, so nothing was approved",
+        );
+        return Err(error.hint(format!(
+            "`tidal-cleanup approve {} {}` agrees to it",
+            args.plan.display(),
+            short_digest(&approval)
+        )));
     }
     let consent = Consent {
         approve: args.digest.clone(),
