@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     domain::{ContentHash, MediaPath},
-    plan::document::Plan,
+    plan::document::{NONE_OF_THESE, Plan},
 };
 
 /// Fields whose text is a name.
@@ -110,7 +110,7 @@ impl Redactor {
         // What is no name of anything is not hidden: "none of them".
         let asked = plan.body.decisions.iter().zip(&mut redacted.body.decisions);
         for (was, is) in asked.flat_map(|(was, is)| was.options.iter().zip(&mut is.options)) {
-            if was.path.is_none() && was.row.is_none() {
+            if was.key == NONE_OF_THESE {
                 is.label.clone_from(&was.label);
             }
         }
