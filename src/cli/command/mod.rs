@@ -3,6 +3,7 @@
 pub mod account;
 pub mod apply;
 pub mod db;
+pub mod db_restore;
 pub mod decide;
 pub mod demo;
 pub mod explain;
@@ -18,4 +19,5 @@ pub mod rekordbox;
 pub mod rekordbox_export;
 pub mod snapshot;
 pub mod tidal;
+pub mod trash;
 pub mod undo;
