@@ -28,3 +28,4 @@ mod rekordbox_write;
 mod shape;
 mod takeover;
 mod tidal;
+mod trash;

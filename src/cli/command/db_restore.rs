@@ -47,6 +47,12 @@ pub async fn restore(
     ui: &Ui,
     args: &StateRestoreArgs,
 ) -> Result<Exit, CliError> {
+    if settings.database_url.is_some() {
+        return Err(CliError::config(
+            "the state is in PostgreSQL (TIDAL_CLEANUP_DATABASE_URL), which has its own backups",
+        )
+        .hint("`pg_restore` brings one back; `tidal-cleanup db restore` is for a SQLite file"));
+    }
     let policy = super::rekordbox::policy(settings, ui)?;
     let db = settings.place(policy.as_ref())?.db;
     let backup = choose(settings, &db, args.file.as_deref())?;
