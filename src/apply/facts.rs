@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     ApplyError,
+    select::reversed_by,
     verify::{by_execution, staged_rows},
 };
 use crate::{
-    domain::{ApplyId, MediaPath},
+    domain::{ActionId, ApplyId, MediaPath},
     edge::{
         local::LocalReader,
         rekordbox::{Probe, RekordboxReader, RowEdits},
-        store::{OperationStatus, StateReader},
+        store::{ApplyStatus, OperationStatus, StateReader},
     },
     record::{
         Intent, Outcome, PostImage, PreImage, image,
@@ -34,6 +35,7 @@ pub async fn undo_facts<L: LocalReader, R: RekordboxReader, S: StateReader>(
     by_execution(&mut operations);
     let mut facts = UndoFacts {
         state: store.state().await?,
+        taken_back: taken_back(apply, store).await?,
         ..UndoFacts::default()
     };
     let mut rows = Vec::new();
@@ -56,6 +58,41 @@ pub async fn undo_facts<L: LocalReader, R: RekordboxReader, S: StateReader>(
         facts.collection = Some(rekordbox.read().await?.value);
     }
     Ok(facts)
+}
+
+/// The actions that undos in part took back, and that no later run brought back.
+async fn taken_back<S: StateReader>(
+    apply: ApplyId,
+    store: &S,
+) -> Result<BTreeSet<ActionId>, ApplyError> {
+    let mut taken = BTreeSet::new();
+    for row in store.applies().await? {
+        let in_part = row.mode == "undo" && row.undoes.is_none();
+        if !in_part || row.status == ApplyStatus::Undone {
+            continue;
+        }
+        let plan = super::recorded_plan(row.id, store).await?;
+        let done: BTreeSet<ActionId> = store
+            .operations(row.id)
+            .await?
+            .into_iter()
+            .filter(|operation| operation.status == OperationStatus::Completed)
+            .map(|operation| operation.action_id)
+            .collect();
+        for action in plan
+            .body
+            .actions
+            .iter()
+            .filter(|one| done.contains(&one.id))
+        {
+            taken.extend(
+                reversed_by(action)
+                    .filter(|of| of.apply == apply)
+                    .map(|of| of.action),
+            );
+        }
+    }
+    Ok(taken)
 }
 
 fn look(

@@ -579,6 +579,12 @@ where
             self.cancelled()?;
         }
         self.unchanged(seq)?;
+        if let Effect::TrashPurge { before } = &self.actions[seq].effect {
+            return Ok(PreImage::of(Intent::Purge {
+                trash_path: before.trash_path.clone(),
+                sha256: before.sha256,
+            }));
+        }
         let Effect::FileTrash { before } = &self.actions[seq].effect else {
             return Err(Failure::Failed("it is no trashing".to_owned()));
         };
@@ -593,6 +599,13 @@ where
     }
 
     fn trash_one(&mut self, seq: usize) -> Attempt<Effected> {
+        if let Some(Intent::Purge { trash_path, sha256 }) =
+            self.pre.get(&seq).map(|image| image.intent.clone())
+        {
+            let purged = self.local.purge(&trash_path, sha256);
+            purged.map_err(|e| failed(&e))?;
+            return Ok(Effected::of(Outcome::Nothing));
+        }
         let Some(Intent::Trash(was)) = self.pre.get(&seq).map(|image| image.intent.clone()) else {
             return Err(Failure::Failed("its intent is unknown".to_owned()));
         };

@@ -34,7 +34,8 @@ use crate::{
         local::{LocalError, LocalLibrary},
         rekordbox::{RekordboxError, RekordboxLibrary},
         store::{
-            ApplyRow, ApplyStatus, NewApply, OperationRow, OperationStatus, StateStore, StoreError,
+            ApplyRow, ApplyStatus, NewApply, OperationRow, OperationStatus, StateReader,
+            StateStore, StoreError,
         },
         tidal::TidalWriter,
     },
@@ -48,7 +49,7 @@ use recover::Recovery;
 use run::Run;
 
 pub use facts::undo_facts;
-pub use select::{chosen, undone_by};
+pub use select::{chosen, reversed_by, undone_by};
 pub use verify::{Verification, Violation, verify};
 
 /// The worlds that a run changes.
@@ -374,10 +375,12 @@ where
 }
 
 /// The run that `undo` without an argument takes back: the newest that is not undone and not itself
-/// an undo that was carried through.
+/// an undo that was carried through, nor a purge, which nothing takes back.
 #[must_use]
 pub fn last_apply(applies: &[ApplyRow]) -> Option<&ApplyRow> {
-    let in_effect = |row: &&ApplyRow| row.status != ApplyStatus::Undone && row.undoes.is_none();
+    let in_effect = |row: &&ApplyRow| {
+        row.status != ApplyStatus::Undone && !matches!(row.mode.as_str(), "undo" | "purge")
+    };
     applies.iter().find(in_effect)
 }
 
@@ -385,7 +388,7 @@ pub fn last_apply(applies: &[ApplyRow]) -> Option<&ApplyRow> {
 ///
 /// # Errors
 /// When there is none, or it is damaged.
-pub async fn recorded_plan(apply: ApplyId, store: &impl StateStore) -> Result<Plan, ApplyError> {
+pub async fn recorded_plan(apply: ApplyId, store: &impl StateReader) -> Result<Plan, ApplyError> {
     let text = store.applied_plan(apply).await?;
     let text = text.ok_or(StoreError::NoSuchApply(apply))?;
     canonical::parse(text.as_bytes()).map_err(|error| ApplyError::Journal {
@@ -448,6 +451,7 @@ const fn mode_name(mode: Mode) -> &'static str {
         Mode::Reconcile => "reconcile",
         Mode::Download => "download",
         Mode::Purge => "purge",
+        Mode::Restore => "restore",
     }
 }
 

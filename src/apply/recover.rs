@@ -121,6 +121,7 @@ where
                 path,
                 sha256,
             }) => self.recover_restore(&trash_path, &path, sha256),
+            Some(Intent::Purge { trash_path, .. }) => self.recover_purge(&trash_path),
             Some(
                 Intent::State
                 | Intent::Xml
@@ -218,6 +219,12 @@ where
                 was.path
             ))),
         }
+    }
+
+    /// What is gone was deleted; what is there was not touched.
+    fn recover_purge(&self, trash_path: &MediaPath) -> Attempt<Option<Effected>> {
+        let gone = self.stat(trash_path)?.is_none();
+        Ok(gone.then(|| Effected::of(Outcome::Nothing)))
     }
 
     fn recover_restore(

@@ -361,6 +361,7 @@ where
             | Effect::FileLink { .. }
             | Effect::FileTrash { .. }
             | Effect::FileRestore { .. }
+            | Effect::TrashPurge { .. }
             | Effect::StateAdopt { .. }
             | Effect::StateRecord { .. }
             | Effect::StateForget { .. }

@@ -703,6 +703,7 @@ fn phases(plan: &Plan, actions: &[&Action]) -> Vec<Phase> {
         Effect::FileConvert { .. } => Phase::Convert,
         Effect::FilePlace { .. } | Effect::FileRestore { .. } => Phase::Arrange,
         Effect::FileLink { .. } => Phase::Link,
+        Effect::TrashPurge { .. } => Phase::Trash,
         Effect::FileTrash { before } => {
             // A row of Rekordbox may point at audio until it is told otherwise.
             let is_audio = AudioFormat::from_extension(&before.path.extension()).is_some();

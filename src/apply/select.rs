@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{ApplyError, Violation};
 use crate::{
     domain::{ActionId, ApplyId},
-    plan::document::{Action, Effect, LinkForm, Mode, Plan, Precondition},
+    plan::document::{Action, Effect, LinkForm, Mode, Plan, Precondition, Reversal},
 };
 
 /// The actions of the plan and of the answers, in order, without those that are left out and what
@@ -43,28 +43,29 @@ pub fn chosen(plan: &Plan) -> Result<Vec<&Action>, ApplyError> {
     Ok(without(actions, &review.exclude))
 }
 
-/// The run that an undo takes back.
+/// The run that an undo takes back as a whole; one in part takes back none.
 #[must_use]
 pub fn undone_by(plan: &Plan) -> Option<ApplyId> {
-    if plan.body.mode != Mode::Undo {
+    if plan.body.mode != Mode::Undo || !plan.body.complete {
         return None;
     }
-    let actions = plan.body.actions.iter();
-    let by_effect = |action: &Action| match &action.effect {
+    let mut reversed = plan.body.actions.iter().filter_map(reversed_by);
+    reversed.next().map(|reversal| reversal.apply)
+}
+
+/// What the action takes back, where that is written in it. (A file that comes back from the trash or
+/// goes there stands for itself; the rows of the state beside it name the run.)
+#[must_use]
+pub fn reversed_by(action: &Action) -> Option<Reversal> {
+    match &action.effect {
         Effect::RowsRestore { before }
         | Effect::StateRestore { before }
-        | Effect::TidalEntryRestore { before, .. } => Some(before.apply),
-        _ => None,
-    };
-    let by_condition = |action: &Action| {
-        action.pre.iter().find_map(|pre| match pre {
-            Precondition::AsLeft { reversal } => Some(reversal.apply),
+        | Effect::TidalEntryRestore { before, .. } => Some(before.clone()),
+        _ => action.pre.iter().find_map(|pre| match pre {
+            Precondition::AsLeft { reversal } => Some(reversal.clone()),
             _ => None,
-        })
-    };
-    actions
-        .filter_map(|action| by_effect(action).or_else(|| by_condition(action)))
-        .next()
+        }),
+    }
 }
 
 /// Whether `action` cannot be done without `needed`, on which it depends. Lists are made of what is

@@ -118,8 +118,15 @@ pub enum Command {
                       An edit of the plan or its review afterwards voids it.")]
     Approve(ApproveArgs),
     /// Take back an apply, the last one unless a number is given
-    #[command(after_help = "Examples:\n  tidal-cleanup undo\n  tidal-cleanup undo 12")]
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup undo\n  tidal-cleanup undo 12\n  tidal-cleanup undo 12 --action a_b14c    only that, and what hangs on it"
+    )]
     Undo(UndoArgs),
+    /// Do again what an undo took back
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup redo       the last undo is undone\n  tidal-cleanup redo 12    apply 12 is in effect again"
+    )]
+    Redo(RedoArgs),
     /// What was done, and when
     #[command(
         after_help = "Examples:\n  tidal-cleanup history --limit 5\n  tidal-cleanup history 12\n  \
@@ -204,7 +211,7 @@ pub enum Command {
     /// Look at the Rekordbox library, back it up, go back to a backup, export it
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup rekordbox status")]
     Rekordbox(RekordboxCommand),
-    /// Look into the trash
+    /// Look into the trash, bring back from it, empty it
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup trash list")]
     Trash(TrashCommand),
     /// Print a completion script for a shell

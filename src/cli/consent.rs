@@ -21,6 +21,8 @@ pub enum Occasion {
     FreshPlan,
     /// Playlists that were named: `download`.
     Download,
+    /// `trash purge`: made and shown just now, the same again when it is asked for again.
+    Purge,
     /// `undo`, and `apply --resume`: they reverse or finish what was approved, so `--yes` covers all.
     Approved,
 }
@@ -34,16 +36,21 @@ pub enum Weight {
     Change,
     /// So many files go to the trash.
     Trash(usize),
+    /// So many files are deleted for good.
+    Purge(usize),
 }
 
 impl Weight {
     /// Of the actions that will run.
     pub fn of<'a>(actions: impl IntoIterator<Item = &'a Action>) -> Self {
         let mut weight = Self::Additive;
-        let mut trashed = 0;
+        let (mut trashed, mut purged) = (0, 0);
         for action in actions {
             if matches!(action.effect, Effect::FileTrash { .. }) {
                 trashed += 1;
+            }
+            if matches!(action.effect, Effect::TrashPurge { .. }) {
+                purged += 1;
             }
             weight = weight.max(match action.class {
                 Class::Additive => Self::Additive,
@@ -52,9 +59,10 @@ impl Weight {
                 }
             });
         }
-        match trashed {
-            0 => weight,
-            files => Self::Trash(files),
+        match (trashed, purged) {
+            (0, 0) => weight,
+            (files, 0) => Self::Trash(files),
+            (_, files) => Self::Purge(files),
         }
     }
 
@@ -68,6 +76,13 @@ impl Weight {
             Self::Trash(files) => (
                 format!(
                     "Apply this plan? It moves {} to the trash. Type the number of files",
+                    count(files, "file", "files")
+                ),
+                files.to_string(),
+            ),
+            Self::Purge(files) => (
+                format!(
+                    "Delete {} for good? Nothing brings them back. Type the number of files",
                     count(files, "file", "files")
                 ),
                 files.to_string(),
@@ -132,7 +147,7 @@ fn nobody(occasion: Occasion, digest: &str, weight: Weight) -> CliError {
              `tidal-cleanup apply plan.json`",
         ),
         (Occasion::Approved, _) | (_, Weight::Additive) => error.hint("`--yes` agrees to it"),
-        (_, Weight::Change | Weight::Trash(_)) => error.hint(format!(
+        (_, Weight::Change | Weight::Trash(_) | Weight::Purge(_)) => error.hint(format!(
             "`--yes` covers additions only; `--approve {digest}` agrees to all of this plan"
         )),
     }

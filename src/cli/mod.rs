@@ -114,6 +114,7 @@ async fn dispatch(
         Command::Review(args) => command::review::review(settings, ui, &args),
         Command::Approve(args) => command::review::approve(settings, ui, &args),
         Command::Undo(args) => command::undo::undo(settings, ui, interrupt, &args).await,
+        Command::Redo(args) => command::undo::redo(settings, ui, interrupt, &args).await,
         Command::History(args) => command::look::history(settings, ui, &args).await,
         Command::Status => command::look::status(settings, ui).await,
         Command::Doctor => command::doctor::doctor(settings, ui).await,
@@ -132,7 +133,7 @@ async fn dispatch(
         Command::Whoami => command::account::who_am_i(settings, ui).await,
         Command::Tidal(TidalCommand::Lists) => command::tidal::lists(settings, ui).await,
         Command::Rekordbox(what) => command::rekordbox::rekordbox(settings, ui, &what).await,
-        Command::Trash(what) => command::look::trash_command(settings, ui, &what),
+        Command::Trash(what) => command::trash::trash(settings, ui, interrupt, &what).await,
         Command::Completions(args) => completions(ui, &args),
         Command::Demo(args) => {
             let collection = command::demo::collection;

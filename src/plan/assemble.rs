@@ -105,7 +105,7 @@ const fn rank(effect: &Effect) -> u8 {
         Effect::StateRecord { .. } => 16,
         Effect::StateForget { .. } => 17,
         Effect::StateRestore { .. } => 18,
-        Effect::FileTrash { .. } => 19,
+        Effect::FileTrash { .. } | Effect::TrashPurge { .. } => 19,
         Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => 20,
     }
 }

@@ -20,8 +20,8 @@ use crate::domain::{
 };
 pub use effect::{
     Adoption, At, Cause, ContentAt, ContentFields, Convert, Effect, Entries, Fetch, Forgotten,
-    FromTrash, Hashed, Link, ListAt, MergedRows, NewContent, NewNode, NodeAt, Recorded, Reversal,
-    TagSet, TidalEntry, Trashed,
+    FromTrash, Hashed, Link, ListAt, MergedRows, NewContent, NewNode, NodeAt, Purged, Recorded,
+    Reversal, TagSet, TidalEntry, Trashed,
 };
 
 pub use crate::domain::{ChangeKind, Class, LinkForm, TagName};
@@ -89,6 +89,45 @@ pub struct Body {
     pub summary: Summary,
 }
 
+impl Body {
+    /// A plan of nothing, made from neither TIDAL, the files nor Rekordbox.
+    #[must_use]
+    pub fn bare(mode: Mode, base: Base, policy: PolicyInput, as_of: String) -> Self {
+        let nothing = ContentHash::of(b"null");
+        Self {
+            mode,
+            applyable: true,
+            complete: true,
+            base,
+            inputs: Inputs {
+                as_of,
+                policy,
+                tidal: TidalInput {
+                    snapshot: nothing,
+                    playlists: 0,
+                    incomplete: Vec::new(),
+                    unavailable_tracks: 0,
+                },
+                files: FilesInput {
+                    scan: nothing,
+                    files: 0,
+                    bytes: 0,
+                },
+                rekordbox: None,
+            },
+            playlists: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+            changes: Vec::new(),
+            actions: Vec::new(),
+            decisions: Vec::new(),
+            held: Vec::new(),
+            drift: Vec::new(),
+            checks: Vec::new(),
+            summary: Summary::default(),
+        }
+    }
+}
+
 /// What made the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -103,6 +142,8 @@ pub enum Mode {
     Download,
     /// `trash purge`.
     Purge,
+    /// `trash restore`.
+    Restore,
 }
 
 /// The state that a plan starts from; `apply` refuses another.
@@ -576,6 +617,9 @@ pub struct PlanMeta {
     /// `tidal-cleanup 0.1.0`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tool: String,
+    /// Of the applied plan: the commit of the policy's repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_commit: Option<String>,
     /// Bytes, requests, seconds.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub estimates: BTreeMap<String, u64>,

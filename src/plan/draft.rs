@@ -243,6 +243,7 @@ const fn undo(effect: &Effect) -> Undo {
         | Effect::StateForget { .. }
         | Effect::StateRestore { .. } => Undo::RowIdentical,
         Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => Undo::Readd,
+        Effect::TrashPurge { .. } => Undo::None,
     }
 }
 
@@ -254,6 +255,7 @@ const fn would(effect: &Effect) -> &'static str {
         Effect::FileLink { .. } => "would write",
         Effect::FileTrash { .. } => "would trash",
         Effect::FileRestore { .. } => "would restore",
+        Effect::TrashPurge { .. } => "would delete for good",
         Effect::ContentAdd { .. } => "would add to Rekordbox",
         Effect::ContentRelocate { .. } => "would relocate in Rekordbox",
         Effect::ContentUpdate { .. } => "would update in Rekordbox",

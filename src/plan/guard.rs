@@ -101,6 +101,8 @@ pub enum Allowable {
     Usb,
     /// TC701, with the number of open questions.
     Undecided,
+    /// TC204, with the number of files that `trash purge` deletes.
+    Purge,
 }
 
 /// Actions that only a person lets through, by number.
@@ -132,7 +134,7 @@ impl Leave {
 
 impl Allowable {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Remove,
         Self::Empty,
         Self::Missing,
@@ -141,6 +143,7 @@ impl Allowable {
         Self::Freeze,
         Self::Usb,
         Self::Undecided,
+        Self::Purge,
     ];
 
     /// As typed.
@@ -155,6 +158,7 @@ impl Allowable {
             Self::Freeze => "freeze",
             Self::Usb => "usb",
             Self::Undecided => "undecided",
+            Self::Purge => "purge",
         }
     }
 }
@@ -618,6 +622,28 @@ fn numbered(
         ..passed(code, name)
     }
 }
+
+/// TC204: how many files `trash purge` may delete at once.
+#[must_use]
+pub fn purge(files: usize, allow: &[Allow]) -> Check {
+    let limit = MAX_PURGE;
+    let check = numbered(
+        "TC204",
+        "max_purge",
+        (wide(files), wide(limit)),
+        files <= limit,
+        CheckStatus::Refuse,
+        String::new(),
+    );
+    if files <= limit {
+        return check;
+    }
+    let text = format!("{files} files would be deleted for good, at most {limit} may be at once");
+    allowed_or_refused(check, allow, Allowable::Purge, files, &text)
+}
+
+/// How many files a purge deletes without being told to.
+pub const MAX_PURGE: usize = 1_000;
 
 /// The first few of a list.
 fn some(names: &[String]) -> String {

@@ -12,6 +12,7 @@ pub mod guard;
 pub mod m3u8;
 pub mod shelf;
 pub mod takeover;
+pub mod trash;
 mod ask;
 mod assemble;
 mod contents;

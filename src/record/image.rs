@@ -54,6 +54,11 @@ pub enum Intent {
         path: MediaPath,
         sha256: ContentHash,
     },
+    /// A file in the trash is deleted for good.
+    Purge {
+        trash_path: MediaPath,
+        sha256: ContentHash,
+    },
     /// Rekordbox rows, before and after, with every id chosen.
     Rows(Staged),
     /// The playlist XML is brought in line with the database. Idempotent.

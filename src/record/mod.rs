@@ -82,6 +82,7 @@ pub const fn is_rekordbox(effect: &Effect) -> bool {
         | Effect::FileLink { .. }
         | Effect::FileTrash { .. }
         | Effect::FileRestore { .. }
+        | Effect::TrashPurge { .. }
         | Effect::StateAdopt { .. }
         | Effect::StateRecord { .. }
         | Effect::StateForget { .. }
@@ -136,6 +137,7 @@ const fn columns(effect: &Effect) -> (&'static str, &'static str, &'static str, 
         Effect::FileLink { .. } => ("sync_local", "add", "tidal", "local"),
         Effect::FileTrash { .. } => ("cleanup", "remove", "tidal", "local"),
         Effect::FileRestore { .. } => ("cleanup", "add", "local", "local"),
+        Effect::TrashPurge { .. } => ("cleanup", "remove", "local", "local"),
         Effect::ContentAdd { .. } | Effect::NodeCreate { .. } | Effect::MyTagCreate { .. } => {
             ("sync_rekordbox", "add", "tidal", "rekordbox")
         }

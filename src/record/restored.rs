@@ -14,9 +14,7 @@ use crate::{
     edge::store::NewOperation,
     plan::{
         Plan, canonical,
-        document::{
-            Base, Body, FilesInput, Inputs, Mode, PlanMeta, PolicyInput, Summary, TidalInput,
-        },
+        document::{Base, Body, Mode, PlanMeta, PolicyInput},
     },
 };
 
@@ -45,38 +43,7 @@ pub fn operation(backup: &str) -> NewOperation {
 /// The plan that stands in the journal: one without actions, for a restore is decided by a person.
 #[must_use]
 pub fn plan(policy: PolicyInput, base: Base, as_of: String) -> Plan {
-    let nothing = canonical::canonical_hash(&());
-    let body = Body {
-        mode: Mode::Reconcile,
-        applyable: true,
-        complete: true,
-        base,
-        inputs: Inputs {
-            as_of,
-            policy,
-            tidal: TidalInput {
-                snapshot: nothing,
-                playlists: 0,
-                incomplete: Vec::new(),
-                unavailable_tracks: 0,
-            },
-            files: FilesInput {
-                scan: nothing,
-                files: 0,
-                bytes: 0,
-            },
-            rekordbox: None,
-        },
-        playlists: Default::default(),
-        tracks: Default::default(),
-        changes: Vec::new(),
-        actions: Vec::new(),
-        decisions: Vec::new(),
-        held: Vec::new(),
-        drift: Default::default(),
-        checks: Vec::new(),
-        summary: Summary::default(),
-    };
+    let body = Body::bare(Mode::Reconcile, base, policy, as_of);
     canonical::seal(body, PlanMeta::default())
 }
 

@@ -18,6 +18,7 @@ use crate::{
 };
 use draft::Draft;
 
+pub(crate) use reversal::keys;
 pub use reversal::reversal;
 
 /// Turns what was done into rows. Made once for a plan.
@@ -149,6 +150,7 @@ impl<'a> Ledger<'a> {
                 Forgotten::File(path) => draft.forget_file(path),
             },
             Effect::FileRestore { .. }
+            | Effect::TrashPurge { .. }
             | Effect::EntriesMerge { .. }
             | Effect::RowsRestore { .. }
             | Effect::StateRestore { .. }

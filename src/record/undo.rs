@@ -26,7 +26,7 @@ use crate::{
 };
 use inverse::{Writer, effects};
 use obstacles::find_obstacles;
-use steps::{Step, steps};
+use steps::{Step, leave_all_but, steps};
 
 /// What the world and the state say now of what a run touched.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,8 @@ pub struct UndoFacts {
     pub collection: Option<Collection>,
     /// The state now.
     pub state: State,
+    /// Actions of the run that undos in part took back already.
+    pub taken_back: BTreeSet<ActionId>,
 }
 
 /// A file as it is now.
@@ -69,7 +71,24 @@ pub fn undo_plan(
     facts: &UndoFacts,
     base: Base,
 ) -> Body {
+    undo_part(apply, applied, operations, facts, base, None)
+}
+
+/// As [`undo_plan`], of the actions `only` and of what cannot stay without them: what depends on
+/// them, and what was done later to the same rows.
+#[must_use]
+pub fn undo_part(
+    apply: &ApplyRow,
+    applied: &Plan,
+    operations: &[OperationRow],
+    facts: &UndoFacts,
+    base: Base,
+    only: Option<&BTreeSet<ActionId>>,
+) -> Body {
     let mut steps = steps(applied, operations, facts);
+    if let Some(only) = only {
+        leave_all_but(&mut steps, only);
+    }
     find_obstacles(&mut steps, facts);
     let mut writer = Writer {
         apply,
@@ -94,7 +113,7 @@ pub fn undo_plan(
     Body {
         mode: Mode::Undo,
         applyable: true,
-        complete: true,
+        complete: only.is_none(),
         base,
         inputs: applied.body.inputs.clone(),
         playlists: playlists(applied, &steps),

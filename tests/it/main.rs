@@ -31,3 +31,4 @@ mod rekordbox_write;
 mod shape;
 mod takeover;
 mod tidal;
+mod trash;

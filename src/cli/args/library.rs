@@ -87,6 +87,9 @@ pub struct HistoryArgs {
     /// Everything that this apply did
     #[arg(value_name = "APPLY", value_parser = clap::value_parser!(i64).range(1..))]
     pub apply: Option<i64>,
+    /// The plan of that apply, as it was carried out; with --json a plan.json
+    #[arg(long, requires = "apply", conflicts_with_all = ["playlist", "track"])]
+    pub plan: bool,
     /// Only what concerned this playlist, by name or TIDAL uuid
     #[arg(long, value_name = "P")]
     pub playlist: Option<PlaylistSelector>,
@@ -148,6 +151,13 @@ pub enum DbCommand {
     /// Back the state database up
     #[command(after_help = "Example:\n  tidal-cleanup db backup")]
     Backup,
+    /// Go back to a backup; shows first what that would lose, and saves the present state
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup db restore              the newest backup\n  \
+                      tidal-cleanup db restore sync-20261122T094012\n\n\
+                      Files and Rekordbox stay as they are; what is forgotten is what applies since then did."
+    )]
+    Restore(StateRestoreArgs),
     /// Which playlists have changes, and what to do about them
     #[command(after_help = "Example:\n  tidal-cleanup db sync --check   exit 2: changes pending")]
     Sync {
@@ -169,4 +179,20 @@ pub enum DbCommand {
         #[arg(long, value_name = "NAME")]
         playlist: PlaylistSelector,
     },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct StateRestoreArgs {
+    /// Which: a file, or the beginning of a name in the backup folder [default: the newest]
+    #[arg(value_name = "FILE")]
+    pub file: Option<String>,
+    /// Don't ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Only show what it would lose
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// How long to wait for another run to end
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::plan::duration)]
+    pub lock_timeout: std::time::Duration,
 }

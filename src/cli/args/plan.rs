@@ -174,6 +174,19 @@ pub struct UndoArgs {
     /// The number of the apply, as `history` shows it [default: the last]
     #[arg(value_name = "APPLY", value_parser = clap::value_parser!(i64).range(1..))]
     pub apply: Option<i64>,
+    /// Only this action, by its id or the beginning of it as `history APPLY -v` shows it, and what
+    /// cannot stay without it; may be repeated
+    #[arg(long = "action", value_name = "ACTION")]
+    pub actions: Vec<String>,
+    #[command(flatten)]
+    pub consent: Consent,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct RedoArgs {
+    /// The number of the apply that was undone, or of the undo [default: the last undo]
+    #[arg(value_name = "APPLY", value_parser = clap::value_parser!(i64).range(1..))]
+    pub apply: Option<i64>,
     #[command(flatten)]
     pub consent: Consent,
 }
@@ -253,6 +266,21 @@ impl FromStr for Approval {
         match digits.len() {
             8..=64 if is_hex => Ok(Self(digits.to_ascii_lowercase())),
             _ => Err("a digest has 8 to 64 hex digits, such as 9f2c41d0".to_owned()),
+        }
+    }
+}
+
+/// A length of time that may be in days or weeks: `90d`.
+pub(super) fn days(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let whole = |unit: char, seconds: u64| {
+        let number: u64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+        Some(Duration::from_secs(number.checked_mul(seconds)?))
+    };
+    match whole('d', 86_400).or_else(|| whole('w', 604_800)) {
+        Some(time) => Ok(time),
+        None => {
+            duration(text).map_err(|_| format!("{text:?} is no length of time, such as 30d or 12h"))
         }
     }
 }

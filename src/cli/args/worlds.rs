@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 
-use super::plan::duration;
+use super::plan::{Consent, duration};
 
 #[derive(Clone, Debug, Args)]
 pub struct LoginArgs {
@@ -80,6 +80,30 @@ pub enum TrashCommand {
     /// List what lies in the trash, by apply
     #[command(after_help = "Example:\n  tidal-cleanup trash list")]
     List,
+    /// Bring files back to where they were, or beside what is there now; they are yours then
+    #[command(after_help = "Examples:\n  tidal-cleanup trash restore 12\n  \
+                      tidal-cleanup trash restore \"Playlists/House/Song.mp3\"\n\n\
+                      `undo` brings back what belongs to a file, too: its place in the lists, its row in Rekordbox.")]
+    Restore {
+        /// The number of an apply, or the path that a file or folder had
+        #[arg(value_name = "APPLY | PATH")]
+        what: String,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Delete for good what lies there for longer than `[trash] keep`, and the oldest above `max_bytes`
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup trash purge                    as the policy says\n  \
+                      tidal-cleanup trash purge --older-than 90d   only these\n\n\
+                      Nothing else ever deletes a file, and nothing does so by itself. Never in a freeze."
+    )]
+    Purge {
+        /// What lies there for longer, whatever the policy says
+        #[arg(long, value_name = "TIME", value_parser = super::plan::days)]
+        older_than: Option<Duration>,
+        #[command(flatten)]
+        consent: Consent,
+    },
 }
 
 #[derive(Clone, Debug, Args)]

@@ -166,8 +166,33 @@ pub async fn download(
     .await
 }
 
+/// The commit of the repository that the policy lies in, for the history; with a `+` when the file is
+/// not as it was committed. `None` without a repository, or without git.
+fn commit_of(policy: &std::path::Path) -> Option<String> {
+    let folder = policy.parent()?;
+    let git = |words: &[&std::ffi::OsStr]| {
+        let mut git = std::process::Command::new("git");
+        git.arg("-C")
+            .arg(folder)
+            .args(["-c", "core.fsmonitor=false"]);
+        git.args(words).env("GIT_OPTIONAL_LOCKS", "0");
+        let done = git.stdin(std::process::Stdio::null()).output().ok()?;
+        let said = String::from_utf8(done.stdout).ok()?;
+        done.status.success().then(|| said.trim().to_owned())
+    };
+    let commit = git(&["rev-parse".as_ref(), "--verify".as_ref(), "HEAD".as_ref()])?;
+    let status = git(&[
+        "status".as_ref(),
+        "--porcelain".as_ref(),
+        "--".as_ref(),
+        policy.file_name()?,
+    ])?;
+    let mark = if status.is_empty() { "" } else { "+" };
+    Some(format!("{commit}{mark}"))
+}
+
 /// Ends a run that did not have to begin; a program that reads the answer is told so, too.
-fn nothing(ui: &Ui, text: &str) -> Result<Exit, CliError> {
+pub fn nothing(ui: &Ui, text: &str) -> Result<Exit, CliError> {
     if ui.is_json() {
         let answer = serde_json::json!({ "apply": null, "text": text });
         ui.answer_either(text, &Envelope::new("apply", answer))?;
@@ -215,7 +240,10 @@ pub async fn run(
         let error = CliError::refused(&check.code, &check.text);
         return Err(match occasion {
             Occasion::SavedPlan => error.hint("an override belongs to the plan: `tidal-cleanup plan` takes it, and makes a new one"),
-            Occasion::FreshPlan | Occasion::Download | Occasion::Approved => error,
+            Occasion::FreshPlan
+            | Occasion::Download
+            | Occasion::Purge
+            | Occasion::Approved => error,
         });
     }
     refuse_moment(&engine, &mut plan, consent)?;
@@ -224,6 +252,7 @@ pub async fn run(
     agree(ui, consent, occasion, &agreed(&plan, consent), weight)?;
     refuse_moment(&engine, &mut plan, consent)?;
     engine.back_up().await?;
+    plan.meta.policy_commit = commit_of(&engine.policy.source.path);
     let settings = settings_of(&engine, interrupt);
     let (policy, own) = (engine.policy.clone(), engine.settings.clone());
     let mut worlds = worlds(engine, tidal, Downloads::of(ui.voice(), Some(&plan)));
@@ -242,7 +271,9 @@ pub async fn run(
     .await;
     ui.end_progress();
     drop(working);
-    if outcome.is_ok() && plan.body.inputs.policy.sha256 == policy.source.sha256 {
+    // The trash is no business of the policy's protections.
+    let of_trash = matches!(plan.body.mode, Mode::Purge | Mode::Restore);
+    if outcome.is_ok() && !of_trash && plan.body.inputs.policy.sha256 == policy.source.sha256 {
         Engine::keep_policy(&policy, &worlds.1);
     }
     let exit = conclude(ui, &mut worlds, outcome).await;

@@ -46,8 +46,13 @@ pub async fn db(
     interrupt: &Interrupt,
     command: &DbCommand,
 ) -> Result<Exit, CliError> {
+    // The state may be past opening.
+    if let DbCommand::Restore(args) = command {
+        return super::db_restore::restore(settings, ui, args).await;
+    }
     let mut engine = Engine::open(settings, ui).await?;
     match command {
+        DbCommand::Restore(args) => super::db_restore::restore(settings, ui, args).await,
         DbCommand::Init => plant(&mut engine, ui).await,
         DbCommand::Status => status(&engine, ui).await,
         DbCommand::Check { hashes } => check(&mut engine, ui, *hashes).await,

@@ -1,10 +1,8 @@
-//! `status`, `history` and `trash list`: what is and what was.
-
-use std::path::Path;
+//! `status` and `history`: what is and what was.
 
 use crate::{
     cli::{
-        args::{HistoryArgs, PlanInputs, TrashCommand},
+        args::{HistoryArgs, PlanInputs},
         engine::{Engine, Request},
         error::{CliError, Exit},
         settings::Settings,
@@ -13,12 +11,11 @@ use crate::{
             Envelope,
             history::{Chapter, Chapters, History},
             status::{Status, Tracked, Trash},
-            text,
         },
     },
     domain::ApplyId,
     edge::{
-        local::{LocalReader as _, trash},
+        local::LocalReader as _,
         store::{OperationRow, StateReader as _, StoreError, freeze::HandFreeze, lock::holder_of},
     },
     plan::{document::Summary, guard},
@@ -35,7 +32,7 @@ pub async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
     engine.tell_unfinished(ui).await?;
     let state = engine.store.state().await?;
     let applies = engine.store.applies().await?;
-    let trashed = trashed(&engine.policy.library.root);
+    let trashed = super::trash::lying(&engine.policy).unwrap_or_default();
     let read_at = engine
         .store
         .last_snapshot("tidal")
@@ -62,7 +59,7 @@ pub async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
         tidal_read_at: read_at,
         trash: Trash {
             files: trashed.len(),
-            bytes: trashed.iter().map(|file| file.bytes).sum(),
+            bytes: trashed.iter().map(|file| file.size).sum(),
         },
         frozen: frozen(&engine, ui),
         pending,
@@ -126,6 +123,9 @@ pub async fn history(settings: &Settings, ui: &Ui, args: &HistoryArgs) -> Result
         if applies.is_empty() {
             return Err(StoreError::NoSuchApply(ApplyId(number)).into());
         }
+        if args.plan {
+            return applied(&engine, ui, ApplyId(number)).await;
+        }
     }
     if args.apply.is_none() && args.playlist.is_none() && args.track.is_none() {
         applies.truncate(args.limit);
@@ -153,7 +153,11 @@ pub async fn history(settings: &Settings, ui: &Ui, args: &HistoryArgs) -> Result
     let mut chapters = Vec::new();
     for apply in applies {
         let operations = engine.store.operations(apply.id).await?;
-        let chapter = Chapter::new(apply, &operations, keep);
+        let mut chapter = Chapter::new(apply, &operations, keep);
+        // A plan that this version cannot read tells nothing; its rows still do.
+        if let Ok(plan) = crate::apply::recorded_plan(chapter.apply.id, &engine.store).await {
+            chapter.learn(&plan);
+        }
         if args.apply.is_some() || !chapter.operations.is_empty() {
             chapters.push(chapter);
         }
@@ -169,62 +173,11 @@ pub async fn history(settings: &Settings, ui: &Ui, args: &HistoryArgs) -> Result
     Ok(Exit::Done)
 }
 
-/// A file in the trash.
-#[derive(Debug, serde::Serialize)]
-struct Trashed {
-    /// The run that put it there, or `placed` for the old name of a file that was copied.
-    apply: String,
-    /// The path that it had.
-    path: String,
-    bytes: u64,
-}
-
-fn trashed(root: &Path) -> Vec<Trashed> {
-    let below = trash::folder();
-    let files = trash::files(root).into_iter().filter_map(|place| {
-        let relative = place.relative();
-        let inner = relative.strip_prefix(&below).ok()?;
-        let mut parts = inner.components();
-        let apply = parts.next()?.as_os_str().to_string_lossy().into_owned();
-        let path = parts.as_path().display().to_string();
-        let bytes = std::fs::metadata(root.join(&relative)).map_or(0, |facts| facts.len());
-        Some(Trashed { apply, path, bytes })
-    });
-    files.collect()
-}
-
-/// `trash …`
-///
-/// # Errors
-/// When there is no policy that names the library.
-pub fn trash_command(
-    settings: &Settings,
-    ui: &Ui,
-    command: &TrashCommand,
-) -> Result<Exit, CliError> {
-    let TrashCommand::List = command;
-    let policy = crate::cli::engine::load_policy(settings, ui)?;
-    // A trash that is away is not empty.
-    let folder = policy.library.root.join(trash::folder());
-    if let Err(error) = std::fs::read_dir(policy.library.root.join(".tidal-cleanup")) {
-        return Err(CliError::file("read", &folder, error).hint("is the library's drive mounted?"));
-    }
-    let files = trashed(&policy.library.root);
-    let line = |file: &Trashed| {
-        format!(
-            "apply {:<4}  {:>8}  {}",
-            file.apply,
-            text::bytes(file.bytes),
-            file.path
-        )
-    };
-    let mut lines: Vec<String> = files.iter().map(line).collect();
-    if lines.is_empty() {
-        lines.push("The trash is empty.".to_owned());
-    }
-    ui.answer_either(
-        lines.join("\n"),
-        &Envelope::new("trash", serde_json::json!({ "files": files })),
-    )?;
+/// The plan of an apply, from the journal: its file need not be there any more.
+async fn applied(engine: &Engine, ui: &Ui, id: ApplyId) -> Result<Exit, CliError> {
+    let plan = crate::apply::recorded_plan(id, &engine.store).await?;
+    let json = crate::plan::canonical::to_json(&plan);
+    let beside = crate::cli::plan::Beside::default();
+    crate::cli::plan::present(ui, &plan, &json, Default::default(), &beside)?;
     Ok(Exit::Done)
 }

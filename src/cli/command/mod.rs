@@ -3,6 +3,7 @@
 pub mod account;
 pub mod apply;
 pub mod db;
+pub mod db_restore;
 pub mod decide;
 pub mod demo;
 pub mod doctor;
@@ -21,4 +22,5 @@ pub mod review;
 pub mod rekordbox_export;
 pub mod snapshot;
 pub mod tidal;
+pub mod trash;
 pub mod undo;

@@ -187,7 +187,7 @@ pub(super) fn decide<T>(
         // A take-over says which file is which track, and concludes nothing else.
         let changes = match mode {
             Mode::Reconcile => Vec::new(),
-            Mode::Normal | Mode::Undo | Mode::Download | Mode::Purge => {
+            Mode::Normal | Mode::Undo | Mode::Download | Mode::Purge | Mode::Restore => {
                 diff(&desired, state, reading.complete)
             }
         };

@@ -94,6 +94,10 @@ pub fn of(effect: &Effect, body: &Body) -> Vec<Attribute> {
             Attribute::removed("file", before.path.to_string()),
             Attribute::removed("size", bytes(before.size)),
         ],
+        Effect::TrashPurge { before } => vec![
+            Attribute::removed("file", before.trash_path.to_string()),
+            Attribute::removed("size", bytes(before.size)),
+        ],
         Effect::FileRestore { before, after } => vec![Attribute::changed(
             "file",
             before.trash_path.to_string(),

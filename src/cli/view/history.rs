@@ -1,10 +1,13 @@
 //! What was done: the list of applies, one apply, one playlist or track through all of them.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
 
-use crate::edge::store::{ApplyRow, ApplyStatus, OperationRow, OperationStatus};
+use crate::{
+    edge::store::{ApplyRow, ApplyStatus, OperationRow, OperationStatus},
+    plan::document::{CheckStatus, Plan},
+};
 
 use super::{
     Look,
@@ -95,6 +98,12 @@ fn outcome(apply: &ApplyRow) -> String {
 pub struct Chapter {
     #[serde(flatten)]
     pub apply: ApplyRow,
+    /// The commit of the policy's repository; with a `+` where the file was not as committed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_commit: Option<String>,
+    /// What was let through a gate, with the reason that was given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<String>,
     pub operations: Vec<Entry>,
 }
 
@@ -114,6 +123,9 @@ pub struct Entry {
     pub track: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub rule: String,
+    /// Why, in the plan's words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub why: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trash_path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +145,7 @@ impl From<&OperationRow> for Entry {
             playlist: row.playlist.clone(),
             track: row.track.clone(),
             rule: row.rule.clone(),
+            why: String::new(),
             trash_path: row.trash_path.clone(),
             error: row.error_message.clone(),
             completed_at: row.completed_at,
@@ -141,9 +154,9 @@ impl From<&OperationRow> for Entry {
 }
 
 impl Entry {
-    /// The row that tells it.
+    /// The row that tells it; in detail with its id and why it was planned.
     #[must_use]
-    pub fn row(&self) -> Row {
+    pub fn row(&self, in_detail: bool) -> Row {
         let status = match self.status {
             OperationStatus::Completed => "",
             OperationStatus::Failed => "failed",
@@ -161,6 +174,8 @@ impl Entry {
             self.error.as_deref().unwrap_or_default(),
             &rule,
             self.trash_path.as_deref().unwrap_or_default(),
+            if in_detail { &self.why } else { "" },
+            if in_detail { &self.action_id } else { "" },
         ];
         let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         Row::new(self.symbol(), &self.label, parts.join(" · "))
@@ -170,7 +185,7 @@ impl Entry {
         match (self.status, self.kind.as_str(), self.action.as_str()) {
             (OperationStatus::Failed, _, _) => Symbol::Alarm,
             (OperationStatus::Skipped, _, _) => Symbol::Held,
-            (_, "file.trash", _) => Symbol::Trash,
+            (_, "file.trash" | "trash.purge", _) => Symbol::Trash,
             (_, "state.adopt", _) => Symbol::Adopt,
             (_, _, "add") => Symbol::Add,
             (_, _, "remove") => Symbol::Leave,
@@ -191,7 +206,33 @@ impl Chapter {
         let kept = operations.iter().filter(|row| keep(row)).map(Entry::from);
         Self {
             apply,
+            policy_commit: None,
+            allowed: Vec::new(),
             operations: kept.collect(),
+        }
+    }
+
+    /// Takes over what only the plan says: the policy's commit, what was allowed and why, and why each
+    /// action was planned.
+    pub fn learn(&mut self, plan: &Plan) {
+        self.policy_commit.clone_from(&plan.meta.policy_commit);
+        let checks = plan.body.checks.iter();
+        let allowed = checks.filter(|check| check.status == CheckStatus::Allowed);
+        self.allowed = allowed
+            .map(|check| format!("{}: {}", check.code, check.text))
+            .collect();
+        let review = plan.review.iter().flat_map(|review| &review.allowed);
+        self.allowed.extend(review.cloned());
+        let options = plan.body.decisions.iter().flat_map(|asked| &asked.options);
+        let answered = options.flat_map(|option| &option.actions);
+        let why: BTreeMap<&str, &str> = answered
+            .chain(&plan.body.actions)
+            .map(|action| (action.id.as_str(), action.why.text.as_str()))
+            .collect();
+        for entry in &mut self.operations {
+            if let Some(text) = why.get(entry.action_id.as_str()) {
+                (*text).clone_into(&mut entry.why);
+            }
         }
     }
 }
@@ -229,21 +270,43 @@ impl fmt::Display for ChaptersView<'_> {
             verbose: true,
             ..self.look.clone()
         };
-        for Chapter { apply, operations } in &self.chapters.applies {
+        for chapter in &self.chapters.applies {
+            let Chapter {
+                apply, operations, ..
+            } = chapter;
             let head = format!("Apply {}  {}", apply.id, look.time(apply.started_at));
             let by = match apply.who.as_str() {
                 "" => String::new(),
                 who => format!(", by {who}"),
             };
+            let policy = match (&chapter.policy_commit, apply.policy_sha256.get(..8)) {
+                (Some(commit), _) => {
+                    let dirty = if commit.ends_with('+') {
+                        " and changes"
+                    } else {
+                        ""
+                    };
+                    let commit = commit.get(..12).unwrap_or(commit);
+                    format!(", policy of commit {commit}{dirty}")
+                }
+                (None, Some(hash)) => format!(", policy {hash}"),
+                (None, None) => String::new(),
+            };
             let aside = format!(
-                "{}, {}{by}, digest {}",
+                "{}, {}{by}, digest {}{policy}",
                 what(apply),
                 outcome(apply),
                 short_digest(&apply.digest)
             );
             writeln!(f, "{}", look.bold(&head))?;
             f.write_str(&super::rows::paragraph(&aside, 2, &look))?;
-            let rows: Vec<Row> = operations.iter().map(Entry::row).collect();
+            for allowed in &chapter.allowed {
+                f.write_str(&super::rows::paragraph(allowed, 2, &look))?;
+            }
+            let rows: Vec<Row> = operations
+                .iter()
+                .map(|entry| entry.row(self.look.verbose))
+                .collect();
             write!(
                 f,
                 "{}",
@@ -326,7 +389,7 @@ mod tests {
         };
         insta::assert_snapshot!(chapters.view(&Look::plain()), @"
         Apply 12  2026-11-22 09:40
-          apply, 41 done, by dj, digest 9f2c41d0
+          apply, 41 done, by dj, digest 9f2c41d0, policy 00000000
           x Playlists/Old/a.mp3  file.trash · rule orphans · .tidal-cleanup/trash/12/Playlists/Old/a.mp3
           + A – B                file.fetch
         ");

@@ -560,6 +560,20 @@ impl LocalLibrary for LibraryFolder {
         self.move_to_trash(&apply.to_string(), &real, &facts)
     }
 
+    fn purge(&mut self, place: &MediaPath, sha256: ContentHash) -> Result<(), LocalError> {
+        let real = self.own(place)?;
+        self.regular(place, &real)?;
+        let run = trash::run_of(place).ok_or_else(|| LocalError::Outside(place.clone()))?;
+        if self.hash(place)? != sha256 {
+            return Err(LocalError::Changed {
+                path: place.clone(),
+                what: "is not what was put into the trash".to_owned(),
+            });
+        }
+        trash::purge(self.root(), &run, place)
+            .map_err(|source| failed("delete from the trash", &real, source))
+    }
+
     fn defer_sync(&mut self) {
         let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
         unsynced.get_or_insert_default();

@@ -366,6 +366,21 @@ impl LocalLibrary for MemoryLibrary {
         Ok(place)
     }
 
+    fn purge(&mut self, place: &MediaPath, sha256: ContentHash) -> Result<(), LocalError> {
+        if super::trash::run_of(place).is_none() {
+            return Err(LocalError::Outside(place.clone()));
+        }
+        if self.hash(place)? != sha256 {
+            return Err(LocalError::Changed {
+                path: place.clone(),
+                what: "is not what was put into the trash".to_owned(),
+            });
+        }
+        let mut disk = self.change(&[place])?;
+        disk.names.remove(place);
+        Ok(())
+    }
+
     fn open_incoming(&mut self, name: &str) -> Result<MediaPath, LocalError> {
         let folder = incoming(name)?;
         let mut disk = self.change(&[&folder])?;

@@ -125,6 +125,14 @@ pub trait LocalLibrary: LocalReader {
         reason: &str,
     ) -> Result<MediaPath, LocalError>;
 
+    /// Deletes a file that lies in the trash, for good, and the folders that are empty then. The one
+    /// method that unlinks what was the user's; only `trash purge` comes to it.
+    ///
+    /// # Errors
+    /// [`LocalError::Outside`] for anything that is not a file in a run's folder of the trash,
+    /// [`LocalError::Changed`] when its content is another.
+    fn purge(&mut self, place: &MediaPath, sha256: ContentHash) -> Result<(), LocalError>;
+
     /// From here on until [`LocalLibrary::sync`], names that are given and taken away need not be
     /// durable at once: many files of one folder then cost one sync.
     fn defer_sync(&mut self) {}

@@ -1,6 +1,7 @@
 //! The trash inside the library: a place for each run, a manifest, and a word to whoever opens it.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fs::{self, File},
     io::{self, Write as _},
@@ -38,7 +39,20 @@ because the volume has no hard links. Their copies are in your library.
 
 manifest.jsonl in each folder has one line for each event: where the file was
 (path) and is (place), its size, SHA-256, time and mode, when and why it went.
-A line with \"event\":\"restored\" says that it went back.
+A line with \"event\":\"restored\" says that it went back, one with \"purged\" that
+`tidal-cleanup trash purge` deleted it.
+
+To bring all files of run 12 back without this program, type this into a shell, in
+the folder of your library. Nothing is overwritten. A name with a quote, a
+backslash or a | in it has to be moved by hand.
+
+    grep '\"event\":\"trashed\"' .tidal-cleanup/trash/12/manifest.jsonl |
+    sed -n 's/.*\"path\":\"\\([^\"|\\]*\\)\",\"place\":\"\\([^\"|\\]*\\)\".*/\\2|\\1/p' |
+    while IFS='|' read -r place path; do
+        if [ -e \"$place\" ] && [ ! -e \"$path\" ]; then
+            mkdir -p \"$(dirname \"$path\")\" && mv \"$place\" \"$path\"
+        fi
+    done
 ";
 
 /// One line of a manifest.
@@ -69,6 +83,13 @@ pub enum Event {
         /// Where it is.
         path: MediaPath,
         /// Where it would have gone.
+        place: MediaPath,
+        /// When.
+        at: Timestamp,
+    },
+    /// It is about to be deleted for good.
+    Purged {
+        /// Where it was in the trash.
         place: MediaPath,
         /// When.
         at: Timestamp,
@@ -122,6 +143,116 @@ pub fn files(root: &Path) -> Vec<MediaPath> {
             Some(MediaPath::from_relative(0, relative))
         })
         .collect()
+}
+
+/// A file in the trash, with what its run's manifest says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lying {
+    /// The run's number, or [`PLACED`].
+    pub run: String,
+    /// Where it is, below the root.
+    pub place: MediaPath,
+    /// Where it was.
+    pub path: MediaPath,
+    /// Its size now.
+    pub size: u64,
+    /// Its modification time now.
+    pub mtime: (i64, u32),
+    /// Its content, as it was put there; `None` when the manifest does not know it, or its size or
+    /// time is another now.
+    pub sha256: Option<ContentHash>,
+    /// Since when.
+    pub at: Option<Timestamp>,
+}
+
+/// Everything that lies in the trash, by place.
+///
+/// # Errors
+/// When a manifest is there and cannot be read.
+pub fn contents(root: &Path) -> io::Result<Vec<Lying>> {
+    let mut known: BTreeMap<MediaPath, Event> = BTreeMap::new();
+    let mut runs = BTreeSet::new();
+    let mut lying = Vec::new();
+    for place in files(root) {
+        let Some(run) = run_of(&place) else { continue };
+        if runs.insert(run.clone()) {
+            for event in events(root, &run)? {
+                if let Event::Trashed { place, .. } = &event {
+                    known.insert(place.clone(), event);
+                }
+            }
+        }
+        let stat = volume::stat_of(&fs::symlink_metadata(root.join(place.relative()))?);
+        let mut found = Lying {
+            path: original(&place),
+            run,
+            size: stat.size,
+            mtime: stat.mtime,
+            sha256: None,
+            at: None,
+            place,
+        };
+        if let Some(Event::Trashed {
+            path,
+            size,
+            sha256,
+            mtime,
+            at,
+            ..
+        }) = known.get(&found.place)
+        {
+            found.path = path.clone();
+            found.at = Some(*at);
+            found.sha256 = ((*size, *mtime) == (stat.size, stat.mtime)).then_some(*sha256);
+        }
+        lying.push(found);
+    }
+    Ok(lying)
+}
+
+/// The run in whose folder of the trash the file lies; `None` for everything else, manifests too.
+#[must_use]
+pub fn run_of(place: &MediaPath) -> Option<String> {
+    let relative = place.relative();
+    let inner = relative.strip_prefix(folder()).ok()?;
+    let mut parts = inner.components();
+    let run = parts.next()?.as_os_str().to_str()?.to_owned();
+    let rest = parts.as_path();
+    let is_file = !rest.as_os_str().is_empty() && rest != Path::new(MANIFEST);
+    (place.is_safe() && place.is_in_library() && is_file).then_some(run)
+}
+
+/// The path that a file in the trash had, by its place alone.
+fn original(place: &MediaPath) -> MediaPath {
+    let relative = place.relative();
+    let inner = relative.strip_prefix(folder()).unwrap_or(&relative);
+    let mut parts = inner.components();
+    parts.next();
+    MediaPath::from_relative(0, parts.as_path())
+}
+
+/// Deletes a file of the trash: a line in the manifest, then the file, then the folders that it
+/// leaves empty. The run's own folder stays, with its manifest.
+pub(super) fn purge(root: &Path, run: &str, place: &MediaPath) -> io::Result<()> {
+    let base = root.join(folder()).join(run);
+    let event = Event::Purged {
+        place: place.clone(),
+        at: Timestamp::now(),
+    };
+    append(&base, &event)?;
+    let file = root.join(place.relative());
+    fs::remove_file(&file)?;
+    let mut above = file.parent();
+    while let Some(left) = above.filter(|left| *left != base && left.starts_with(&base)) {
+        match fs::remove_dir(left) {
+            Ok(()) => above = left.parent(),
+            Err(_) => break,
+        }
+    }
+    match above {
+        Some(left) => volume::sync_folder(left),
+        None => Ok(()),
+    }
 }
 
 /// What goes into the manifest about a file.

@@ -8,6 +8,7 @@ mod check;
 mod journal;
 mod load;
 mod read;
+mod restore;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use sqlx::{
 
 use super::{SCHEMA_VERSION, StoreError};
 pub use backup::BackupKind;
+pub use restore::restore;
 
 /// The first bytes of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

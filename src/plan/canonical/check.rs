@@ -143,6 +143,7 @@ fn paths(action: &Action) -> Result<(), PlanError> {
         }
         Effect::FileLink { after, .. } => writable(&after.path)?,
         Effect::FileTrash { before } => writable(&before.path)?,
+        Effect::TrashPurge { before } => in_trash(&before.trash_path)?,
         Effect::FileRestore { before, after } => {
             in_trash(&before.trash_path)?;
             writable(&after.path)?;

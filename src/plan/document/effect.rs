@@ -38,6 +38,9 @@ pub enum Effect {
     /// Bring a file back from the trash (undo). An occupied target is restored beside.
     #[serde(rename = "file.restore")]
     FileRestore { before: FromTrash, after: At },
+    /// Delete a file that lies in the trash, for good (`trash purge`).
+    #[serde(rename = "trash.purge")]
+    TrashPurge { before: Purged },
     /// Add a file to the Rekordbox collection.
     #[serde(rename = "rb.content.add")]
     ContentAdd { after: NewContent },
@@ -94,6 +97,18 @@ pub enum Effect {
     /// Add an entry to a playlist in TIDAL again, where it was (undo).
     #[serde(rename = "tidal.entry.restore")]
     TidalEntryRestore { before: Reversal, after: TidalEntry },
+}
+
+/// Payload of [`Effect::TrashPurge`]: a file that goes for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Purged {
+    /// Where it lies, below the library's root.
+    pub trash_path: MediaPath,
+    /// Bytes.
+    pub size: u64,
+    /// Of its content.
+    pub sha256: ContentHash,
 }
 
 /// One entry of one playlist of TIDAL, and its neighbours: where it belongs should it come back.
@@ -447,6 +462,7 @@ impl Effect {
             Self::FileLink { .. } => "file.link",
             Self::FileTrash { .. } => "file.trash",
             Self::FileRestore { .. } => "file.restore",
+            Self::TrashPurge { .. } => "trash.purge",
             Self::ContentAdd { .. } => "rb.content.add",
             Self::ContentRelocate { .. } => "rb.content.relocate",
             Self::ContentUpdate { .. } => "rb.content.update",

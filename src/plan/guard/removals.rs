@@ -80,6 +80,7 @@ impl Removals {
             | Effect::FilePlace { .. }
             | Effect::FileLink { .. }
             | Effect::FileRestore { .. }
+            | Effect::TrashPurge { .. }
             | Effect::ContentAdd { .. }
             | Effect::ContentRelocate { .. }
             | Effect::ContentUpdate { .. }

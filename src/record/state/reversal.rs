@@ -43,7 +43,7 @@ pub fn reversal(
 
 /// Which row a change is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
+pub(crate) enum Key {
     Track(TrackId),
     Playlist(PlaylistId),
     File(MediaPath),
@@ -131,4 +131,11 @@ pub(super) fn rename(row: &mut StateRow, moved: &BTreeMap<MediaPath, MediaPath>)
         StateRow::File(row) => follow(&mut row.path),
         StateRow::Playlist(_) | StateRow::Object(_) => {}
     }
+}
+
+/// Which rows of the state the changes are about.
+pub(crate) fn keys(rows: &[RowChange]) -> impl Iterator<Item = Key> {
+    rows.iter()
+        .filter_map(|row| row.before.as_ref().or(row.after.as_ref()))
+        .map(key_of)
 }

@@ -151,7 +151,7 @@ pub(super) struct Writer<'a> {
 impl Writer<'_> {
     pub(super) fn write(&mut self, at: usize) {
         let step = &self.steps[at];
-        let Some(inverse) = self.inverse.get(&at) else {
+        let Some(inverse) = self.inverse.get(&at).filter(|_| !step.left) else {
             return;
         };
         let subject = subject(step.operation);

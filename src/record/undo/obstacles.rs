@@ -18,7 +18,7 @@ use crate::{
 /// old text is there again.
 pub(super) fn find_obstacles(steps: &mut [Step<'_>], facts: &UndoFacts) {
     let built_on = BuiltOn::new(steps, facts);
-    for step in &mut *steps {
+    for step in steps.iter_mut().filter(|step| !step.left) {
         step.obstacle = built_on.obstacle(step);
     }
     loop {
@@ -29,7 +29,7 @@ pub(super) fn find_obstacles(steps: &mut [Step<'_>], facts: &UndoFacts) {
         let mut files = facts.files.clone();
         for at in 0..steps.len() {
             let step = &steps[at];
-            if step.obstacle.is_some() {
+            if step.obstacle.is_some() || step.left {
                 held_rows.extend(step.row_keys());
                 held_uses.extend(step.uses());
                 continue;
@@ -65,7 +65,7 @@ pub(super) fn bound(steps: &[Step<'_>], step: &Step<'_>) -> Option<String> {
         .iter()
         .chain(&step.followers)
         .chain(&step.follows);
-    let held = bound.find(|other| steps[**other].obstacle.is_some())?;
+    let held = bound.find(|other| steps[**other].obstacle.is_some() || steps[**other].left)?;
     let label = &steps[*held].operation.label;
     Some(format!("it belongs to what stays: {label}"))
 }

@@ -1,6 +1,6 @@
 //! The operations of a run as steps to take back, the newest first, and what hangs on what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FileNow, UndoFacts};
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     record::{
         Intent, Outcome, PostImage, PreImage, image,
         rows::{RowKey, key},
+        state::keys,
     },
 };
 
@@ -30,6 +31,8 @@ pub(super) struct Step<'a> {
     pub(super) follows: Vec<usize>,
     pub(super) found: Found,
     pub(super) obstacle: Option<String>,
+    /// It is not asked for, and stays.
+    pub(super) left: bool,
 }
 
 /// What is there when it is the step's turn.
@@ -110,7 +113,10 @@ pub(super) fn steps<'a>(
         .chain(&applied.body.actions)
         .map(|action| (&action.id, action))
         .collect();
-    let mut done: Vec<&OperationRow> = operations.iter().collect();
+    let mut done: Vec<&OperationRow> = operations
+        .iter()
+        .filter(|operation| !facts.taken_back.contains(&operation.action_id))
+        .collect();
     done.sort_by_key(|operation| std::cmp::Reverse((operation.completed_at, operation.seq)));
     let mut steps: Vec<Step<'_>> = done
         .into_iter()
@@ -130,6 +136,7 @@ pub(super) fn steps<'a>(
                 follows: Vec::new(),
                 found: Found::default(),
                 obstacle: None,
+                left: false,
             })
         })
         .collect();
@@ -204,4 +211,48 @@ pub(super) fn playlist_file(effect: &Effect) -> Option<&MediaPath> {
         Effect::FileLink { after, .. } if after.form == LinkForm::M3u8 => Some(&after.path),
         _ => None,
     }
+}
+
+/// Leaves every step but those of the actions `only`, and of those that cannot stay without them.
+pub(super) fn leave_all_but(steps: &mut [Step<'_>], only: &BTreeSet<ActionId>) {
+    let mut goes: BTreeSet<usize> = (0..steps.len())
+        .filter(|at| only.contains(&steps[*at].operation.action_id))
+        .collect();
+    loop {
+        let known = goes.len();
+        for at in goes.clone() {
+            let step = &steps[at];
+            let bound = step.dependents.iter().chain(&step.followers);
+            goes.extend(bound.chain(&step.follows));
+            // The newest step comes first: those before it were done later.
+            let later = (0..at).filter(|later| builds_on(&steps[*later], step));
+            goes.extend(later);
+        }
+        if goes.len() == known {
+            break;
+        }
+    }
+    for (at, step) in steps.iter_mut().enumerate() {
+        step.left = !goes.contains(&at);
+    }
+}
+
+/// Whether `later` changed, or refers to, what `step` left behind.
+fn builds_on(later: &Step<'_>, step: &Step<'_>) -> bool {
+    let states: BTreeSet<_> = keys(&step.post.rows).collect();
+    if keys(&later.post.rows).any(|key| states.contains(&key)) {
+        return true;
+    }
+    let rows: BTreeSet<RowKey> = step.row_keys().collect();
+    if later.row_keys().any(|key| rows.contains(&key)) {
+        return true;
+    }
+    let made: BTreeSet<RowKey> = ["djmdContent", "djmdPlaylist", "djmdMyTag"]
+        .into_iter()
+        .flat_map(|table| {
+            step.inserted(table)
+                .map(move |id| (table.to_owned(), id.to_owned()))
+        })
+        .collect();
+    later.uses().any(|key| made.contains(&key))
 }

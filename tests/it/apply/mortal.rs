@@ -234,6 +234,13 @@ impl<W: LocalLibrary> LocalLibrary for Mortal<W> {
         self.faults
             .run(local(), || self.world.trash(path, apply, reason))
     }
+    fn purge(
+        &mut self,
+        place: &MediaPath,
+        sha256: tidal_cleanup::domain::ContentHash,
+    ) -> Result<(), LocalError> {
+        self.faults.run(local(), || self.world.purge(place, sha256))
+    }
     fn defer_sync(&mut self) {
         self.world.defer_sync();
     }

@@ -52,6 +52,11 @@ pub(super) fn describe(effect: &Effect) -> (Symbol, Option<Label>, String) {
         Effect::FileRestore { after, .. } => {
             (Symbol::Add, path(&after.path), say("back from the trash"))
         }
+        Effect::TrashPurge { before } => (
+            Symbol::Trash,
+            path(&before.trash_path),
+            format!("deleted for good, {}", bytes(before.size)),
+        ),
         Effect::ContentAdd { .. } => (Symbol::Add, None, say("into Rekordbox")),
         Effect::ContentRelocate { after, .. } => (
             Symbol::Move,
@@ -110,6 +115,7 @@ pub(super) const fn is_upkeep(effect: &Effect) -> bool {
         | Effect::FilePlace { .. }
         | Effect::FileTrash { .. }
         | Effect::FileRestore { .. }
+        | Effect::TrashPurge { .. }
         | Effect::ContentAdd { .. }
         | Effect::ContentRelocate { .. }
         | Effect::ContentUpdate { .. }

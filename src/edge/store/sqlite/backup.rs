@@ -101,7 +101,7 @@ impl SqliteStore {
 }
 
 /// Opens a copy without touching it, and reads all of it.
-async fn verify(copy: &Path) -> Result<(), StoreError> {
+pub(super) async fn verify(copy: &Path) -> Result<(), StoreError> {
     let failed = |source| refused(copy, "verify the backup", source);
     let mut conn = SqliteConnectOptions::new()
         .filename(copy)
