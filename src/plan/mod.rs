@@ -106,11 +106,12 @@ pub struct FailedFetch {
     /// What the journal says.
     pub message: String,
     /// A lossy file came where a lossless one was asked for, the last time that it was fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lossy: Option<Lossy>,
 }
 
 /// A lossy download that was not made into a lossless file, and what it came of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Lossy {
     /// When, in UTC.
     pub on: Date,

@@ -93,7 +93,7 @@ pub async fn apply(
     // A plan made here is of these playlists already.
     let playlists = match occasion {
         Occasion::SavedPlan => args.inputs.playlists.as_slice(),
-        Occasion::FreshPlan | Occasion::Download | Occasion::Approved => &[],
+        Occasion::FreshPlan | Occasion::Download | Occasion::Purge | Occasion::Approved => &[],
     };
     let wish = Wish {
         playlists,

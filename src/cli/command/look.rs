@@ -2,7 +2,7 @@
 
 use crate::{
     cli::{
-        args::{HistoryArgs, PlanInputs},
+        args::{HistoryArgs, PlanInputs, Rendering},
         engine::{Engine, Request},
         error::{CliError, Exit},
         settings::Settings,
@@ -178,6 +178,6 @@ async fn applied(engine: &Engine, ui: &Ui, id: ApplyId) -> Result<Exit, CliError
     let plan = crate::apply::recorded_plan(id, &engine.store).await?;
     let json = crate::plan::canonical::to_json(&plan);
     let beside = crate::cli::plan::Beside::default();
-    crate::cli::plan::present(ui, &plan, &json, Default::default(), &beside)?;
+    crate::cli::plan::present(ui, &plan, &json, &Rendering::default(), &beside)?;
     Ok(Exit::Done)
 }
