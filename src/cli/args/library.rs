@@ -1,0 +1,155 @@
+//! The library and what is known of it: taking over, deciding, lists, readings, the state database.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{super::select::PlaylistSelector, Consent, PlanInputs};
+
+#[derive(Clone, Debug, Args)]
+pub struct InitArgs {
+    /// The library folder; it gets a small marker, `.tidal-cleanup/library.toml`
+    #[arg(long, value_name = "DIR")]
+    pub library: Option<PathBuf>,
+    /// Don't ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    pub inputs: PlanInputs,
+    /// Make files of the library ours to manage, where their path fits this pattern; may be repeated
+    /// [default pattern: all]
+    #[arg(long, value_name = "GLOB", num_args = 0..=1, default_missing_value = "*")]
+    pub adopt: Vec<String>,
+    /// Read what the Python tool knows, too: its folder, or its sync.db
+    #[arg(long, value_name = "PATH")]
+    pub from_peer: Option<PathBuf>,
+    /// Save the plan [default: plan.json, unless the answer is JSON]
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct DecideArgs {
+    /// A saved plan, and answers: a question's id (or its beginning) followed by the key of an option,
+    /// `none`, or `defer` to be asked again
+    #[arg(value_name = "PLAN | ID KEY")]
+    pub words: Vec<String>,
+    /// The same as `ID KEY`; may be repeated
+    #[arg(long, value_name = "ID=KEY")]
+    pub answer: Vec<String>,
+    /// Answer every open question with the likeliest file, with none, or not at all
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub all: Option<AnswerAll>,
+    #[command(flatten)]
+    pub inputs: PlanInputs,
+}
+
+/// One answer for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AnswerAll {
+    Best,
+    None,
+    Defer,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct LibraryArgs {
+    /// Only this list [default: all three]
+    #[arg(value_enum)]
+    pub list: Option<ShelfList>,
+    #[command(flatten)]
+    pub inputs: PlanInputs,
+}
+
+/// A list of the shelf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShelfList {
+    Duplicates,
+    Orphans,
+    Missing,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct HistoryArgs {
+    /// Everything that this apply did
+    #[arg(value_name = "APPLY", value_parser = clap::value_parser!(i64).range(1..))]
+    pub apply: Option<i64>,
+    /// Only what concerned this playlist, by name or TIDAL uuid
+    #[arg(long, value_name = "P")]
+    pub playlist: Option<PlaylistSelector>,
+    /// Only what concerned this track, by TIDAL id or a part of its label
+    #[arg(long, value_name = "T")]
+    pub track: Option<String>,
+    /// At most so many, newest first
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct SnapshotArgs {
+    /// What to read
+    #[arg(value_enum)]
+    pub world: World,
+    /// Where to write it [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// TIDAL: the favourite tracks too
+    #[arg(long)]
+    pub favorites: bool,
+}
+
+/// An outside world that can be read: the account's playlists, the library folder, the collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum World {
+    Tidal,
+    Local,
+    Rekordbox,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum DbCommand {
+    /// Create the state database and mark the library
+    #[command(after_help = "Example:\n  tidal-cleanup db init")]
+    Init,
+    /// What the state database knows
+    #[command(after_help = "Example:\n  tidal-cleanup db status")]
+    Status,
+    /// Check the state database's integrity
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup db check\n  tidal-cleanup db check --hashes"
+    )]
+    Check {
+        /// Also read every audio file anew, and name those whose content changed although their size
+        /// and times did not; what has no hash yet gets one
+        #[arg(long)]
+        hashes: bool,
+    },
+    /// Back the state database up
+    #[command(after_help = "Example:\n  tidal-cleanup db backup")]
+    Backup,
+    /// Which playlists have changes, and what to do about them
+    #[command(after_help = "Example:\n  tidal-cleanup db sync --check   exit 2: changes pending")]
+    Sync {
+        /// Only look: exit 2 when changes are pending
+        #[arg(long)]
+        check: bool,
+        #[command(flatten)]
+        inputs: PlanInputs,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Compare the library's files with the state database
+    #[command(after_help = "Example:\n  tidal-cleanup db reconcile --json")]
+    Reconcile,
+    /// Everything about one playlist
+    #[command(after_help = "Example:\n  tidal-cleanup db inspect --playlist \"House Italo R 🇮🇹\"")]
+    Inspect {
+        /// Which, by name or TIDAL uuid
+        #[arg(long, value_name = "NAME")]
+        playlist: PlaylistSelector,
+    },
+}
