@@ -59,6 +59,12 @@ where
     async fn deliver_batch(&mut self, mut queue: VecDeque<usize>) -> Result<()> {
         let mut jobs: Vec<Job<'a, (usize, Delivered)>> = Vec::new();
         loop {
+            // What is being fetched is fetched; what waits for its turn does so until the next run.
+            if !queue.is_empty() && !self.may_act().await? {
+                let rest = queue.drain(..).map(|seq| (seq, Err(Failure::Untouched)));
+                let rest = rest.collect();
+                self.settle(rest).await?;
+            }
             while jobs.len() < self.settings.parallel.max(1) {
                 let Some(seq) = queue.pop_front() else {
                     break;
@@ -69,11 +75,10 @@ where
                 }
             }
             if jobs.is_empty() {
-                return Ok(());
+                return self.check_stop();
             }
             let (seq, delivered) = batch::next(&mut jobs).await;
             self.delivered(seq, delivered).await?;
-            self.check_stop()?;
         }
     }
 

@@ -57,6 +57,7 @@ where
             Phase::State,
         ] {
             for seq in self.running(phase) {
+                self.hold().await?;
                 if let Some(result) = self.recover_one(seq, recovery) {
                     let delivered = matches!(phase, Phase::Fetch | Phase::Convert);
                     let done = result.is_ok();

@@ -23,6 +23,8 @@ pub enum Occasion {
     Download,
     /// `undo`, and `apply --resume`: they reverse or finish what was approved, so `--yes` covers all.
     Approved,
+    /// A part of what was agreed to a moment ago: `--replan`.
+    Agreed,
 }
 
 /// How much agreement a plan needs.
@@ -88,6 +90,9 @@ pub fn agree(
     digest: &str,
     weight: Weight,
 ) -> Result<(), CliError> {
+    if occasion == Occasion::Agreed {
+        return Ok(());
+    }
     if let Some(approval) = &consent.approve {
         return match approval.names(digest) {
             true => Ok(()),
@@ -131,7 +136,9 @@ fn nobody(occasion: Occasion, digest: &str, weight: Weight) -> CliError {
             "without a terminal, save the plan first: `tidal-cleanup plan --out plan.json`, then \
              `tidal-cleanup apply plan.json`",
         ),
-        (Occasion::Approved, _) | (_, Weight::Additive) => error.hint("`--yes` agrees to it"),
+        (Occasion::Approved | Occasion::Agreed, _) | (_, Weight::Additive) => {
+            error.hint("`--yes` agrees to it")
+        }
         (_, Weight::Change | Weight::Trash(_)) => error.hint(format!(
             "`--yes` covers additions only; `--approve {digest}` agrees to all of this plan"
         )),

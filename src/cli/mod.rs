@@ -3,6 +3,7 @@
 pub mod args;
 pub mod settings;
 pub mod select;
+pub mod telling;
 pub mod consent;
 pub mod decisions;
 pub mod plan;
@@ -106,11 +107,20 @@ async fn dispatch(
         Command::Init(args) => command::init::init(settings, ui, &args).await,
         Command::Plan(args) => command::plan::plan(settings, ui, &args).await,
         Command::Show(args) => command::plan::show(settings, ui, &args).await,
-        Command::Apply(args) => command::apply::apply(settings, ui, interrupt, &args).await,
-        Command::Undo(args) => command::undo::undo(settings, ui, interrupt, &args).await,
+        Command::Apply(args) => {
+            let ended = command::apply::apply(settings, ui, interrupt, &args).await;
+            telling::exit(ui, ended)
+        }
+        Command::Undo(args) => {
+            let ended = command::undo::undo(settings, ui, interrupt, &args).await;
+            telling::exit(ui, ended)
+        }
         Command::History(args) => command::look::history(settings, ui, &args).await,
         Command::Status => command::look::status(settings, ui).await,
-        Command::Download(args) => command::apply::download(settings, ui, interrupt, &args).await,
+        Command::Download(args) => {
+            let ended = command::apply::download(settings, ui, interrupt, &args).await;
+            telling::exit(ui, ended)
+        }
         Command::Snapshot(args) => command::snapshot::snapshot(settings, ui, &args).await,
         Command::Decide(args) => command::decide::decide(settings, ui, &args).await,
         Command::Import(args) => command::import::import(settings, ui, &args).await,

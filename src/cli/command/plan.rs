@@ -28,7 +28,7 @@ const PLAN_FILE: &str = "plan.json";
 /// # Errors
 /// When a source cannot be read at all.
 pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit, CliError> {
-    let mut engine = Engine::open(settings, ui).await?;
+    let mut engine = Engine::look_at(settings, ui).await?;
     engine.tell_unfinished(ui).await?;
     let request = Request {
         inputs: args.inputs.clone(),
@@ -123,7 +123,7 @@ pub async fn show(settings: &Settings, ui: &Ui, args: &ShowArgs) -> Result<Exit,
         present(ui, &plan, &json, args.markdown, &beside)?;
         return Ok(Exit::Done);
     }
-    let engine = Engine::open(settings, ui).await?;
+    let engine = Engine::look_at(settings, ui).await?;
     engine.require_canary().await?;
     verify_plan(&engine, ui, &plan).await?;
     let answer = serde_json::json!({ "digest": plan.digest, "holds": true });

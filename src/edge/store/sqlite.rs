@@ -73,7 +73,12 @@ pub struct SqliteReader {
     path: PathBuf,
     /// The row of `meta`; a SQLite file holds one library.
     library: i64,
+    /// Read without a log, when the file looked like this.
+    lies_there: Option<Seal>,
 }
+
+/// Length, time and number of a file.
+type Seal = (u64, Option<std::time::SystemTime>, u64);
 
 /// The state database.
 #[derive(Debug)]
@@ -82,6 +87,7 @@ pub struct SqliteStore {
     options: StoreOptions,
     /// The number of the run that this handle began or took over.
     fencing: Option<i64>,
+    only_reads: bool,
 }
 
 impl SqliteStore {
@@ -112,6 +118,7 @@ impl SqliteStore {
             reader: SqliteReader::connect(path, connect).await?,
             options: options.clone(),
             fencing: None,
+            only_reads: false,
         };
         let found = store.reader.version().await?;
         store.reader.refuse_newer(found)?;
@@ -135,7 +142,14 @@ impl SqliteStore {
             reader: SqliteReader::open(path).await?,
             options: options.clone(),
             fencing: None,
+            only_reads: true,
         })
+    }
+
+    /// Whether it was opened to read.
+    #[must_use]
+    pub const fn only_reads(&self) -> bool {
+        self.only_reads
     }
 
     /// The same database, for what only reads.
@@ -185,8 +199,9 @@ impl SqliteStore {
 impl SqliteReader {
     /// Opens the database at `path` for reading and makes nothing, not even a folder.
     ///
-    /// A database in use has a write-ahead log that a reader must share. A database that nobody uses
-    /// has none: its log is then made for the time of reading and removed by [`SqliteReader::close`].
+    /// A database in use has a write-ahead log that a reader must share. A database that nobody uses has
+    /// none: it is then read as it lies there, and [`SqliteReader::is_undisturbed`] tells whether somebody
+    /// wrote it meanwhile.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is none (or an empty file), [`StoreError::Outdated`] when it
@@ -202,7 +217,10 @@ impl SqliteReader {
             Err(source) => return Err(io_error("open", path, source)),
         }
         look_at_header(path)?;
-        let mut reader = Self::connect(path, read_only(path)).await?;
+        let before = seal(path).map_err(|source| io_error("look at", path, source))?;
+        let (connect, lies_there) = read_only(path);
+        let mut reader = Self::connect(path, connect).await?;
+        reader.lies_there = lies_there.then_some(before);
         let found = reader.version().await?.ok_or_else(missing)?;
         reader.refuse_newer(Some(found))?;
         if found < SCHEMA_VERSION {
@@ -214,6 +232,15 @@ impl SqliteReader {
         }
         reader.library = reader.find_library().await?;
         Ok(reader)
+    }
+
+    /// Whether what was read is one state: the file is as it was when it was opened, or the log kept
+    /// readers apart from writers.
+    #[must_use]
+    pub fn is_undisturbed(&self) -> bool {
+        self.lies_there
+            .as_ref()
+            .is_none_or(|then| seal(&self.path).is_ok_and(|now| now == *then))
     }
 
     /// Lets go of the file.
@@ -237,6 +264,7 @@ impl SqliteReader {
                 pool,
                 path,
                 library: 0,
+                lies_there: None,
             }),
             Err(source) => Err(refused(&path, "open", source)),
         }
@@ -321,41 +349,38 @@ async fn record_version(conn: &mut SqliteConnection, lineage: &str) -> Result<()
         .map(drop)
 }
 
-/// How to read without writing. Where a log exists, the file is opened read-only, so that even the
-/// folding-in of a dead writer's log is left to the next writer. Where none exists, SQLite makes an
-/// empty one: only a connection that may write removes it again at the end, and it is told to refuse
-/// every statement that writes. Where the folder cannot be written, nobody else can write either.
-fn read_only(path: &Path) -> SqliteConnectOptions {
+/// How to read without writing, and whether the file is read as it lies there. Where a log exists, the
+/// file is opened read-only, so that even the folding-in of a dead writer's log is left to the next
+/// writer. Where none exists, SQLite would make an empty one; told that the file does not change, it makes
+/// none. A writer that comes meanwhile fills a log first, and changes the file when it folds that in.
+fn read_only(path: &Path) -> (SqliteConnectOptions, bool) {
     let connect = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
+        .read_only(true)
         .foreign_keys(true)
         .pragma("trusted_schema", "OFF")
         .pragma("query_only", "ON")
         .disable_statement_logging();
-    let log = beside(path, "-wal");
-    if log.exists() {
-        connect.read_only(true)
-    } else if may_write_beside(path) {
-        connect
-    } else {
-        connect.read_only(true).immutable(true)
+    match beside(path, "-wal").exists() {
+        true => (connect, false),
+        false => (connect.immutable(true), true),
     }
 }
 
+fn seal(path: &Path) -> io::Result<Seal> {
+    let facts = std::fs::metadata(path)?;
+    Ok((facts.len(), facts.modified().ok(), inode(&facts)))
+}
+
 #[cfg(unix)]
-fn may_write_beside(path: &Path) -> bool {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        Some(_) | None => Path::new("."),
-    };
-    let writable = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
-    writable(folder) && writable(path)
+fn inode(facts: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(facts)
 }
 
 #[cfg(not(unix))]
-fn may_write_beside(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|facts| !facts.permissions().readonly())
+fn inode(_facts: &std::fs::Metadata) -> u64 {
+    0
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -379,6 +379,12 @@ impl<W: StateStore + Send + Sync> StateStore for Mortal<W> {
             .run_async(store(), self.world.resume_apply(apply, at))
             .await
     }
+    async fn hold(&self, apply: ApplyId) -> Result<(), StoreError> {
+        match self.faults.is_dead() {
+            true => Err(store()),
+            false => self.world.hold(apply).await,
+        }
+    }
     async fn intend(
         &mut self,
         apply: ApplyId,

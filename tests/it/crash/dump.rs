@@ -374,6 +374,15 @@ async fn state(world: &World) -> Tables {
         "meta",
     ];
     let mut found = tables(&mut db, &history, "WHERE deleted_at IS NULL").await;
+    // Entries of a list that left the state are history as well.
+    let lists: BTreeSet<String> = found["playlists"]
+        .iter()
+        .map(|row| row["id"].clone())
+        .collect();
+    let entries = found.get_mut("playlist_tracks");
+    entries
+        .into_iter()
+        .for_each(|rows| rows.retain(|row| lists.contains(&row["playlist_id"])));
     // Numbers of rows are told by what they stand for.
     for table in ["tracks", "playlists"] {
         let sql = format!("SELECT quote(id), quote(tidal_id) FROM {table}");
@@ -418,6 +427,23 @@ pub(crate) fn runs(world: &World) -> Vec<Run> {
         db.close().await.unwrap();
         let run = |(id, status, undoes)| Run { id, status, undoes };
         rows.into_iter().map(run).collect()
+    })
+}
+
+/// Kind, status and time of the operations of the newest run, where it is newer than that.
+pub(crate) fn last_operations(world: &World, than: i64) -> Vec<(String, String, Option<String>)> {
+    block_on(async {
+        let (_copy, options) = copied(&world.path("home/.tidal-cleanup"), "sync.db").await;
+        let mut db = options.disable_statement_logging().connect().await.unwrap();
+        let sql = "SELECT kind, status, completed_at FROM sync_operations
+            WHERE apply_id > $1 AND apply_id = (SELECT MAX(id) FROM applies)";
+        let rows = sqlx::query_as(sql)
+            .bind(than)
+            .fetch_all(&mut db)
+            .await
+            .unwrap();
+        db.close().await.unwrap();
+        rows
     })
 }
 

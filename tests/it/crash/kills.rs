@@ -1,11 +1,9 @@
-//! SIGKILL everywhere.
+//! SIGKILL, and the loss of power, everywhere.
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{
+    everything, on_all_cores, points,
     rig::Rig,
     shim::{Fault, Plan},
 };
@@ -15,34 +13,26 @@ use super::{
 enum Then {
     Resume,
     Undo,
-    /// The recovery dies as well.
-    ResumeTwice,
-    UndoTwice,
+    /// The recovery dies as well, at this call.
+    ResumeTwice(usize),
+    UndoTwice(usize),
 }
 
-const ALL: [Then; 4] = [Then::Resume, Then::Undo, Then::ResumeTwice, Then::UndoTwice];
+/// Deaths so far.
+#[derive(Debug, Default)]
+struct Deaths(AtomicUsize);
 
-/// One after another takes the next.
-fn on_all_cores<T: Sync>(work: &[T], each: impl Fn(&Rig, &T) + Sync) {
-    let next = AtomicUsize::new(0);
-    let threads = thread::available_parallelism()
-        .map_or(2, usize::from)
-        .min(8);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let rig = Rig::new();
-                while let Some(item) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    each(&rig, item);
-                }
-            });
-        }
-    });
+impl Deaths {
+    fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn so_far(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
-static KILLS: AtomicUsize = AtomicUsize::new(0);
-
-fn die_and(rig: &Rig, at: usize, fault: Fault, then: Then) {
+fn die_and(rig: &Rig, at: usize, fault: Fault, then: Then, deaths: &Deaths) {
     let what = format!("{fault:?} at {at}, then {then:?}");
     rig.reset();
     let ended = rig.run(&rig.apply(), &Plan::new(fault, at));
@@ -50,95 +40,115 @@ fn die_and(rig: &Rig, at: usize, fault: Fault, then: Then) {
         assert!(ended.status.success(), "{what}: {ended:?}");
         return;
     }
-    KILLS.fetch_add(1, Ordering::Relaxed);
+    deaths.count();
     rig.assert_fit(&what);
-    // Somewhere else each time.
-    let second = Plan::new(fault, 1 + (at * 37) % 400);
+    let second = match then {
+        Then::ResumeTwice(at) => Some((["apply", "--resume", "--yes"].as_slice(), at)),
+        Then::UndoTwice(at) => Some((["undo", "--yes"].as_slice(), at)),
+        Then::Resume | Then::Undo => None,
+    };
+    if let Some((args, at)) = second.filter(|_| rig.has_begun()) {
+        let ended = rig.run(args, &Plan::new(fault, at));
+        if ended.was_killed() {
+            deaths.count();
+        } else {
+            assert!(ended.status.success(), "{what}: {ended:?}");
+        }
+        rig.assert_fit(&what);
+    }
     match then {
-        Then::Resume => rig.finish(&what),
-        Then::Undo => rig.take_back(&what),
-        Then::ResumeTwice | Then::UndoTwice => {
-            if rig.has_begun() {
-                let args: &[&str] = match then {
-                    Then::ResumeTwice => &["apply", "--resume", "--yes"],
-                    _ => &["undo", "--yes"],
-                };
-                let ended = rig.run(args, &second);
-                assert!(
-                    ended.was_killed() || ended.status.success(),
-                    "{what}: {ended:?}"
-                );
-                KILLS.fetch_add(usize::from(ended.was_killed()), Ordering::Relaxed);
-                rig.assert_fit(&what);
-            }
-            match then {
-                Then::ResumeTwice => rig.finish(&what),
-                _ => rig.take_back(&what),
-            }
+        Then::Resume | Then::ResumeTwice(_) => rig.finish(&what),
+        Then::Undo | Then::UndoTwice(_) => rig.take_back(&what),
+    }
+}
+
+/// Every point with every sequel, or the points with one sequel each in turn.
+fn work(rig: &Rig, points: &[usize]) -> Vec<(usize, Then)> {
+    let last = rig.calls().len();
+    // Somewhere else each time.
+    let second = |n: usize| 1 + (n * 7919) % last;
+    let sequels = |n: usize| {
+        [
+            Then::ResumeTwice(second(n)),
+            Then::UndoTwice(second(n)),
+            Then::Resume,
+            Then::Undo,
+        ]
+    };
+    match everything() {
+        true => points
+            .iter()
+            .flat_map(|at| sequels(*at).map(|then| (*at, then)))
+            .collect(),
+        false => {
+            let turn = |(n, at): (usize, &usize)| (*at, sequels(n)[n % 4]);
+            points.iter().enumerate().map(turn).collect()
         }
     }
 }
 
 #[test]
-fn measure() {
-    let t = std::time::Instant::now();
+fn whatever_call_is_the_last_the_run_can_be_finished_and_taken_back() {
+    let deaths = Deaths::default();
     let rig = Rig::new();
-    eprintln!("rig {:?}", t.elapsed());
-    let mut kinds: Vec<&str> = rig
-        .plan
-        .body
-        .actions
-        .iter()
-        .map(|a| a.effect.kind())
-        .collect();
-    kinds.sort();
-    kinds.dedup();
-    eprintln!("{} actions, {kinds:?}", rig.plan.body.actions.len());
-    let t = std::time::Instant::now();
     rig.reset();
-    eprintln!("reset {:?}", t.elapsed());
-    let t = std::time::Instant::now();
     let calls = rig.count(&rig.apply());
-    eprintln!("apply {:?}; {} calls", t.elapsed(), calls.len());
-    let t = std::time::Instant::now();
-    let dump = rig.dump();
-    eprintln!("dump {:?}", t.elapsed());
-    dump.assert_is_like(&rig.after, &rig.before, "again");
-    let t = std::time::Instant::now();
-    rig.take_back("whole");
-    eprintln!("undo {:?}", t.elapsed());
-    let mut by = std::collections::BTreeMap::new();
-    for (letter, path) in &calls {
-        *by.entry((*letter, path.clone())).or_insert(0) += 1;
-    }
-    for ((l, p), n) in by {
-        eprintln!("{n} {l} {p}");
-    }
-    std::fs::write(
-        "/tmp/calls.txt",
-        calls
-            .iter()
-            .map(|(l, p)| format!("{l} {p}\n"))
-            .collect::<String>(),
-    )
-    .unwrap();
+    let points = points(&calls, 520);
+    let work = work(&rig, &points);
+    on_all_cores(rig, &work, |rig, (at, then)| {
+        // Every third write is torn.
+        let fault = if at % 3 == 0 {
+            Fault::Tear
+        } else {
+            Fault::Kill
+        };
+        die_and(rig, *at, fault, *then, &deaths);
+    });
+    println!(
+        "{} kills at {} of {} calls",
+        deaths.so_far(),
+        points.len(),
+        calls.len()
+    );
+    assert!(deaths.so_far() >= 700, "{} kills", deaths.so_far());
 }
 
 #[test]
-fn some() {
-    let points: Vec<usize> = (1..1200).step_by(29).collect();
-    let points: Vec<(usize, Then)> = points
-        .iter()
-        .enumerate()
-        .map(|(n, at)| (*at, ALL[n % 4]))
-        .collect();
-    let t = std::time::Instant::now();
-    on_all_cores(&points, |rig, (at, then)| {
-        die_and(rig, *at, Fault::Kill, *then)
+fn what_was_not_synced_may_be_lost() {
+    let deaths = Deaths::default();
+    let rig = Rig::new();
+    rig.reset();
+    let calls = rig.count(&rig.apply());
+    let points = points(&calls, 100);
+    let work = work(&rig, &points);
+    on_all_cores(rig, &work, |rig, (at, then)| {
+        let seed = if at % 2 == 0 { 0 } else { *at as u64 };
+        die_and(rig, *at, Fault::Power(seed), *then, &deaths);
     });
-    eprintln!(
-        "{} kills in {:?}",
-        KILLS.load(Ordering::Relaxed),
-        t.elapsed()
-    );
+    println!("{} losses of power", deaths.so_far());
+    assert!(deaths.so_far() >= 100, "{} losses", deaths.so_far());
+}
+
+#[test]
+fn an_undo_that_dies_is_finished() {
+    let rig = Rig::new();
+    rig.reset();
+    rig.world.expect(0, &rig.apply());
+    let calls = rig.count(&["undo", "--yes"]);
+    let points = points(&calls, 60);
+    let deaths = Deaths::default();
+    on_all_cores(rig, &points, |rig, at| {
+        let what = format!("undo dies at {at}");
+        rig.reset();
+        rig.world.expect(0, &rig.apply());
+        if rig
+            .run(&["undo", "--yes"], &Plan::new(Fault::Kill, *at))
+            .was_killed()
+        {
+            deaths.count();
+            rig.assert_fit(&what);
+        }
+        rig.take_back(&what);
+    });
+    assert!(deaths.so_far() >= 50, "{} deaths", deaths.so_far());
 }

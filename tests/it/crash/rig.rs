@@ -52,7 +52,7 @@ const MORE: &str = "[defaults]\ntrack_removed = \"trash\"\nplaylist_removed = \"
      max_remove_per_playlist = { percent = 100, min = 10 }\n\
      [mytag.Genre]\n\"🇮🇹\" = \"House Italo\"\n\"🏃\" = \"House Progressive\"\n\"💎\" = \"Minimal\"\n";
 
-fn first() -> Snapshot {
+pub(crate) fn first() -> Snapshot {
     Snapshot::new()
         .list('a', "House 🇮🇹", "0 1 2")
         .list('b', "Party", "2 5 6 5")
@@ -61,7 +61,7 @@ fn first() -> Snapshot {
 }
 
 /// All seven kinds of change.
-fn second() -> Snapshot {
+pub(crate) fn second() -> Snapshot {
     Snapshot::new()
         .list('a', "House 2026 🇮🇹", "0! 2 1 8")
         .list('b', "Party", "2 5 6 11")
@@ -206,6 +206,29 @@ impl Rig {
         said
     }
 
+    /// The plan is carried out, nothing more and nothing less.
+    #[track_caller]
+    pub(crate) fn assert_done(&self, what: &str) {
+        self.dump().assert_is_like(&self.after, &self.before, what);
+    }
+
+    /// No file went to the trash after something else had failed.
+    #[track_caller]
+    pub(crate) fn assert_nothing_removed_after_a_failure(&self, what: &str) {
+        for (kind, status, at) in dump::last_operations(&self.world, self.runs as i64) {
+            let failed = status == "failed" && kind != "file.trash";
+            let later = dump::last_operations(&self.world, self.runs as i64)
+                .into_iter()
+                .filter(|(kind, status, then)| {
+                    kind == "file.trash" && status == "completed" && *then > at
+                });
+            assert!(
+                !failed || later.count() == 0,
+                "{what}: a removal after {kind} had failed"
+            );
+        }
+    }
+
     /// Whether the plan's run is in the journal.
     pub(crate) fn has_begun(&self) -> bool {
         dump::runs(&self.world).len() > self.runs
@@ -220,7 +243,7 @@ impl Rig {
             self.dump().assert_is(&self.before, what);
             self.ok(&self.apply(), what);
         }
-        self.dump().assert_is_like(&self.after, &self.before, what);
+        self.assert_done(what);
     }
 
     /// Undo, and everything is as it was: also where an undo was interrupted.
