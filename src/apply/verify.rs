@@ -131,7 +131,7 @@ pub async fn verify<L: LocalReader, R: RekordboxReader, S: StateReader>(
             "something was applied since the plan was made",
         )]);
     }
-    preconditions(&actions, local, rekordbox, store, asked).await
+    preconditions(plan, &actions, local, rekordbox, store, asked).await
 }
 
 fn too_old(plan: &Plan, asked: &Verification<'_>) -> Option<String> {
@@ -149,6 +149,7 @@ fn too_old(plan: &Plan, asked: &Verification<'_>) -> Option<String> {
 }
 
 async fn preconditions<L: LocalReader, R: RekordboxReader, S: StateReader>(
+    plan: &Plan,
     actions: &[&Action],
     local: &L,
     rekordbox: Option<&R>,
@@ -199,10 +200,13 @@ async fn preconditions<L: LocalReader, R: RekordboxReader, S: StateReader>(
                 mtime,
                 sha256,
             } => {
-                // Moving a file needs no look at its content, everything else gets one.
-                let moves = matches!(action.effect, Effect::FilePlace { .. });
-                let sha256 = sha256.as_ref().filter(|_| !moves);
-                file_violation(local, path, (*size, *mtime), sha256, &mut hashes)?
+                let known = (*size, *mtime);
+                let text = file_violation(local, path, known, sha256.as_ref(), &mut hashes)?;
+                match (text, sha256) {
+                    // Nobody read its content, so that it was not touched has to do.
+                    (None, None) => touched_since(local, path, plan.meta.generated_at, asked.now)?,
+                    (text, _) => text,
+                }
             }
             Precondition::Vacant { path } => local
                 .stat(path)?
@@ -291,6 +295,24 @@ fn file_violation(
         }
     };
     Ok((found != *expected).then(|| format!("the content of {path} changed")))
+}
+
+/// Whether anything was done to the file after the plan was made. Whoever edits a file and sets its time
+/// back cannot set back when it was last changed in any way. A time in the future tells nothing.
+fn touched_since(
+    local: &impl LocalReader,
+    path: &MediaPath,
+    made: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Option<String>, LocalError> {
+    let ctime = local.stat(path)?.map(|stat| stat.ctime);
+    let at = |(seconds, nanoseconds): (i64, u32)| {
+        Timestamp::new(seconds, i32::try_from(nanoseconds).ok()?).ok()
+    };
+    let (Some(made), Some(at)) = (made, ctime.and_then(at)) else {
+        return Ok(None);
+    };
+    Ok((made < at && at <= now).then(|| format!("{path} was touched")))
 }
 
 fn occupied_stem(local: &impl LocalReader, stem: &MediaPath) -> Result<Option<String>, LocalError> {

@@ -90,8 +90,8 @@ pub async fn apply(
         match verify_plan(&engine, ui, &plan).await {
             Err(stale) if args.replan && stale.kind == Kind::Stale => {
                 let new = replan(&mut engine, ui, args, &plan, stale).await?;
-                if new.body.actions.is_empty() {
-                    return nothing(ui, "Nothing to apply: all of the plan is done already.");
+                if new.body.actions.is_empty() && args.consent.approve.is_none() {
+                    return nothing(ui, "Nothing to apply: nothing of the plan is left to do.");
                 }
                 // Approved was the saved plan, of which this is a part.
                 agree(
@@ -101,6 +101,9 @@ pub async fn apply(
                     &plan.digest,
                     Weight::of(left_in(&new)),
                 )?;
+                if new.body.actions.is_empty() {
+                    return nothing(ui, "Nothing to apply: nothing of the plan is left to do.");
+                }
                 (plan, occasion) = (new, Occasion::Agreed);
             }
             verified => verified?,
@@ -297,6 +300,8 @@ pub async fn run(
     if is_ours {
         after_apply(policy, &own, ui).await;
     }
+    // The log is folded in while the locks are held, so that whoever comes next finds one file.
+    worlds.0.store.close().await;
     drop(locks);
     exit
 }
@@ -352,6 +357,8 @@ async fn resume(
     if is_ours {
         after_apply(policy, &own, ui).await;
     }
+    // The log is folded in while the locks are held, so that whoever comes next finds one file.
+    worlds.0.store.close().await;
     drop(locks);
     exit
 }

@@ -30,6 +30,8 @@ use super::{
 use crate::domain::{Collection, NodeId, Observed, Problem};
 
 const XML: &str = "masterPlaylists6.xml";
+/// Beside it, while it is written.
+const NEW_XML: &str = ".masterPlaylists6.tidal-cleanup.tmp";
 
 /// How many backups are kept unless somebody says otherwise.
 pub const KEPT: usize = 10;
@@ -440,11 +442,16 @@ impl MasterDb {
                 .map_err(|reason| self.bad_xml(reason))?,
             None => playlists_xml::fresh(tree, at),
         };
+        let unfinished = self.xml_path().with_file_name(NEW_XML);
         if old.as_ref() == Some(&new) {
+            // What a killed run left beside it goes.
+            let _ = fs::remove_file(unfinished);
             return Ok(());
         }
-        self.replace_xml(&new)
-            .map_err(|error| self.bad_xml(error.to_string()))
+        self.replace_xml(&new).map_err(|error| {
+            let _ = fs::remove_file(unfinished);
+            self.bad_xml(error.to_string())
+        })
     }
 
     /// By a file beside it and a rename: the XML is whole at any time.
@@ -452,16 +459,16 @@ impl MasterDb {
         use std::io::Write as _;
         let path = self.xml_path();
         let folder = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new()
-            .prefix(".masterPlaylists6.")
-            .suffix(".tmp")
-            .tempfile_in(folder)?;
+        // Always the same name, so that what a killed run left is written over.
+        let new = folder.join(NEW_XML);
+        let mut file = fs::File::create(&new)?;
         file.write_all(text.as_bytes())?;
         if let Ok(about) = fs::metadata(&path) {
-            file.as_file().set_permissions(about.permissions())?;
+            file.set_permissions(about.permissions())?;
         }
-        file.as_file().sync_all()?;
-        file.persist(&path).map_err(|error| error.error)?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&new, &path)?;
         if cfg!(unix) {
             fs::File::open(folder)?.sync_all()?;
         }

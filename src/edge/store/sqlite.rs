@@ -5,6 +5,7 @@
 
 mod backup;
 mod check;
+mod copy;
 mod journal;
 mod load;
 mod read;
@@ -16,6 +17,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -75,6 +77,8 @@ pub struct SqliteReader {
     library: i64,
     /// Read without a log, when the file looked like this.
     lies_there: Option<Seal>,
+    /// What is read instead of a database in use.
+    copy: Option<Arc<copy::PrivateCopy>>,
 }
 
 /// Length, time and number of a file.
@@ -199,9 +203,9 @@ impl SqliteStore {
 impl SqliteReader {
     /// Opens the database at `path` for reading and makes nothing, not even a folder.
     ///
-    /// A database in use has a write-ahead log that a reader must share. A database that nobody uses has
-    /// none: it is then read as it lies there, and [`SqliteReader::is_undisturbed`] tells whether somebody
-    /// wrote it meanwhile.
+    /// A database that nobody uses is read as it lies there, and [`SqliteReader::is_undisturbed`] tells
+    /// whether somebody wrote it meanwhile. One in use (or left by a crash) has a write-ahead log, which
+    /// SQLite's readers share with its writers by writing beside it; a private copy is read then.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is none (or an empty file), [`StoreError::Outdated`] when it
@@ -218,9 +222,21 @@ impl SqliteReader {
         }
         look_at_header(path)?;
         let before = seal(path).map_err(|source| io_error("look at", path, source))?;
-        let (connect, lies_there) = read_only(path);
-        let mut reader = Self::connect(path, connect).await?;
-        reader.lies_there = lies_there.then_some(before);
+        let copying = |source| io_error("copy", path, source);
+        let mut reader = match copy::of_database_in_use(path).map_err(copying)? {
+            Some(copy) => {
+                let connect = read_only(&copy.database()).read_only(false);
+                let mut reader = Self::connect(path, connect).await?;
+                reader.copy = Some(Arc::new(copy));
+                reader
+            }
+            None => {
+                let connect = read_only(path).immutable(true);
+                let mut reader = Self::connect(path, connect).await?;
+                reader.lies_there = Some(before);
+                reader
+            }
+        };
         let found = reader.version().await?.ok_or_else(missing)?;
         reader.refuse_newer(Some(found))?;
         if found < SCHEMA_VERSION {
@@ -234,8 +250,7 @@ impl SqliteReader {
         Ok(reader)
     }
 
-    /// Whether what was read is one state: the file is as it was when it was opened, or the log kept
-    /// readers apart from writers.
+    /// Whether what was read is one state: a private copy, or the file as it was when it was opened.
     #[must_use]
     pub fn is_undisturbed(&self) -> bool {
         self.lies_there
@@ -265,6 +280,7 @@ impl SqliteReader {
                 path,
                 library: 0,
                 lies_there: None,
+                copy: None,
             }),
             Err(source) => Err(refused(&path, "open", source)),
         }
@@ -349,23 +365,16 @@ async fn record_version(conn: &mut SqliteConnection, lineage: &str) -> Result<()
         .map(drop)
 }
 
-/// How to read without writing, and whether the file is read as it lies there. Where a log exists, the
-/// file is opened read-only, so that even the folding-in of a dead writer's log is left to the next
-/// writer. Where none exists, SQLite would make an empty one; told that the file does not change, it makes
-/// none. A writer that comes meanwhile fills a log first, and changes the file when it folds that in.
-fn read_only(path: &Path) -> (SqliteConnectOptions, bool) {
-    let connect = SqliteConnectOptions::new()
+/// How to read without writing.
+fn read_only(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
         .read_only(true)
         .foreign_keys(true)
         .pragma("trusted_schema", "OFF")
         .pragma("query_only", "ON")
-        .disable_statement_logging();
-    match beside(path, "-wal").exists() {
-        true => (connect, false),
-        false => (connect.immutable(true), true),
-    }
+        .disable_statement_logging()
 }
 
 fn seal(path: &Path) -> io::Result<Seal> {

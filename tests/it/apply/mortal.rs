@@ -240,6 +240,10 @@ impl<W: LocalLibrary> LocalLibrary for Mortal<W> {
     fn sync(&mut self) -> Result<(), LocalError> {
         self.faults.run(local(), || self.world.sync())
     }
+    fn clear_unfinished(&mut self, path: &MediaPath) -> Result<(), LocalError> {
+        self.faults
+            .run(local(), || self.world.clear_unfinished(path))
+    }
     fn open_incoming(&mut self, name: &str) -> Result<MediaPath, LocalError> {
         self.faults.run(local(), || self.world.open_incoming(name))
     }

@@ -27,6 +27,8 @@ pub(crate) struct Dump {
     rekordbox: Tables,
     state: Tables,
     xml: BTreeSet<String>,
+    /// The names in Rekordbox's folder: a run leaves nothing there.
+    names: BTreeSet<String>,
 }
 
 /// How the last runs stand: number, status, and which run is taken back.
@@ -83,6 +85,7 @@ impl Dump {
                 rekordbox: rekordbox(world, key).await,
                 state: state(world).await,
                 xml: xml(world),
+                names: names(world),
             }
         })
     }
@@ -106,6 +109,7 @@ impl Dump {
         );
         same("state", &lines(&self.state), &lines(&other.state), what);
         assert_eq!(self.xml, other.xml, "{what}");
+        assert_eq!(self.names, other.names, "{what}");
     }
 
     /// The world that another run of the same plan made: what is chosen at random (ids) or by the time
@@ -139,6 +143,7 @@ impl Dump {
         same("Rekordbox", &now.0, &then.0, what);
         same("state", &now.1, &then.1, what);
         assert_eq!(now.2, then.2, "{what}");
+        assert_eq!(self.names, other.names, "{what}");
     }
 
     /// Rows of Rekordbox, rows of the state, nodes of the XML, with names for what has random ids.
@@ -459,6 +464,13 @@ fn xml(world: &World) -> BTreeSet<String> {
     text.split("<NODE ")
         .skip(1)
         .map(|node| format!("{} {}", attribute(node, "Id"), attribute(node, "ParentId")))
+        .collect()
+}
+
+fn names(world: &World) -> BTreeSet<String> {
+    let entries = fs::read_dir(world.path("rekordbox")).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect()
 }
 

@@ -10,6 +10,7 @@ mod faults;
 mod kills;
 mod locks;
 mod looks;
+mod outside;
 mod rig;
 mod shim;
 mod stale;

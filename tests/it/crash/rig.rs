@@ -47,7 +47,7 @@ impl Ended {
 }
 
 /// More than the usual policy: tags, and files that become FLAC.
-const MORE: &str = "[defaults]\ntrack_removed = \"trash\"\nplaylist_removed = \"remove\"\n\
+pub(crate) const MORE: &str = "[defaults]\ntrack_removed = \"trash\"\nplaylist_removed = \"remove\"\n\
      [safety]\nmax_remove = { count = 50, percent = 100 }\n\
      max_remove_per_playlist = { percent = 100, min = 10 }\n\
      [mytag.Genre]\n\"🇮🇹\" = \"House Italo\"\n\"🏃\" = \"House Progressive\"\n\"💎\" = \"Minimal\"\n";
@@ -178,7 +178,7 @@ impl Rig {
     }
 
     /// A download command outlives a program that was killed.
-    fn wait_for_children(&self) {
+    pub(crate) fn wait_for_children(&self) {
         let root = fs::canonicalize(self.world.path("")).unwrap();
         let late = Instant::now() + Duration::from_secs(20);
         loop {
