@@ -191,6 +191,7 @@ async fn preconditions<L: LocalReader, R: RekordboxReader, S: StateReader>(
     let mut violations = Vec::new();
     let mut reversals = Vec::new();
     let mut hashes = BTreeMap::new();
+    let mut unread = Vec::new();
     for (action, pre) in all() {
         let text = match pre {
             Precondition::File { path, .. } if comes.contains(&(&action.id, path)) => None,
@@ -202,11 +203,10 @@ async fn preconditions<L: LocalReader, R: RekordboxReader, S: StateReader>(
             } => {
                 let known = (*size, *mtime);
                 let text = file_violation(local, path, known, sha256.as_ref(), &mut hashes)?;
-                match (text, sha256) {
-                    // Nobody read its content, so that it was not touched has to do.
-                    (None, None) => touched_since(local, path, plan.meta.generated_at, asked.now)?,
-                    (text, _) => text,
+                if text.is_none() && sha256.is_none() {
+                    unread.push((action, path));
                 }
+                text
             }
             Precondition::Vacant { path } => local
                 .stat(path)?
@@ -255,6 +255,7 @@ async fn preconditions<L: LocalReader, R: RekordboxReader, S: StateReader>(
             violations.push(about(code, action, text));
         }
     }
+    violations.extend(touched(&unread, local, store, plan.meta.generated_at).await?);
     violations.extend(as_left(&reversals, local, rekordbox, store).await?);
     Ok(violations)
 }
@@ -297,22 +298,42 @@ fn file_violation(
     Ok((found != *expected).then(|| format!("the content of {path} changed")))
 }
 
-/// Whether anything was done to the file after the plan was made. Whoever edits a file and sets its time
-/// back cannot set back when it was last changed in any way. A time in the future tells nothing.
-fn touched_since(
-    local: &impl LocalReader,
-    path: &MediaPath,
+/// Files that only move are not read. But whoever edits one and sets its time back cannot set back when it
+/// was last changed in any way: where that is after the plan was made, the content is compared with what
+/// we wrote there.
+async fn touched<L: LocalReader, S: StateReader>(
+    unread: &[(&Action, &MediaPath)],
+    local: &L,
+    store: &S,
     made: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<Option<String>, LocalError> {
-    let ctime = local.stat(path)?.map(|stat| stat.ctime);
-    let at = |(seconds, nanoseconds): (i64, u32)| {
-        Timestamp::new(seconds, i32::try_from(nanoseconds).ok()?).ok()
+) -> Result<Vec<Violation>, ApplyError> {
+    let Some(made) = made.map(|made| (made.as_second(), made.subsec_nanosecond())) else {
+        return Ok(Vec::new());
     };
-    let (Some(made), Some(at)) = (made, ctime.and_then(at)) else {
-        return Ok(None);
-    };
-    Ok((made < at && at <= now).then(|| format!("{path} was touched")))
+    let mut doubtful = Vec::new();
+    for (action, path) in unread {
+        let stat = local.stat(path)?;
+        let is_later =
+            |stat: &FileStat| (stat.ctime.0, i64::from(stat.ctime.1)) > (made.0, made.1.into());
+        if let Some(stat) = stat.filter(is_later) {
+            doubtful.push((*action, *path, stat.size));
+        }
+    }
+    if doubtful.is_empty() {
+        return Ok(Vec::new());
+    }
+    let state = store.state().await?;
+    let mut violations = Vec::new();
+    for (action, path, size) in doubtful {
+        let known = state.files.get(path).filter(|row| row.size == size);
+        if let Some(known) = known.and_then(|row| row.hash)
+            && local.hash(path)? != known
+        {
+            let text = format!("the content of {path} changed");
+            violations.push(about("TC401", action, text));
+        }
+    }
+    Ok(violations)
 }
 
 fn occupied_stem(local: &impl LocalReader, stem: &MediaPath) -> Result<Option<String>, LocalError> {

@@ -14,7 +14,7 @@ use crate::{
     domain::TidalReading,
     edge::{
         store::{
-            NewSnapshot, StateReader as _, StateStore as _, StoreError,
+            NewSnapshot, StateReader as _, StateStore as _, Store, StoreError,
             sqlite::{SqliteStore, StoreOptions},
         },
         tidal::{ReadOptions, TidalService, TidalSettings, snapshot, tokens::TokenFile},
@@ -28,18 +28,19 @@ const FULL_READING_EVERY: std::time::Duration = std::time::Duration::from_secs(7
 ///
 /// # Errors
 /// When it cannot be opened.
-pub async fn open_store(settings: &Settings, db: &Path) -> Result<SqliteStore, StoreError> {
+pub async fn open_store(settings: &Settings, db: &Path) -> Result<Store, StoreError> {
     let options = StoreOptions {
         log_sql: settings.log_sql,
         ..StoreOptions::new(settings.backups(db), Timestamp::now())
     };
-    match SqliteStore::open(db, &options).await {
+    let opened = match SqliteStore::open(db, &options).await {
         // A folder that may only be read is good enough for what only reads.
         Err(error) if error.is_read_only() => SqliteStore::open_to_read(db, &options)
             .await
             .map_err(|_| error),
         opened => opened,
-    }
+    };
+    opened.map(Store::from)
 }
 
 /// Opens the state database for a command that only reads. One that is not there yet, or is of an older
@@ -47,13 +48,13 @@ pub async fn open_store(settings: &Settings, db: &Path) -> Result<SqliteStore, S
 ///
 /// # Errors
 /// When it cannot be opened.
-pub async fn look_at_store(settings: &Settings, db: &Path) -> Result<SqliteStore, StoreError> {
+pub async fn look_at_store(settings: &Settings, db: &Path) -> Result<Store, StoreError> {
     let options = StoreOptions::new(settings.backups(db), Timestamp::now());
     match SqliteStore::open_to_read(db, &options).await {
         Err(StoreError::Missing { .. } | StoreError::Outdated { .. }) => {
             open_store(settings, db).await
         }
-        opened => opened,
+        opened => opened.map(Store::from),
     }
 }
 
@@ -82,7 +83,7 @@ pub struct Wish {
 /// # Errors
 /// When nobody is logged in.
 pub async fn service(
-    store: Option<&SqliteStore>,
+    store: Option<&Store>,
     tidal: &TidalSettings,
     wish: Wish,
     ui: &Ui,
@@ -101,7 +102,7 @@ pub async fn service(
 }
 
 /// Gives `service` the last good reading in `store`, unless all has to be read anew.
-pub async fn remember(service: &mut TidalService, store: &SqliteStore, tidal: &TidalSettings) {
+pub async fn remember(service: &mut TidalService, store: &Store, tidal: &TidalSettings) {
     if !service.full_reading_is_due(Timestamp::now(), FULL_READING_EVERY) {
         // A state that cannot be read makes the reading longer, not wrong.
         service.set_previous(last(store, tidal).await.ok().flatten());
@@ -114,7 +115,7 @@ pub async fn remember(service: &mut TidalService, store: &SqliteStore, tidal: &T
 /// # Errors
 /// When the state database cannot be read.
 pub async fn last(
-    store: &SqliteStore,
+    store: &Store,
     tidal: &TidalSettings,
 ) -> Result<Option<TidalReading>, StoreError> {
     let text = store.last_reading().await?;
@@ -130,13 +131,13 @@ pub async fn last(
 
 /// Keeps a reading in the state database, for `--offline` and the next quick one. Where it cannot be
 /// kept that is said, and no more: what was read is as good as before.
-pub async fn keep(store: &mut SqliteStore, reading: &TidalReading, ui: &Ui) {
+pub async fn keep(store: &mut Store, reading: &TidalReading, ui: &Ui) {
     if let Err(error) = save(store, reading).await {
         ui.warning(format!("the reading of TIDAL could not be kept: {error}"));
     }
 }
 
-async fn save(store: &mut SqliteStore, reading: &TidalReading) -> Result<(), StoreError> {
+async fn save(store: &mut Store, reading: &TidalReading) -> Result<(), StoreError> {
     let entries: usize = reading.playlists.iter().map(|list| list.items.len()).sum();
     let complete = reading.complete && reading.playlists.iter().all(|list| list.complete);
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);

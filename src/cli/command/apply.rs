@@ -25,9 +25,9 @@ use crate::{
         local::folder::LibraryFolder,
         rekordbox::masterdb::MasterDb,
         store::{
-            ApplyStatus, OperationRow, OperationStatus, StateReader as _,
+            ApplyStatus, OperationRow, OperationStatus, StateReader as _, Store,
             lock::{RunLock, holder_of},
-            sqlite::{BackupKind, SqliteStore},
+            sqlite::BackupKind,
         },
         tidal::TidalWriter,
     },
@@ -42,7 +42,7 @@ use crate::{
 use super::plan::{read_plan, undo_until, verify_plan};
 
 /// The worlds of a real run.
-pub type RealWorlds = Worlds<LibraryFolder, MasterDb, CommandDownloader, SqliteStore>;
+pub type RealWorlds = Worlds<LibraryFolder, MasterDb, CommandDownloader, Store>;
 
 /// `apply`
 ///

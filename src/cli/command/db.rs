@@ -97,7 +97,7 @@ async fn check(engine: &mut Engine, ui: &Ui, hashes: bool) -> Result<Exit, CliEr
         "objects",
         "journal",
     ];
-    let findings = engine.store.reader().check().await?;
+    let findings = engine.store.check().await?;
     let of = |name: &str| {
         let mine = findings.iter().filter(|finding| finding.check == name);
         mine.map(|finding| format!("{}: {}", finding.subject, finding.message))

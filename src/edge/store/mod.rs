@@ -1,5 +1,6 @@
 //! The state database: what we remember, and the journal.
 
+pub mod either;
 pub mod freeze;
 pub mod lock;
 pub mod memory;
@@ -20,6 +21,7 @@ use crate::domain::{
     state::{Meta, PlaylistRow, RowChange},
 };
 
+pub use either::Store;
 pub use lock::{LockError, RunLock};
 pub use memory::MemoryStore;
 pub use report::{Finding, HistoryFilter, HistoryRow, RecentChange, SnapshotRow, Statistics};

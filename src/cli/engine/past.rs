@@ -1,0 +1,173 @@
+//! What earlier runs left behind for the next plan.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+
+use super::{Engine, cache_path};
+use crate::{
+    cli::error::CliError,
+    domain::TrackId,
+    edge::{
+        local::{LocalReader as _, folder::LibraryFolder},
+        store::{
+            ApplyRow, ApplyStatus, HistoryFilter, NewSnapshot, OperationStatus, StateReader as _,
+            StateStore as _, Store,
+        },
+    },
+    plan::{
+        FailedFetch, canonical,
+        guard::{self, Managed},
+    },
+    policy::Policy,
+};
+
+/// What earlier runs could not download.
+pub(super) type FailedFetches = BTreeMap<TrackId, FailedFetch>;
+
+impl Engine {
+    /// What earlier runs removed, for the rolling window: counted from their plans as a plan counts
+    /// itself, for the journal has one row for a whole list.
+    pub(super) async fn past_removals(&self) -> Result<Vec<(Timestamp, u64)>, CliError> {
+        let window = self.policy.safety.rolling.window;
+        // A day more, for a plan may be made as of the end of a day.
+        let from = Timestamp::now()
+            .checked_sub(window + std::time::Duration::from_secs(86_400))
+            .unwrap_or(Timestamp::MIN);
+        let mut past = Vec::new();
+        for run in self.store.applies().await? {
+            let counts = run.mode != "undo" && run.status != ApplyStatus::Undone;
+            if !counts || run.started_at < from {
+                continue;
+            }
+            let Some(text) = self.store.applied_plan(run.id).await? else {
+                continue;
+            };
+            // A long plan that only adds is not taken apart.
+            let takes = [
+                "\"class\":\"remove\"",
+                "\"class\":\"destructive\"",
+                "\"TRACK_REMOVED_FROM_PLAYLIST\"",
+            ];
+            if !takes.iter().any(|sign| text.contains(sign)) {
+                continue;
+            }
+            let plan = canonical::parse(text.as_bytes()).map_err(CliError::from)?;
+            let done: BTreeSet<_> = self
+                .store
+                .operations(run.id)
+                .await?
+                .into_iter()
+                .filter(|row| row.status == OperationStatus::Completed)
+                .map(|row| row.action_id)
+                .collect();
+            let actions: Vec<_> = plan
+                .body
+                .actions
+                .into_iter()
+                .filter(|action| done.contains(&action.id))
+                .collect();
+            let removals = guard::Removals::of(&actions, &plan.body.changes, &Managed::default());
+            past.push((run.started_at, removals.total() as u64));
+        }
+        Ok(past)
+    }
+
+    /// What earlier runs could not download.
+    pub(super) async fn failed_fetches(&self) -> Result<FailedFetches, CliError> {
+        let mut failed = FailedFetches::new();
+        let filter = HistoryFilter {
+            limit: 100_000,
+            ..HistoryFilter::default()
+        };
+        for row in self.store.history(&filter).await? {
+            if let (Some(track), Some(message)) = (&row.track, &row.error_message)
+                && row.kind == "file.fetch"
+                && row.status == OperationStatus::Failed
+            {
+                let on = row.at.to_zoned(jiff::tz::TimeZone::UTC).date();
+                failed
+                    .entry(TrackId::new(track.as_str()))
+                    .and_modify(|known| known.add_older(on, message))
+                    .or_insert_with(|| FailedFetch {
+                        since: on,
+                        last: on,
+                        message: message.clone(),
+                    });
+            }
+        }
+        Ok(failed)
+    }
+
+    pub(super) async fn files_before(&self) -> Result<Option<usize>, CliError> {
+        let last = self.store.last_snapshot("local").await?;
+        Ok(last.and_then(|snapshot| usize::try_from(snapshot.track_count).ok()))
+    }
+
+    /// The policy of the last apply, where it protected otherwise than this one (TC302).
+    pub(super) fn former_policy(&self) -> Option<Policy> {
+        let text = std::fs::read_to_string(applied_policy_path(&self.db)).ok()?;
+        let env = |name: &str| self.settings.around.variable(name);
+        let parsed = Policy::parse(&self.policy.source.path, &text, &env, self.settings.home());
+        // One that this version cannot read any more protects nothing that it could name.
+        let (former, _) = parsed.ok()?;
+        (former.source.sha256 != self.policy.source.sha256).then_some(former)
+    }
+
+    /// Remembers the policy that was applied, for TC302.
+    pub fn keep_policy(policy: &Policy, db: &Path) {
+        // Without it a protection that is taken out counts as never there: no apply fails for that.
+        if let Ok(text) = std::fs::read_to_string(&policy.source.path)
+            && crate::domain::ContentHash::of(text.as_bytes()) == policy.source.sha256
+        {
+            let _ = crate::cli::plan::write_whole(&applied_policy_path(db), &text);
+        }
+    }
+
+    /// The run that `--resume` goes on with: the interrupted one, or the last if it ended in part.
+    ///
+    /// # Errors
+    /// When the state database cannot be read.
+    pub async fn resumable(&self) -> Result<Option<ApplyRow>, CliError> {
+        if let Some(row) = self.store.unfinished().await? {
+            return Ok(Some(row));
+        }
+        let last = self.store.applies().await?.into_iter().next();
+        Ok(last.filter(|row| row.status == ApplyStatus::Partial))
+    }
+}
+
+/// Remembers how many files the library has, for gate TC102.
+///
+/// # Errors
+/// When the state database cannot be written.
+pub async fn keep_file_count(
+    library: &mut LibraryFolder,
+    store: &mut Store,
+    db: &Path,
+) -> Result<(), CliError> {
+    let scanned = library.scan()?;
+    // A cache that cannot be written costs time and nothing else.
+    let _ = library.save_cache(&cache_path(db));
+    if !scanned.is_complete() {
+        return Ok(());
+    }
+    let files = scanned.value.files.len();
+    let snapshot = NewSnapshot {
+        kind: "local",
+        data: &serde_json::json!({ "files": files }).to_string(),
+        playlist_count: 0,
+        track_count: i64::try_from(files).unwrap_or(i64::MAX),
+        complete: true,
+        at: Timestamp::now(),
+    };
+    Ok(store.save_snapshot(snapshot).await?)
+}
+
+/// The policy of the last apply lies beside the state database.
+fn applied_policy_path(db: &Path) -> PathBuf {
+    db.with_extension("applied-policy.toml")
+}
