@@ -22,7 +22,7 @@ use crate::{
         settings::Settings,
         ui::Ui,
     },
-    domain::{MediaPath, TrackId},
+    domain::{MediaPath, TidalReading, TrackId},
     edge::{
         download::command::CommandDownloader,
         local::{
@@ -154,6 +154,14 @@ impl Engine {
     /// When one of them cannot be opened.
     pub async fn look_at(settings: &Settings, ui: &Ui) -> Result<Self, CliError> {
         let policy = load_policy(settings, ui)?;
+        Self::look_with(policy, settings, ui).await
+    }
+
+    /// The same with this policy.
+    ///
+    /// # Errors
+    /// When one of them cannot be opened.
+    pub async fn look_with(policy: Policy, settings: &Settings, ui: &Ui) -> Result<Self, CliError> {
         Self::with(policy, settings, ui, Access::Read).await
     }
 

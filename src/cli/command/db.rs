@@ -46,7 +46,16 @@ pub async fn db(
     interrupt: &Interrupt,
     command: &DbCommand,
 ) -> Result<Exit, CliError> {
-    let mut engine = Engine::open(settings, ui).await?;
+    let mut engine = match command {
+        DbCommand::Status
+        | DbCommand::Check { .. }
+        | DbCommand::Inspect { .. }
+        | DbCommand::Sync { check: true, .. } => Engine::look_at(settings, ui).await?,
+        DbCommand::Init
+        | DbCommand::Backup
+        | DbCommand::Sync { check: false, .. }
+        | DbCommand::Reconcile => Engine::open(settings, ui).await?,
+    };
     match command {
         DbCommand::Init => plant(&mut engine, ui).await,
         DbCommand::Status => status(&engine, ui).await,

@@ -489,6 +489,9 @@ impl Marker {
         fs::create_dir_all(backups).map_err(backup::io("make the folder", backups))?;
         let path = Self::path(backups);
         fs::write(&path, Self::text(database)).map_err(backup::io("write", &path))?;
+        // A loss of power must not leave our `-wal` without it.
+        backup::sync_file(&path)?;
+        backup::sync_folder(backups)?;
         Ok(Self(path))
     }
 
@@ -514,6 +517,9 @@ impl Marker {
 impl Drop for Marker {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+        if let Some(folder) = self.0.parent() {
+            let _ = backup::sync_folder(folder);
+        }
     }
 }
 

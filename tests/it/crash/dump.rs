@@ -27,7 +27,7 @@ pub(crate) struct Dump {
     rekordbox: Tables,
     state: Tables,
     xml: BTreeSet<String>,
-    /// The names in Rekordbox's folder: a run leaves nothing there.
+    /// The names in Rekordbox's folder, SQLite's own left out: a run leaves nothing there.
     names: BTreeSet<String>,
 }
 
@@ -469,8 +469,9 @@ fn xml(world: &World) -> BTreeSet<String> {
 
 fn names(world: &World) -> BTreeSet<String> {
     let entries = fs::read_dir(world.path("rekordbox")).unwrap();
-    entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names
+        .filter(|name| !name.ends_with("-wal") && !name.ends_with("-shm"))
         .collect()
 }
 

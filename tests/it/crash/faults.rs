@@ -65,7 +65,7 @@ fn an_error_of_any_call_is_never_a_wrong_state() {
         let points = (1..=all).step_by(step);
         work.extend(points.map(|at| (*errno, *calls, at, 1)));
     }
-    on_all_cores(rig, &work, |rig, (errno, calls, at, times)| {
+    on_all_cores(&rig, &work, |rig, (errno, calls, at, times)| {
         assert!(
             fail_and(rig, *errno, calls, *at, *times),
             "{errno:?} was never said"
@@ -93,7 +93,7 @@ fn a_disk_that_stays_full_or_broken_is_never_a_wrong_state() {
                 .map(|at| (*errno, *calls, at, u32::MAX)),
         );
     }
-    on_all_cores(rig, &work, |rig, (errno, calls, at, times)| {
+    on_all_cores(&rig, &work, |rig, (errno, calls, at, times)| {
         fail_and(rig, *errno, calls, *at, *times);
     });
 }
@@ -112,7 +112,7 @@ fn a_database_that_stays_locked_is_never_a_wrong_state() {
     let all = rig.calls().len();
     let step = if everything() { 1 } else { all.div_ceil(6) };
     let work: Vec<usize> = (1..=all).step_by(step).collect();
-    on_all_cores(rig, &work, |rig, at| {
+    on_all_cores(&rig, &work, |rig, at| {
         fail_and(rig, Errno::AGAIN, "K", *at, u32::MAX);
     });
 }

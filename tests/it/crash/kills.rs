@@ -95,7 +95,7 @@ fn whatever_call_is_the_last_the_run_can_be_finished_and_taken_back() {
     let calls = rig.count(&rig.apply());
     let points = points(&calls, 520);
     let work = work(&rig, &points);
-    on_all_cores(rig, &work, |rig, (at, then)| {
+    on_all_cores(&rig, &work, |rig, (at, then)| {
         // Every third write is torn.
         let fault = if at % 3 == 0 {
             Fault::Tear
@@ -121,7 +121,7 @@ fn what_was_not_synced_may_be_lost() {
     let calls = rig.count(&rig.apply());
     let points = points(&calls, 100);
     let work = work(&rig, &points);
-    on_all_cores(rig, &work, |rig, (at, then)| {
+    on_all_cores(&rig, &work, |rig, (at, then)| {
         let seed = if at % 2 == 0 { 0 } else { *at as u64 };
         die_and(rig, *at, Fault::Power(seed), *then, &deaths);
     });
@@ -137,7 +137,7 @@ fn an_undo_that_dies_is_finished() {
     let calls = rig.count(&["undo", "--yes"]);
     let points = points(&calls, 60);
     let deaths = Deaths::default();
-    on_all_cores(rig, &points, |rig, at| {
+    on_all_cores(&rig, &points, |rig, at| {
         let what = format!("undo dies at {at}");
         rig.reset();
         rig.world.expect(0, &rig.apply());

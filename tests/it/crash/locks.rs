@@ -134,14 +134,16 @@ fn who_waits_long_enough_gets_its_turn() {
 #[test]
 fn a_run_that_wakes_after_another_took_over_writes_nothing() {
     let rig = Rig::new();
-    for at in in_the_library(&rig, 12) {
+    let points = in_the_library(&rig, 12);
+    let calls = rig.calls();
+    for at in points {
         rig.reset();
         let Some(sleeper) = Sleeper::new(&rig, at) else {
             panic!("it ended before call {at}");
         };
         fs::remove_file(rig.world.path("home/.tidal-cleanup/sync.db.lock")).unwrap();
         fs::remove_file(rig.world.path("library/.tidal-cleanup/lock")).unwrap();
-        let what = format!("taken over at {at}");
+        let what = format!("taken over at {at}, {:?}", calls[at - 1]);
         rig.finish(&what);
         let after = rig.dump();
         // The one call before which it slept is made when it wakes. None replaces anything, so that it comes

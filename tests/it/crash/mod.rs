@@ -4,6 +4,10 @@
 //!
 //! CI takes a part of the points. `TIDAL_CLEANUP_EVERYTHING=1` takes every point with every sequel.
 #![expect(clippy::unwrap_used, reason = "a test fails where the world does")]
+#![expect(
+    clippy::print_stdout,
+    reason = "how many deaths there were is of interest"
+)]
 
 mod dump;
 mod faults;
@@ -60,7 +64,7 @@ fn points(calls: &[(char, String)], most: usize) -> Vec<usize> {
 }
 
 /// Does the work on as many worlds as there are cores; the first is `rig`.
-fn on_all_cores<T: Sync>(rig: Rig, work: &[T], each: impl Fn(&Rig, &T) + Sync) {
+fn on_all_cores<T: Sync>(rig: &Rig, work: &[T], each: impl Fn(&Rig, &T) + Sync) {
     let next = AtomicUsize::new(0);
     let run = |rig: &Rig| {
         while let Some(item) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -75,6 +79,6 @@ fn on_all_cores<T: Sync>(rig: Rig, work: &[T], each: impl Fn(&Rig, &T) + Sync) {
         for _ in 0..more {
             scope.spawn(|| run(&Rig::new()));
         }
-        run(&rig);
+        run(rig);
     });
 }

@@ -34,10 +34,11 @@ pub(crate) struct Rig {
 
 /// How the program ended under a fault.
 #[derive(Debug)]
+#[expect(dead_code, reason = "what it said is shown when a test fails")]
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
-    pub(crate) out: String,
-    pub(crate) err: String,
+    out: String,
+    err: String,
 }
 
 impl Ended {

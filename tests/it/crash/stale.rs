@@ -8,6 +8,9 @@ use std::{
 use super::rig::{Rig, first, second};
 use crate::harness::{Snapshot, collection, digits};
 
+/// What somebody does to a file.
+type Edit = fn(&std::path::Path);
+
 /// Exit 4, and the world is as it was the moment before.
 #[track_caller]
 fn assert_refused(rig: &Rig, what: &str) {
@@ -42,7 +45,7 @@ fn files_that_changed() {
     let paths = subjects(&rig);
     assert!(paths.len() >= 5, "{paths:?}");
     for path in &paths {
-        let edits: [(&str, fn(&std::path::Path)); 4] = [
+        let edits: [(&str, Edit); 4] = [
             ("edited", |path| {
                 let mut bytes = fs::read(path).unwrap();
                 bytes.extend(b"more");
