@@ -482,7 +482,10 @@ impl MasterDb {
 }
 
 /// A note that this program has the database open for writing: a `-wal` found beside it later is ours.
-struct Marker(PathBuf);
+struct Marker {
+    path: PathBuf,
+    database: PathBuf,
+}
 
 impl Marker {
     fn set(backups: &Path, database: &Path) -> Result<Self, RekordboxError> {
@@ -492,7 +495,8 @@ impl Marker {
         // A loss of power must not leave our `-wal` without it.
         backup::sync_file(&path)?;
         backup::sync_folder(backups)?;
-        Ok(Self(path))
+        let database = database.to_owned();
+        Ok(Self { path, database })
     }
 
     fn is_set(backups: &Path, database: &Path) -> bool {
@@ -516,8 +520,13 @@ impl Marker {
 
 impl Drop for Marker {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-        if let Some(folder) = self.0.parent() {
+        // What a full disk kept in the `-wal` is taken in by the next run, which must know whose it is.
+        let wal = super::sqlcipher::beside(&self.database, "-wal");
+        if fs::metadata(wal).is_ok_and(|facts| facts.len() > 0) {
+            return;
+        }
+        let _ = fs::remove_file(&self.path);
+        if let Some(folder) = self.path.parent() {
             let _ = backup::sync_folder(folder);
         }
     }

@@ -250,6 +250,7 @@ impl Rig {
     /// Undo, and everything is as it was: also where an undo was interrupted.
     #[track_caller]
     pub(crate) fn take_back(&self, what: &str) {
+        let mut said = String::new();
         for _ in 0..3 {
             let runs = dump::runs(&self.world);
             let is_ours = |run: &&dump::Run| run.id > self.runs as i64;
@@ -260,12 +261,14 @@ impl Rig {
             if ours.status == "undone" && last.status != "running" {
                 break;
             }
-            match last.undoes.is_some() && last.status == "running" {
+            let last = match last.undoes.is_some() && last.status == "running" {
                 true => self.ok(&["apply", "--resume", "--yes"], what),
                 false => self.ok(&["undo", "--yes"], what),
             };
+            said = format!("{said}{}{}", last.out, last.err);
         }
-        self.dump().assert_is(&self.before, what);
+        self.dump()
+            .assert_is(&self.before, &format!("{what}: {said}"));
     }
 }
 
