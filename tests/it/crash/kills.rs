@@ -64,8 +64,8 @@ fn die_and(rig: &Rig, at: usize, fault: Fault, then: Then, deaths: &Deaths) {
 
 /// Every point with every sequel, or the points with one sequel each in turn.
 fn work(rig: &Rig, points: &[usize]) -> Vec<(usize, Then)> {
-    let last = rig.calls().len();
-    // Somewhere else each time.
+    // Somewhere else each time, and before the recovery's end.
+    let last = rig.calls().len() / 3;
     let second = |n: usize| 1 + (n * 7919) % last;
     let sequels = |n: usize| {
         [
@@ -81,7 +81,11 @@ fn work(rig: &Rig, points: &[usize]) -> Vec<(usize, Then)> {
             .flat_map(|at| sequels(*at).map(|then| (*at, then)))
             .collect(),
         false => {
-            let turn = |(n, at): (usize, &usize)| (*at, sequels(n)[n % 4]);
+            // Three of four die twice: it is the harder way, and two deaths for three runs.
+            let turn = |(n, at): (usize, &usize)| {
+                let once = if n % 8 < 6 { 0 } else { 2 };
+                (*at, sequels(n)[once + n % 2])
+            };
             points.iter().enumerate().map(turn).collect()
         }
     }
@@ -93,7 +97,7 @@ fn whatever_call_is_the_last_the_run_can_be_finished_and_taken_back() {
     let rig = Rig::new();
     rig.reset();
     let calls = rig.count(&rig.apply());
-    let points = points(&calls, 520);
+    let points = points(&calls, 440);
     let work = work(&rig, &points);
     on_all_cores(&rig, &work, |rig, (at, then)| {
         // Every third write is torn.
