@@ -81,6 +81,12 @@ where
         let mut jobs: Vec<Job<'a, (usize, Delivered)>> = Vec::new();
         let mut suspected = false;
         loop {
+            // What is being fetched is fetched; what waits for its turn does so until the next run.
+            if !queue.is_empty() && !self.may_act().await? {
+                let rest = queue.drain(..).map(|seq| (seq, Err(Failure::Untouched)));
+                let rest = rest.collect();
+                self.settle(rest).await?;
+            }
             while jobs.len() < self.settings.parallel.max(1) {
                 let Some(seq) = self.next_of(&mut queue, jobs.is_empty()) else {
                     break;
@@ -95,7 +101,7 @@ where
                 }
             }
             if jobs.is_empty() {
-                return Ok(());
+                return self.check_stop();
             }
             let (seq, delivered) = batch::next(&mut jobs).await;
             let is_suspect = matches!(
@@ -108,7 +114,6 @@ where
                 suspected = true;
                 self.look_around(watch, Some(seq), true);
             }
-            self.check_stop()?;
         }
     }
 

@@ -77,6 +77,8 @@ pub struct Settings {
     pub who: String,
     /// Set from outside to stop after the running step; the journal can be resumed.
     pub stop: Option<Arc<AtomicBool>>,
+    /// No action begins after this time; the journal can be resumed.
+    pub deadline: Option<Timestamp>,
 }
 
 impl Default for Settings {
@@ -85,6 +87,7 @@ impl Default for Settings {
             parallel: 2,
             who: String::new(),
             stop: None,
+            deadline: None,
         }
     }
 }
@@ -163,6 +166,9 @@ pub enum ApplyError {
     /// Stopped from outside; the journal can be resumed.
     #[error("apply {0} was interrupted")]
     Interrupted(ApplyId),
+    /// The time that was given is up; the journal can be resumed.
+    #[error("apply {0} ran out of the time that it was given")]
+    OutOfTime(ApplyId),
     /// A change was sent, and what became of it cannot be found out now; the run is left open.
     #[error("TIDAL does not tell what became of a change in apply {apply}: {reason}")]
     Unsettled { apply: ApplyId, reason: String },

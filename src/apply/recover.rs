@@ -57,6 +57,8 @@ where
             Phase::State,
         ] {
             for seq in self.running(phase) {
+                self.hold().await?;
+                self.clear_unfinished(seq);
                 if let Some(result) = self.recover_one(seq, recovery) {
                     let delivered = matches!(phase, Phase::Fetch | Phase::Convert);
                     let done = result.is_ok();
@@ -72,6 +74,20 @@ where
         match recovery {
             Recovery::Forward => Ok(()),
             Recovery::Close => self.clear_waiting(),
+        }
+    }
+
+    /// What was being written when the run was killed.
+    fn clear_unfinished(&mut self, seq: usize) {
+        let paths = match self.pre.get(&seq).map(|image| &image.intent) {
+            Some(Intent::Place { from, to, .. }) => vec![from.clone(), to.clone()],
+            Some(Intent::Write { path, .. } | Intent::Link { path, .. }) => vec![path.clone()],
+            _ => Vec::new(),
+        };
+        for path in paths {
+            if let Err(error) = self.local.clear_unfinished(&path) {
+                tracing::warn!(%path, %error, "could not clear an unfinished file");
+            }
         }
     }
 

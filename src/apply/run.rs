@@ -1,4 +1,7 @@
-//! A run in progress: its actions, how each stands, and the journal around every step.
+//! A run in progress: its actions, how each stands, and what comes after what.
+
+mod journal;
+mod order;
 
 use std::{
     cell::Cell,
@@ -8,52 +11,30 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    ApplyError, ApplyReport, Progress, Settings, Unmet, Worlds,
-    select::{follows_file, needs},
-};
+pub(super) use order::Phase;
+use order::{dependencies, phases};
+
+use super::{ApplyError, ApplyReport, Progress, Settings, Unmet, Worlds, select::needs};
 use crate::{
     domain::{
-        ActionId, ApplyId, AudioFormat, ContentHash, FileStat, MediaPath, MyTagId, PlaylistEntry,
-        PlaylistId, State, TrackId,
+        ActionId, ApplyId, ContentHash, FileStat, MediaPath, MyTagId, PlaylistEntry, PlaylistId,
+        State, TrackId,
     },
     edge::{
         download::Downloader,
         local::LocalLibrary,
         rekordbox::RekordboxLibrary,
-        store::{
-            ApplyStatus, Intent as IntentRow, OperationRow, OperationStatus, Settlement, StateStore,
-        },
+        store::{ApplyStatus, OperationRow, OperationStatus, StateStore},
         tidal::TidalWriter,
     },
     plan::document::{Action, Effect, Mode, Plan, TagName},
-    record::{
-        Done, Intent, Ledger, Outcome, PostImage, PreImage, XML_KIND, image, state::reversal,
-    },
+    record::{Intent, Ledger, Outcome, PostImage, PreImage, XML_KIND, image},
 };
 
 /// Intents that are made durable together.
 pub(super) const BATCH: usize = 64;
 /// The same where something goes away.
 pub(super) const DESTRUCTIVE_BATCH: usize = 8;
-
-/// The parts of a run, in their order. Playlist files come after the old names are gone, since they
-/// name files by where they are; rows of the state that stand for themselves come last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
-    Fetch,
-    Convert,
-    /// Which file is which track: what follows names files by their tracks.
-    Adopt,
-    /// Files get new names, come back from the trash, or make room for those that do.
-    Arrange,
-    Rekordbox,
-    Link,
-    Trash,
-    /// Changes of TIDAL itself.
-    Tidal,
-    State,
-}
 
 /// Why an action was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -282,6 +263,7 @@ where
         self.trash().await?;
         self.change_tidal().await?;
         self.record(Phase::State).await?;
+        self.hold().await?;
         self.remove_left_folders();
         if self.plan.body.mode == Mode::Undo {
             let folders: Vec<MediaPath> = self.made_folders.iter().cloned().collect();
@@ -382,13 +364,30 @@ where
         (0..self.actions.len()).filter(is_pending).collect()
     }
 
-    /// Whether somebody asked the run to stop.
+    /// Whether the run is to go on: nobody asked it to stop, and its time is not up.
     pub(super) fn check_stop(&self) -> Result<()> {
         let stop = self.settings.stop.as_ref();
-        match stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-            true => Err(ApplyError::Interrupted(self.apply)),
-            false => Ok(()),
+        if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(ApplyError::Interrupted(self.apply));
         }
+        match self.settings.deadline {
+            Some(deadline) if (self.clock)() >= deadline => Err(ApplyError::OutOfTime(self.apply)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Asked right before every effect. `false`: the run is to stop, and this effect stays undone.
+    ///
+    /// A run that slept (a suspended laptop, a stopped process) while another took over finds that out
+    /// here, and changes nothing more.
+    pub(super) async fn may_act(&self) -> Result<bool> {
+        self.hold().await?;
+        Ok(self.check_stop().is_ok())
+    }
+
+    /// Whether nobody else took over.
+    pub(super) async fn hold(&self) -> Result<()> {
+        Ok(self.store.hold(self.apply).await?)
     }
 
     /// Why the action cannot be done now; `together` are done in the same step.
@@ -438,155 +437,6 @@ where
             .iter()
             .find(|(_, failure)| failed(failure))
             .map(|(seq, _)| *seq)
-    }
-
-    /// Makes intents durable.
-    pub(super) async fn intend(&mut self, intents: Vec<(usize, PreImage)>) -> Result<()> {
-        if intents.is_empty() {
-            return Ok(());
-        }
-        let rows: Vec<IntentRow> = intents
-            .iter()
-            .map(|(seq, image)| IntentRow {
-                seq: number(*seq),
-                pre_image: image::to_value(image),
-            })
-            .collect();
-        let now = self.now();
-        self.store.intend(self.apply, &rows, now).await?;
-        for (seq, image) in intents {
-            self.status[seq] = OperationStatus::Running;
-            if let Some(action) = self.actions.get(seq) {
-                (self.report)(Progress::Started(action));
-            }
-            self.pre.insert(seq, image);
-        }
-        Ok(())
-    }
-
-    /// Records how operations ended, together with the rows of the state that changed with them.
-    pub(super) async fn settle(&mut self, ended: Vec<(usize, Attempt<Effected>)>) -> Result<()> {
-        if ended.is_empty() {
-            return Ok(());
-        }
-        let now = self.now();
-        let mut settlements = Vec::with_capacity(ended.len());
-        let mut told = Vec::with_capacity(ended.len());
-        for (seq, result) in ended {
-            let settlement = match result {
-                Ok(effected) => match self.completed(seq, &effected, now) {
-                    Ok(settlement) => settlement,
-                    Err(failure) => self.unsettled(seq, failure),
-                },
-                Err(failure) => self.unsettled(seq, failure),
-            };
-            told.push((seq, settlement.status, settlement.error_message.clone()));
-            settlements.push(settlement);
-        }
-        self.store.settle(self.apply, &settlements, now).await?;
-        for (seq, status, message) in told {
-            let message = message.as_deref();
-            (self.report)(match self.actions.get(seq) {
-                Some(action) => Progress::Settled {
-                    action,
-                    status,
-                    message,
-                },
-                None => Progress::Xml { message },
-            });
-        }
-        Ok(())
-    }
-
-    /// The settlement of a completed operation. The rows of the state change here as well, so that
-    /// the next one sees them.
-    fn completed(
-        &mut self,
-        seq: usize,
-        effected: &Effected,
-        now: Timestamp,
-    ) -> Attempt<Settlement> {
-        let rows = match self.actions.get(seq) {
-            Some(action) => match &action.effect {
-                Effect::StateRestore { before } => {
-                    let key = (before.apply, before.action.clone());
-                    let row = self.reversed.get(&key);
-                    let image =
-                        row.and_then(|row| image::from_value::<PostImage>(row.post_image.as_ref()));
-                    let rows = image.map(|image| image.rows).unwrap_or_default();
-                    reversal(&rows, &self.state, &self.moved)
-                        .map_err(|conflict| Failure::Failed(conflict.to_string()))?
-                }
-                _ => {
-                    let staged = match self.pre.get(&seq).map(|pre| &pre.intent) {
-                        Some(Intent::Rows(staged)) => Some(staged),
-                        _ => None,
-                    };
-                    let done = Done {
-                        outcome: &effected.outcome,
-                        staged,
-                        tags: Some(&self.tags),
-                        stat: effected.stat,
-                        now,
-                    };
-                    self.ledger.changes(action, done, &self.state)
-                }
-            },
-            None => Vec::new(),
-        };
-        self.state.apply(&rows);
-        self.status[seq] = OperationStatus::Completed;
-        self.unmet.remove(&seq);
-        let image = PostImage {
-            outcome: effected.outcome.clone(),
-            rows,
-        };
-        let settlement = Settlement {
-            seq: number(seq),
-            status: OperationStatus::Completed,
-            trash_path: trash_path(&image.outcome).map(ToString::to_string),
-            post_image: Some(image::to_value(&image)),
-            error_message: None,
-            rows: image.rows.clone(),
-        };
-        self.remember(seq, image);
-        Ok(settlement)
-    }
-
-    fn unsettled(&mut self, seq: usize, failure: Failure) -> Settlement {
-        let (status, message) = match &failure {
-            Failure::Failed(reason) => (OperationStatus::Failed, Some(reason.clone())),
-            Failure::Skipped(reason) | Failure::Cancelled(reason) => {
-                (OperationStatus::Skipped, Some(reason.clone()))
-            }
-            Failure::Untouched => (OperationStatus::Pending, None),
-        };
-        self.status[seq] = status;
-        if failure == Failure::Untouched {
-            self.pre.remove(&seq);
-        } else {
-            self.unmet.insert(seq, failure);
-        }
-        Settlement {
-            seq: number(seq),
-            status,
-            post_image: None,
-            trash_path: None,
-            error_message: message,
-            rows: Vec::new(),
-        }
-    }
-
-    fn remember(&mut self, seq: usize, image: PostImage) {
-        if let (Some(Effect::FileRestore { before, .. }), Some(file)) = (
-            self.actions.get(seq).map(|action| &action.effect),
-            image.file(),
-        ) && let Some(was) = before_trash(&before.trash_path)
-            && was != file.path
-        {
-            self.moved.insert(was, file.path.clone());
-        }
-        self.post.insert(seq, image);
     }
 
     /// Rows of the state that stand for themselves.
@@ -666,95 +516,4 @@ pub(super) fn before_trash(trash_path: &MediaPath) -> Option<MediaPath> {
     let mut parts = rest.components();
     parts.next()?;
     Some(MediaPath::from_relative(0, parts.as_path()))
-}
-
-pub(super) fn number(seq: usize) -> i64 {
-    i64::try_from(seq).unwrap_or(i64::MAX)
-}
-
-fn trash_path(outcome: &Outcome) -> Option<&MediaPath> {
-    match outcome {
-        Outcome::Trashed { trash_path, .. } => Some(trash_path),
-        Outcome::File(made) => made.replaced.as_ref().map(|(_, path)| path),
-        Outcome::Waiting { .. }
-        | Outcome::Placed { .. }
-        | Outcome::Rows
-        | Outcome::TidalRemoved(_)
-        | Outcome::TidalRestored { .. }
-        | Outcome::Nothing => None,
-    }
-}
-
-fn phases(plan: &Plan, actions: &[&Action]) -> Vec<Phase> {
-    // What a taker of a name waits for makes room for it.
-    let takes = |action: &&&Action| {
-        matches!(
-            action.effect,
-            Effect::FileRestore { .. } | Effect::FilePlace { .. } | Effect::FileLink { .. }
-        )
-    };
-    let waited_for: BTreeSet<&ActionId> = actions
-        .iter()
-        .filter(takes)
-        .flat_map(|action| &action.depends_on)
-        .collect();
-    let phase = |action: &&Action| match &action.effect {
-        Effect::FileFetch { .. } => Phase::Fetch,
-        Effect::FileConvert { .. } => Phase::Convert,
-        Effect::FilePlace { .. } | Effect::FileRestore { .. } => Phase::Arrange,
-        Effect::FileLink { .. } => Phase::Link,
-        Effect::TrashPurge { .. } => Phase::Trash,
-        Effect::FileTrash { before } => {
-            // A row of Rekordbox may point at audio until it is told otherwise.
-            let is_audio = AudioFormat::from_extension(&before.path.extension()).is_some();
-            let early = waited_for.contains(&action.id);
-            match early && !(is_audio && plan.body.mode != Mode::Undo) {
-                true => Phase::Arrange,
-                false => Phase::Trash,
-            }
-        }
-        Effect::ContentAdd { .. }
-        | Effect::ContentRelocate { .. }
-        | Effect::ContentUpdate { .. }
-        | Effect::NodeCreate { .. }
-        | Effect::NodeUpdate { .. }
-        | Effect::NodeRemove { .. }
-        | Effect::EntriesSet { .. }
-        | Effect::EntriesMerge { .. }
-        | Effect::MyTagCreate { .. }
-        | Effect::MyTagSet { .. }
-        | Effect::RowsRestore { .. } => Phase::Rekordbox,
-        Effect::StateAdopt { .. } => Phase::Adopt,
-        Effect::StateRecord { .. } | Effect::StateForget { .. } | Effect::StateRestore { .. } => {
-            Phase::State
-        }
-        Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => Phase::Tidal,
-    };
-    actions.iter().map(phase).collect()
-}
-
-/// For each action, by number: what it depends on, and the rows that must follow its file.
-fn dependencies(actions: &[&Action]) -> (Vec<Vec<usize>>, Vec<Vec<usize>>) {
-    let by_id: BTreeMap<&ActionId, usize> = actions
-        .iter()
-        .enumerate()
-        .map(|(seq, action)| (&action.id, seq))
-        .collect();
-    let mut followers = vec![Vec::new(); actions.len()];
-    let mut depends_on = Vec::with_capacity(actions.len());
-    for (seq, action) in actions.iter().enumerate() {
-        let needs: Vec<usize> = action
-            .depends_on
-            .iter()
-            .filter_map(|id| by_id.get(id).copied())
-            .collect();
-        for need in &needs {
-            let places = matches!(actions[*need].effect, Effect::FilePlace { .. });
-            if places && follows_file(&action.effect) {
-                followers[*need].push(seq);
-            }
-        }
-        depends_on.push(needs);
-    }
-    (depends_on, followers)
 }

@@ -429,6 +429,7 @@ where
     ) -> Result<(List, String)> {
         let (mut after, mut reason) = (before.clone(), String::new());
         for _ in 0..TRIES {
+            self.hold().await?;
             let Some(tidal) = &mut self.tidal else {
                 return Ok((after, "TIDAL is not lent to this run".to_owned()));
             };

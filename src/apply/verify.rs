@@ -131,7 +131,7 @@ pub async fn verify<L: LocalReader, R: RekordboxReader, S: StateReader>(
             "something was applied since the plan was made",
         )]);
     }
-    preconditions(&actions, local, rekordbox, store, asked).await
+    preconditions(plan, &actions, local, rekordbox, store, asked).await
 }
 
 fn too_old(plan: &Plan, asked: &Verification<'_>) -> Option<String> {
@@ -149,6 +149,7 @@ fn too_old(plan: &Plan, asked: &Verification<'_>) -> Option<String> {
 }
 
 async fn preconditions<L: LocalReader, R: RekordboxReader, S: StateReader>(
+    plan: &Plan,
     actions: &[&Action],
     local: &L,
     rekordbox: Option<&R>,
@@ -190,6 +191,7 @@ async fn preconditions<L: LocalReader, R: RekordboxReader, S: StateReader>(
     let mut violations = Vec::new();
     let mut reversals = Vec::new();
     let mut hashes = BTreeMap::new();
+    let mut unread = Vec::new();
     for (action, pre) in all() {
         let text = match pre {
             Precondition::File { path, .. } if comes.contains(&(&action.id, path)) => None,
@@ -199,10 +201,12 @@ async fn preconditions<L: LocalReader, R: RekordboxReader, S: StateReader>(
                 mtime,
                 sha256,
             } => {
-                // Moving a file needs no look at its content, everything else gets one.
-                let moves = matches!(action.effect, Effect::FilePlace { .. });
-                let sha256 = sha256.as_ref().filter(|_| !moves);
-                file_violation(local, path, (*size, *mtime), sha256, &mut hashes)?
+                let known = (*size, *mtime);
+                let text = file_violation(local, path, known, sha256.as_ref(), &mut hashes)?;
+                if text.is_none() && sha256.is_none() {
+                    unread.push((action, path));
+                }
+                text
             }
             Precondition::Vacant { path } => local
                 .stat(path)?
@@ -251,6 +255,7 @@ async fn preconditions<L: LocalReader, R: RekordboxReader, S: StateReader>(
             violations.push(about(code, action, text));
         }
     }
+    violations.extend(touched(&unread, local, store, plan.meta.generated_at).await?);
     violations.extend(as_left(&reversals, local, rekordbox, store).await?);
     Ok(violations)
 }
@@ -291,6 +296,44 @@ fn file_violation(
         }
     };
     Ok((found != *expected).then(|| format!("the content of {path} changed")))
+}
+
+/// Files that only move are not read. But whoever edits one and sets its time back cannot set back when it
+/// was last changed in any way: where that is after the plan was made, the content is compared with what
+/// we wrote there.
+async fn touched<L: LocalReader, S: StateReader>(
+    unread: &[(&Action, &MediaPath)],
+    local: &L,
+    store: &S,
+    made: Option<Timestamp>,
+) -> Result<Vec<Violation>, ApplyError> {
+    let Some(made) = made.map(|made| (made.as_second(), made.subsec_nanosecond())) else {
+        return Ok(Vec::new());
+    };
+    let mut doubtful = Vec::new();
+    for (action, path) in unread {
+        let stat = local.stat(path)?;
+        let is_later =
+            |stat: &FileStat| (stat.ctime.0, i64::from(stat.ctime.1)) > (made.0, made.1.into());
+        if let Some(stat) = stat.filter(is_later) {
+            doubtful.push((*action, *path, stat.size));
+        }
+    }
+    if doubtful.is_empty() {
+        return Ok(Vec::new());
+    }
+    let state = store.state().await?;
+    let mut violations = Vec::new();
+    for (action, path, size) in doubtful {
+        let known = state.files.get(path).filter(|row| row.size == size);
+        if let Some(known) = known.and_then(|row| row.hash)
+            && local.hash(path)? != known
+        {
+            let text = format!("the content of {path} changed");
+            violations.push(about("TC401", action, text));
+        }
+    }
+    Ok(violations)
 }
 
 fn occupied_stem(local: &impl LocalReader, stem: &MediaPath) -> Result<Option<String>, LocalError> {

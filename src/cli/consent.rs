@@ -25,6 +25,8 @@ pub enum Occasion {
     Purge,
     /// `undo`, and `apply --resume`: they reverse or finish what was approved, so `--yes` covers all.
     Approved,
+    /// A part of what was agreed to a moment ago: `--replan`.
+    Agreed,
 }
 
 /// How much agreement a plan needs.
@@ -103,6 +105,9 @@ pub fn agree(
     digest: &str,
     weight: Weight,
 ) -> Result<(), CliError> {
+    if occasion == Occasion::Agreed {
+        return Ok(());
+    }
     if let Some(approval) = &consent.approve {
         return match approval.names(digest) {
             true => Ok(()),
@@ -146,7 +151,9 @@ fn nobody(occasion: Occasion, digest: &str, weight: Weight) -> CliError {
             "without a terminal, save the plan first: `tidal-cleanup plan --out plan.json`, then \
              `tidal-cleanup apply plan.json`",
         ),
-        (Occasion::Approved, _) | (_, Weight::Additive) => error.hint("`--yes` agrees to it"),
+        (Occasion::Approved | Occasion::Agreed, _) | (_, Weight::Additive) => {
+            error.hint("`--yes` agrees to it")
+        }
         (_, Weight::Change | Weight::Trash(_) | Weight::Purge(_)) => error.hint(format!(
             "`--yes` covers additions only; `--approve {digest}` agrees to all of this plan"
         )),

@@ -18,12 +18,12 @@ use jiff::Timestamp;
 use crate::{
     cli::{
         args::{Allowance, Overrides, PlanInputs},
-        error::CliError,
+        error::{CliError, Kind},
         readings,
         settings::Settings,
         ui::Ui,
     },
-    domain::{MediaPath, TrackId},
+    domain::{MediaPath, TidalReading, TrackId},
     edge::{
         download::command::CommandDownloader,
         local::{
@@ -72,6 +72,13 @@ pub struct Request {
     pub hints: BTreeMap<TrackId, MediaPath>,
     /// What a person lets through, as far as that is known already.
     pub leave: Leave,
+}
+
+/// What is to be done with the state database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
 }
 
 /// A plan and what it was made from.
@@ -139,12 +146,41 @@ impl Engine {
     /// # Errors
     /// When one of them cannot be opened.
     pub async fn of(policy: Policy, settings: &Settings, ui: &Ui) -> Result<Self, CliError> {
+        Self::with(policy, settings, ui, Access::Write).await
+    }
+
+    /// Opens the worlds of the policy for a command that only reads: the state refuses every write.
+    ///
+    /// # Errors
+    /// When one of them cannot be opened.
+    pub async fn look_at(settings: &Settings, ui: &Ui) -> Result<Self, CliError> {
+        let policy = load_policy(settings, ui)?;
+        Self::look_with(policy, settings, ui).await
+    }
+
+    /// The same with this policy.
+    ///
+    /// # Errors
+    /// When one of them cannot be opened.
+    pub async fn look_with(policy: Policy, settings: &Settings, ui: &Ui) -> Result<Self, CliError> {
+        Self::with(policy, settings, ui, Access::Read).await
+    }
+
+    async fn with(
+        policy: Policy,
+        settings: &Settings,
+        ui: &Ui,
+        access: Access,
+    ) -> Result<Self, CliError> {
         if settings.database_url.is_some() {
             return Err(CliError::config("TIDAL_CLEANUP_DATABASE_URL is set, and this version keeps its state in SQLite only")
                 .hint("unset it, and name the file with `--db PATH` or TIDAL_CLEANUP_DB_PATH"));
         }
         let db = settings.place(Some(&policy))?.db;
-        let store = readings::open_store(settings, &db).await?;
+        let store = match access {
+            Access::Read => readings::look_at_store(settings, &db).await?,
+            Access::Write => readings::open_store(settings, &db).await?,
+        };
         let sources: Vec<PathBuf> = policy
             .library
             .sources
@@ -177,6 +213,10 @@ impl Engine {
             &self.store,
         )
         .await?;
+        if !self.store.is_undisturbed() {
+            let text = "the state database was written while it was read";
+            return Err(CliError::message(Kind::World, text).hint("type the same again"));
+        }
         // A cache that cannot be written costs time and nothing else.
         let _ = self.library.save_cache(&cache_path(&self.db));
         Ok(observation)
@@ -214,9 +254,24 @@ impl Engine {
         ui.end_progress();
         let observation = observation?;
         if let TidalSource::Service(_) = tidal {
-            readings::keep(&mut self.store, &observation.tidal.value, ui).await;
+            self.keep_reading(&observation.tidal.value, ui).await;
         }
         Ok(observation)
+    }
+
+    /// Keeps a reading of TIDAL for `--offline` and the next quick one. It is a cache that lies in the state
+    /// database: a command that only reads opens that for the moment, and writes nothing else.
+    async fn keep_reading(&mut self, reading: &TidalReading, ui: &Ui) {
+        if !self.store.only_reads() {
+            return readings::keep(&mut self.store, reading, ui).await;
+        }
+        match readings::open_store(&self.settings, &self.db).await {
+            Ok(mut store) => {
+                readings::keep(&mut store, reading, ui).await;
+                store.close().await;
+            }
+            Err(error) => ui.warning(format!("the reading of TIDAL could not be kept: {error}")),
+        }
     }
 
     /// Makes a plan from what was read.

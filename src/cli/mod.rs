@@ -3,6 +3,7 @@
 pub mod args;
 pub mod settings;
 pub mod select;
+pub mod telling;
 pub mod consent;
 pub mod choice;
 pub mod decisions;
@@ -110,15 +111,27 @@ async fn dispatch(
         Command::Init(args) => command::init::init(settings, ui, &args).await,
         Command::Plan(args) => command::plan::plan(settings, ui, &args).await,
         Command::Show(args) => command::plan::show(settings, ui, &args).await,
-        Command::Apply(args) => command::apply::apply(settings, ui, interrupt, &args).await,
+        Command::Apply(args) => {
+            let ended = command::apply::apply(settings, ui, interrupt, &args).await;
+            telling::exit(ui, ended)
+        }
+        Command::Undo(args) => {
+            let ended = command::undo::undo(settings, ui, interrupt, &args).await;
+            telling::exit(ui, ended)
+        }
+        Command::Redo(args) => {
+            let ended = command::undo::redo(settings, ui, interrupt, &args).await;
+            telling::exit(ui, ended)
+        }
         Command::Review(args) => command::review::review(settings, ui, &args),
         Command::Approve(args) => command::review::approve(settings, ui, &args),
-        Command::Undo(args) => command::undo::undo(settings, ui, interrupt, &args).await,
-        Command::Redo(args) => command::undo::redo(settings, ui, interrupt, &args).await,
         Command::History(args) => command::look::history(settings, ui, &args).await,
         Command::Status => command::look::status(settings, ui).await,
         Command::Doctor => command::doctor::doctor(settings, ui).await,
-        Command::Download(args) => command::apply::download(settings, ui, interrupt, &args).await,
+        Command::Download(args) => {
+            let ended = command::apply::download(settings, ui, interrupt, &args).await;
+            telling::exit(ui, ended)
+        }
         Command::Snapshot(args) => command::snapshot::snapshot(settings, ui, &args).await,
         Command::Decide(args) => command::decide::decide(settings, ui, &args).await,
         Command::Import(args) => command::import::import(settings, ui, &args).await,

@@ -43,6 +43,21 @@ pub async fn open_store(settings: &Settings, db: &Path) -> Result<Store, StoreEr
     opened.map(Store::from)
 }
 
+/// Opens the state database for a command that only reads. One that is not there yet, or is of an older
+/// version, is made or migrated as a writing command would: there is nothing to read before.
+///
+/// # Errors
+/// When it cannot be opened.
+pub async fn look_at_store(settings: &Settings, db: &Path) -> Result<Store, StoreError> {
+    let options = StoreOptions::new(settings.backups(db), Timestamp::now());
+    match SqliteStore::open_to_read(db, &options).await {
+        Err(StoreError::Missing { .. } | StoreError::Outdated { .. }) => {
+            open_store(settings, db).await
+        }
+        opened => opened.map(Store::from),
+    }
+}
+
 /// How to reach TIDAL as the account whose state lies at `place`, from the environment.
 ///
 /// # Errors

@@ -247,6 +247,11 @@ impl Ui {
         self.answer(json)
     }
 
+    /// One line of a stream, on stdout. Whoever stops reading does not stop the work.
+    pub fn event(&self, event: &serde_json::Value) {
+        let _ = self.aside(|| lock(&self.out).write(&format!("{event}\n")));
+    }
+
     /// What is being done; not when quiet.
     pub fn status(&self, text: impl Display) {
         if self.verbosity > Verbosity::Quiet {

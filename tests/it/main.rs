@@ -2,6 +2,8 @@
 
 mod apply;
 mod cmd;
+#[cfg(target_os = "linux")]
+mod crash;
 mod fetch;
 mod harness;
 mod journey;

@@ -127,6 +127,10 @@ pub struct ApplyArgs {
     /// Finish the interrupted apply
     #[arg(long, conflicts_with_all = ["plan", "exclude", "only", "allow", "desired", "offline", "playlists", "as_of"])]
     pub resume: bool,
+    /// Where the saved plan no longer fits, make a new one and go on with that, if it does nothing that
+    /// was not in the old one
+    #[arg(long, requires = "plan")]
+    pub replan: bool,
     /// Leave this out, and what depends on it: an action's id, a kind (file.trash), a pattern over
     /// names and paths; may be repeated
     #[arg(long, value_name = "ACTION|KIND|GLOB")]
@@ -165,6 +169,9 @@ pub struct Consent {
     /// How long to wait for another run to end
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub lock_timeout: Duration,
+    /// Begin no action after so long; `apply --resume` goes on [exit 7]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub deadline: Option<Duration>,
     #[command(flatten)]
     pub overrides: Overrides,
 }

@@ -1,11 +1,11 @@
 //! `apply`, `apply --resume` and `download`: one way from a plan to its effects.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 
 use crate::{
-    apply::{self, Progress, Worlds},
+    apply::{self, Worlds},
     cli::{
         args::{ApplyArgs, Approval, Consent, DownloadArgs, PlanInputs, Rendering},
         choice::{LeftOut, Wish, narrow},
@@ -16,21 +16,17 @@ use crate::{
         interrupt::Interrupt,
         plan::{Beside, present},
         settings::Settings,
+        telling::Telling,
         ui::Ui,
-        view::{
-            Envelope,
-            apply::{ApplyReport, StepLine},
-            plan::is_empty,
-            text::count,
-        },
+        view::{Envelope, apply::ApplyReport, plan::is_empty, text::count},
     },
-    domain::ApplyId,
+    domain::{ActionId, ApplyId},
     edge::{
         download::{Step, command::CommandDownloader},
         local::folder::LibraryFolder,
         rekordbox::masterdb::MasterDb,
         store::{
-            ApplyStatus, OperationStatus, StateReader as _, Store,
+            ApplyStatus, OperationRow, OperationStatus, StateReader as _, Store,
             lock::{RunLock, holder_of},
             sqlite::BackupKind,
         },
@@ -41,6 +37,7 @@ use crate::{
         document::{Action, CheckStatus, Mode, Review},
         guard,
     },
+    record::XML_KIND,
 };
 
 use super::plan::{read_plan, undo_until, verify_plan};
@@ -65,7 +62,7 @@ pub async fn apply(
     }
     let locks = lock(&engine, &args.consent).await?;
     engine.refuse_unfinished().await?;
-    let (mut plan, occasion) = match &args.plan {
+    let (mut plan, mut occasion) = match &args.plan {
         Some(path) => (
             read_plan(&settings.around.absolute(path))?,
             Occasion::SavedPlan,
@@ -93,7 +90,11 @@ pub async fn apply(
     // A plan made here is of these playlists already.
     let playlists = match occasion {
         Occasion::SavedPlan => args.inputs.playlists.as_slice(),
-        Occasion::FreshPlan | Occasion::Download | Occasion::Purge | Occasion::Approved => &[],
+        Occasion::FreshPlan
+        | Occasion::Download
+        | Occasion::Purge
+        | Occasion::Approved
+        | Occasion::Agreed => &[],
     };
     let wish = Wish {
         playlists,
@@ -110,7 +111,27 @@ pub async fn apply(
         return nothing(ui, "Nothing to apply.");
     }
     if occasion == Occasion::SavedPlan {
-        verify_plan(&engine, ui, &plan).await?;
+        match verify_plan(&engine, ui, &plan).await {
+            Err(stale) if args.replan && stale.kind == Kind::Stale => {
+                let new = replan(&mut engine, ui, args, &plan, stale).await?;
+                if new.body.actions.is_empty() && args.consent.approve.is_none() {
+                    return nothing(ui, "Nothing to apply: nothing of the plan is left to do.");
+                }
+                // Approved was the saved plan, of which this is a part.
+                agree(
+                    ui,
+                    &args.consent,
+                    occasion,
+                    &plan.digest,
+                    Weight::of(left_in(&new)?),
+                )?;
+                if new.body.actions.is_empty() {
+                    return nothing(ui, "Nothing to apply: nothing of the plan is left to do.");
+                }
+                (plan, occasion) = (new, Occasion::Agreed);
+            }
+            verified => verified?,
+        }
         if args.inputs.require_decisions {
             refuse_undecided(&plan, &args.consent)?;
         }
@@ -191,11 +212,77 @@ fn commit_of(policy: &std::path::Path) -> Option<String> {
     Some(format!("{commit}{mark}"))
 }
 
+/// A new plan in place of one that no longer fits, if it does nothing that the old one did not: what was
+/// approved covers it then. The answers and exclusions of the old plan's review go with it.
+async fn replan(
+    engine: &mut Engine,
+    ui: &Ui,
+    args: &ApplyArgs,
+    old: &Plan,
+    stale: CliError,
+) -> Result<Plan, CliError> {
+    // What was edited is not what was approved.
+    if canonical::digest(&old.body) != old.digest {
+        return Err(stale);
+    }
+    let inputs = PlanInputs {
+        desired: old.meta.tidal_file.as_ref().map(std::path::PathBuf::from),
+        ..args.inputs.clone()
+    };
+    let request = Request {
+        inputs,
+        overrides: args.consent.overrides.clone(),
+        mode: Some(old.body.mode),
+        ..Request::default()
+    };
+    ui.status("The plan no longer fits; making a new one …");
+    let mut new = engine.plan(&request, ui).await?.plan;
+    let approved: BTreeSet<&ActionId> =
+        left_in(old)?.into_iter().map(|action| &action.id).collect();
+    if let Some(review) = &old.review {
+        let known = |id: &&ActionId| new.body.actions.iter().any(|action| action.id == **id);
+        let asked = |id: &str| {
+            new.body
+                .decisions
+                .iter()
+                .any(|asked| asked.id.as_str() == id)
+        };
+        let exclude = review.exclude.iter().filter(known).cloned().collect();
+        let answers = review.decisions.iter();
+        let answers = answers.filter(|(id, _)| asked(id.as_str()));
+        new.review = Some(Review {
+            for_digest: new.digest.clone(),
+            exclude,
+            decisions: answers.map(|(id, key)| (id.clone(), key.clone())).collect(),
+            ..Review::default()
+        });
+    }
+    let more: Vec<&Action> = left_in(&new)?
+        .into_iter()
+        .filter(|action| !approved.contains(&action.id))
+        .collect();
+    let Some(first) = more.first() else {
+        show(ui, engine, &new)?;
+        return Ok(new);
+    };
+    let error = CliError::message(
+        Kind::Stale,
+        format!(
+            "the new plan does more than was approved: {} {} ({} in all)",
+            first.effect.kind(),
+            first.subject.label,
+            count(more.len(), "action", "actions")
+        ),
+    );
+    Err(error.hint(
+        "nothing was changed; look at a new plan with `tidal-cleanup plan`, and approve that",
+    ))
+}
+
 /// Ends a run that did not have to begin; a program that reads the answer is told so, too.
 pub fn nothing(ui: &Ui, text: &str) -> Result<Exit, CliError> {
     if ui.is_json() {
-        let answer = serde_json::json!({ "apply": null, "text": text });
-        ui.answer_either(text, &Envelope::new("apply", answer))?;
+        ui.event(&serde_json::json!({ "event": "nothing", "text": text }));
     } else {
         ui.status(text);
     }
@@ -243,7 +330,8 @@ pub async fn run(
             Occasion::FreshPlan
             | Occasion::Download
             | Occasion::Purge
-            | Occasion::Approved => error,
+            | Occasion::Approved
+            | Occasion::Agreed => error,
         });
     }
     refuse_moment(&engine, &mut plan, consent)?;
@@ -253,31 +341,34 @@ pub async fn run(
     refuse_moment(&engine, &mut plan, consent)?;
     engine.back_up().await?;
     plan.meta.policy_commit = commit_of(&engine.policy.source.path);
-    let settings = settings_of(&engine, interrupt);
+    let settings = settings_of(&engine, interrupt, consent.deadline);
     let (policy, own) = (engine.policy.clone(), engine.settings.clone());
     let mut worlds = worlds(engine, tidal, Downloads::of(ui.voice(), Some(&plan)));
     let working = interrupt.working();
-    let total = left_in(&plan)?.len();
-    ui.begin_progress(total as u64, "Applying");
-    let mut done = 0;
+    let mut telling = Telling::begin(ui, "Applying", left_in(&plan)?.len());
     let outcome = apply::apply(
         &plan,
         plan.review.as_ref(),
         &mut worlds.0,
         &settings,
         &Timestamp::now,
-        &mut |progress| tell(ui, progress, &mut done, total),
+        &mut |progress| telling.take(progress),
     )
     .await;
-    ui.end_progress();
+    drop(telling);
     drop(working);
     // The trash is no business of the policy's protections.
     let of_trash = matches!(plan.body.mode, Mode::Purge | Mode::Restore);
     if outcome.is_ok() && !of_trash && plan.body.inputs.policy.sha256 == policy.source.sha256 {
         Engine::keep_policy(&policy, &worlds.1);
     }
+    let is_ours = !matches!(outcome, Err(apply::ApplyError::Fenced));
     let exit = conclude(ui, &mut worlds, outcome).await;
-    after_apply(policy, &own, ui).await;
+    if is_ours {
+        after_apply(policy, &own, ui).await;
+    }
+    // The log is folded in while the locks are held, so that whoever comes next finds one file.
+    worlds.0.store.close().await;
     drop(locks);
     exit
 }
@@ -292,11 +383,14 @@ async fn resume(
     let Some(unfinished) = engine.resumable().await? else {
         return nothing(ui, "Nothing to resume: no apply is unfinished.");
     };
-    let left = unfinished.pending + unfinished.running + unfinished.failed + unfinished.skipped;
+    let operations = engine.store.operations(unfinished.id).await?;
+    let is_left =
+        |row: &&OperationRow| row.status != OperationStatus::Completed && row.kind != XML_KIND;
+    let left = operations.iter().filter(is_left).count();
     ui.status(format!(
         "Apply {} is unfinished: {} left.",
         unfinished.id,
-        count(usize::try_from(left).unwrap_or(0), "action", "actions")
+        count(left, "action", "actions")
     ));
     agree(
         ui,
@@ -310,25 +404,28 @@ async fn resume(
     })
     .await?;
     engine.back_up().await?;
-    let settings = settings_of(&engine, interrupt);
+    let settings = settings_of(&engine, interrupt, consent.deadline);
     let (policy, own) = (engine.policy.clone(), engine.settings.clone());
     let mut worlds = worlds(engine, tidal, Downloads::of(ui.voice(), None));
     let working = interrupt.working();
-    let total = usize::try_from(left).unwrap_or(0);
-    ui.begin_progress(total as u64, "Resuming");
-    let mut done = 0;
+    let mut telling = Telling::begin(ui, "Resuming", left);
     let outcome = apply::resume(
         unfinished.id,
         &mut worlds.0,
         &settings,
         &Timestamp::now,
-        &mut |progress| tell(ui, progress, &mut done, total),
+        &mut |progress| telling.take(progress),
     )
     .await;
-    ui.end_progress();
+    drop(telling);
     drop(working);
+    let is_ours = !matches!(outcome, Err(apply::ApplyError::Fenced));
     let exit = conclude(ui, &mut worlds, outcome).await;
-    after_apply(policy, &own, ui).await;
+    if is_ours {
+        after_apply(policy, &own, ui).await;
+    }
+    // The log is folded in while the locks are held, so that whoever comes next finds one file.
+    worlds.0.store.close().await;
     drop(locks);
     exit
 }
@@ -341,11 +438,18 @@ async fn after_apply(policy: crate::policy::Policy, settings: &Settings, ui: &Ui
 }
 
 /// How a run of this engine is done.
-fn settings_of(engine: &Engine, interrupt: &Interrupt) -> apply::Settings {
+fn settings_of(
+    engine: &Engine,
+    interrupt: &Interrupt,
+    time: Option<std::time::Duration>,
+) -> apply::Settings {
+    // A time beyond the calendar is none.
+    let deadline = time.and_then(|time| Timestamp::now().checked_add(time).ok());
     apply::Settings {
         parallel: engine.policy.download.parallel,
         who: engine.who(),
         stop: Some(interrupt.flag()),
+        deadline,
     }
 }
 
@@ -358,7 +462,7 @@ pub async fn close_unfinished(
     interrupt: &Interrupt,
     id: ApplyId,
 ) -> Result<Engine, CliError> {
-    let settings = settings_of(&engine, interrupt);
+    let settings = settings_of(&engine, interrupt, None);
     let tidal = lend_tidal_again(&engine, id, |status| status == OperationStatus::Running).await?;
     let downloader = engine.downloader();
     let Engine {
@@ -462,6 +566,10 @@ async fn conclude(
             (report.apply, false, report.outdated.len())
         }
         Err(apply::ApplyError::Interrupted(id)) => (id, true, 0),
+        Err(apply::ApplyError::OutOfTime(id)) => {
+            ui.warning("the time that `--deadline` gave is up");
+            (id, false, 0)
+        }
         Err(error) => return Err(error.into()),
     };
     let store = &worlds.0.store;
@@ -474,7 +582,10 @@ async fn conclude(
     };
     let operations = store.operations(id).await?;
     let report = ApplyReport::new(row, &operations, interrupted);
-    ui.answer_either(report.view(ui.look()), &Envelope::new("apply", &report))?;
+    match ui.is_json() {
+        true => tell_report(ui, &report)?,
+        false => ui.answer(report.view(ui.look()))?,
+    }
     if !interrupted && row.status == ApplyStatus::Completed {
         crate::cli::engine::keep_file_count(&mut worlds.0.local, &mut worlds.0.store, &worlds.1)
             .await?;
@@ -491,42 +602,15 @@ async fn conclude(
     Ok(report.exit())
 }
 
-fn tell(ui: &Ui, progress: Progress<'_>, done: &mut u64, of: usize) {
-    match progress {
-        Progress::Begun {
-            apply: ApplyId(id),
-            actions,
-        } => {
-            ui.detail(format!("Apply {id}: {actions} actions"));
-        }
-        Progress::Started(action) => ui.step(*done, &action.subject.label),
-        Progress::Settled {
-            action,
-            status,
-            message,
-        } => {
-            *done += 1;
-            ui.step(*done, &action.subject.label);
-            match (status, message) {
-                (OperationStatus::Failed, Some(message)) => {
-                    ui.warning(format!("{}: {message}", action.subject.label));
-                }
-                _ => ui.detail(StepLine {
-                    number: usize::try_from(*done).unwrap_or(usize::MAX),
-                    of,
-                    kind: action.effect.kind(),
-                    label: &action.subject.label,
-                    status,
-                }),
-            }
-        }
-        Progress::Xml {
-            message: Some(message),
-        } => {
-            ui.warning(format!("masterPlaylists6.xml: {message}"));
-        }
-        Progress::Xml { message: None } => {}
+/// The report as a line of the stream.
+fn tell_report(ui: &Ui, report: &ApplyReport) -> Result<(), CliError> {
+    let answer = serde_json::to_value(Envelope::new("apply", report));
+    let mut answer = answer.map_err(|error| CliError::new(Kind::Bug, error))?;
+    if let Some(fields) = answer.as_object_mut() {
+        fields.insert("event".to_owned(), "report".into());
     }
+    ui.event(&answer);
+    Ok(())
 }
 
 /// Takes the locks of a run: on the state, and on the library.

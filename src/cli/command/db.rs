@@ -50,7 +50,17 @@ pub async fn db(
     if let DbCommand::Restore(args) = command {
         return super::db_restore::restore(settings, ui, args).await;
     }
-    let mut engine = Engine::open(settings, ui).await?;
+    let mut engine = match command {
+        DbCommand::Status
+        | DbCommand::Check { .. }
+        | DbCommand::Inspect { .. }
+        | DbCommand::Sync { check: true, .. } => Engine::look_at(settings, ui).await?,
+        DbCommand::Init
+        | DbCommand::Backup
+        | DbCommand::Restore(_)
+        | DbCommand::Sync { check: false, .. }
+        | DbCommand::Reconcile => Engine::open(settings, ui).await?,
+    };
     match command {
         DbCommand::Restore(args) => super::db_restore::restore(settings, ui, args).await,
         DbCommand::Init => plant(&mut engine, ui).await,

@@ -53,7 +53,7 @@ pub async fn explain_one(
     ui: &Ui,
     question: &Question<'_>,
 ) -> Result<Exit, CliError> {
-    let mut engine = Engine::open(settings, ui).await?;
+    let mut engine = Engine::look_at(settings, ui).await?;
     let inputs = PlanInputs {
         desired: question.desired.map(Path::to_owned),
         as_of: question.as_of,

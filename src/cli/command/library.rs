@@ -17,7 +17,7 @@ use crate::{
 /// # Errors
 /// When a source cannot be read at all.
 pub async fn library(settings: &Settings, ui: &Ui, args: &LibraryArgs) -> Result<Exit, CliError> {
-    let mut engine = Engine::open(settings, ui).await?;
+    let mut engine = Engine::look_at(settings, ui).await?;
     engine.require_canary().await?;
     engine.tell_unfinished(ui).await?;
     let inputs = engine.at_hand(&args.inputs).await?;

@@ -28,7 +28,7 @@ use super::freeze::in_words;
 /// # Errors
 /// When the state database cannot be read.
 pub async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
-    let mut engine = Engine::open(settings, ui).await?;
+    let mut engine = Engine::look_at(settings, ui).await?;
     engine.tell_unfinished(ui).await?;
     let state = engine.store.state().await?;
     let applies = engine.store.applies().await?;
@@ -115,7 +115,7 @@ async fn pending(engine: &mut Engine, ui: &Ui) -> (Option<Summary>, Option<Strin
 /// # Errors
 /// When the state database cannot be read, or there is no such apply or playlist.
 pub async fn history(settings: &Settings, ui: &Ui, args: &HistoryArgs) -> Result<Exit, CliError> {
-    let engine = Engine::open(settings, ui).await?;
+    let engine = Engine::look_at(settings, ui).await?;
     engine.tell_unfinished(ui).await?;
     let mut applies = engine.store.applies().await?;
     if let Some(number) = args.apply {

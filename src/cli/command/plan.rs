@@ -41,7 +41,7 @@ pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit,
         show_made(settings, ui, args, &policy, &made)?;
         return Ok(exit(&made.plan, args.detailed_exitcode));
     }
-    let mut engine = Engine::open(settings, ui).await?;
+    let mut engine = Engine::look_at(settings, ui).await?;
     engine.tell_unfinished(ui).await?;
     let made = engine.plan(&request, ui).await?;
     show_made(settings, ui, args, &engine.policy, &made)?;
@@ -211,7 +211,7 @@ pub async fn show(settings: &Settings, ui: &Ui, args: &ShowArgs) -> Result<Exit,
         present(ui, &plan, &json, &args.rendering, &beside)?;
         return Ok(Exit::Done);
     }
-    let engine = Engine::open(settings, ui).await?;
+    let engine = Engine::look_at(settings, ui).await?;
     engine.require_canary().await?;
     verify_plan(&engine, ui, &plan).await?;
     let answer = serde_json::json!({ "digest": plan.digest, "holds": true });

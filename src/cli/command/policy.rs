@@ -94,7 +94,7 @@ async fn surveyed(settings: &Settings, ui: &Ui, path: &Path, policy: Policy) -> 
     let Ok(text) = std::fs::read_to_string(path) else {
         return Vec::new();
     };
-    let Ok(mut engine) = Engine::of(policy, settings, ui).await else {
+    let Ok(mut engine) = Engine::look_with(policy, settings, ui).await else {
         return Vec::new();
     };
     match explain::seen(&mut engine, ui).await {

@@ -52,7 +52,7 @@ pub async fn export(settings: &Settings, ui: &Ui, args: &ExportArgs) -> Result<E
     let policy = policy(settings, ui)?;
     match policy {
         Some(policy) => {
-            let mut engine = Engine::of(policy, settings, ui).await?;
+            let mut engine = Engine::look_with(policy, settings, ui).await?;
             draft.fill(&mut engine, !args.ours).await?;
         }
         None if args.ours => {
@@ -109,7 +109,7 @@ pub async fn after_apply(policy: Policy, settings: &Settings, ui: &Ui) -> Result
     let Some(file) = policy.rekordbox.xml.clone() else {
         return Ok(());
     };
-    let mut engine = Engine::of(policy, settings, ui).await?;
+    let mut engine = Engine::look_with(policy, settings, ui).await?;
     let mut draft = Draft::default();
     draft.fill(&mut engine, false).await?;
     refuse_foreign(&file, MARK)?;

@@ -27,7 +27,7 @@ const CHANGES: usize = 100_000;
 /// # Errors
 /// When a source cannot be read at all, or the page cannot be written.
 pub async fn run(settings: &Settings, ui: &Ui, args: &ReportArgs) -> Result<Exit, CliError> {
-    let mut engine = Engine::open(settings, ui).await?;
+    let mut engine = Engine::look_at(settings, ui).await?;
     engine.require_canary().await?;
     engine.tell_unfinished(ui).await?;
     let request = Request {

@@ -39,7 +39,7 @@ pub async fn snapshot(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Resu
         World::Tidal => tidal(settings, ui, args).await,
         World::Observed => observed(settings, ui, args).await,
         World::Local => {
-            let mut engine = Engine::open(settings, ui).await?;
+            let mut engine = Engine::look_at(settings, ui).await?;
             let library = engine.library.scan()?;
             let view = LocalSnapshot::from(&library);
             let json = pretty(&Envelope::new("local-snapshot", &view))?;
@@ -47,7 +47,7 @@ pub async fn snapshot(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Resu
             Ok(ended(&library))
         }
         World::Rekordbox => {
-            let engine = Engine::open(settings, ui).await?;
+            let engine = Engine::look_at(settings, ui).await?;
             let Some(rekordbox) = &engine.rekordbox else {
                 return Err(CliError::user("the policy has no Rekordbox library")
                     .hint("name one in `[rekordbox] database`"));

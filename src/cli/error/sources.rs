@@ -277,6 +277,11 @@ impl From<ApplyError> for CliError {
                 error.hints = unfinished_hints();
                 error
             }
+            ApplyError::OutOfTime(_) => {
+                let mut error = Self::new(Kind::Partial, error);
+                error.hints = unfinished_hints();
+                error
+            }
             ApplyError::Unsettled { .. } => {
                 let mut error = Self::new(Kind::Partial, error);
                 error.hints = unfinished_hints();

@@ -215,7 +215,11 @@ impl fmt::Display for ApplyView<'_> {
             ),
             (_, ApplyStatus::Completed) => "Done.".to_owned(),
             (_, ApplyStatus::Undone) => "Taken back.".to_owned(),
-            (_, ApplyStatus::Partial | ApplyStatus::Running) => {
+            (_, ApplyStatus::Running) => format!(
+                "Done in part, {} to go.",
+                count(report.pending, "action", "actions")
+            ),
+            (_, ApplyStatus::Partial) => {
                 format!("Done in part, {} failed.", report.failed.len())
             }
         };

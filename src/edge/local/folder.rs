@@ -574,6 +574,16 @@ impl LocalLibrary for LibraryFolder {
             .map_err(|source| failed("delete from the trash", &real, source))
     }
 
+    fn clear_unfinished(&mut self, path: &MediaPath) -> Result<(), LocalError> {
+        let real = self.own(path)?;
+        match place::clear_unfinished(&real) {
+            Err(error) if !is_absent(&error) => {
+                Err(failed("clear what is left beside", &real, error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     fn defer_sync(&mut self) {
         let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
         unsynced.get_or_insert_default();

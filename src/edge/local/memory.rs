@@ -381,6 +381,11 @@ impl LocalLibrary for MemoryLibrary {
         Ok(())
     }
 
+    fn clear_unfinished(&mut self, _path: &MediaPath) -> Result<(), LocalError> {
+        // A file is there at once.
+        Ok(())
+    }
+
     fn open_incoming(&mut self, name: &str) -> Result<MediaPath, LocalError> {
         let folder = incoming(name)?;
         let mut disk = self.change(&[&folder])?;

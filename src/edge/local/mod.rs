@@ -132,6 +132,12 @@ pub trait LocalLibrary: LocalReader {
     /// [`LocalError::Outside`] for anything that is not a file in a run's folder of the trash,
     /// [`LocalError::Changed`] when its content is another.
     fn purge(&mut self, place: &MediaPath, sha256: ContentHash) -> Result<(), LocalError>;
+    /// Removes what a run that was killed while it wrote a file at `path` left beside it, under a name of
+    /// the program's own. Succeeds when there is nothing.
+    ///
+    /// # Errors
+    /// When the file system fails.
+    fn clear_unfinished(&mut self, path: &MediaPath) -> Result<(), LocalError>;
 
     /// From here on until [`LocalLibrary::sync`], names that are given and taken away need not be
     /// durable at once: many files of one folder then cost one sync.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{hash, volume};
-use crate::domain::text::fold_name;
+use crate::domain::{ContentHash, text::fold_name};
 
 /// Gives `from` the second name `to`: a hard link, or a verified copy where there are none.
 /// `AlreadyExists` when something is at `to`.
@@ -45,10 +45,8 @@ fn unsupported(_error: &io::Error) -> bool {
 
 /// Whether the volume can give `file` a second name, learnt by trying beside it.
 pub(super) fn can_link(file: &Path) -> bool {
-    let Some(folder) = file.parent() else {
-        return false;
-    };
-    let trial = temporary(folder);
+    let trial = unfinished(file);
+    _ = fs::remove_file(&trial);
     let linked = fs::hard_link(file, &trial).is_ok();
     if linked {
         _ = fs::remove_file(&trial);
@@ -56,12 +54,20 @@ pub(super) fn can_link(file: &Path) -> bool {
     linked
 }
 
-/// A name of ours in `folder` that nothing has.
-fn temporary(folder: &Path) -> PathBuf {
-    folder.join(format!(
-        ".tidal-cleanup-{}.part",
-        uuid::Uuid::new_v4().simple()
-    ))
+/// The name beside `path` under which it is written before it gets its own: always the same one, so that
+/// what a killed run left there is found.
+pub(super) fn unfinished(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default();
+    let hash = ContentHash::of(name.as_encoded_bytes()).to_string();
+    path.with_file_name(format!(".tidal-cleanup-{}.part", &hash[..32]))
+}
+
+/// Removes what a killed run left of writing `path`.
+pub(super) fn clear_unfinished(path: &Path) -> io::Result<()> {
+    match fs::remove_file(unfinished(path)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Removes an unfinished file of ours when a step fails.
@@ -87,18 +93,19 @@ fn create(to: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Resu
     if fs::symlink_metadata(to).is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    let part = temporary(folder);
+    let part = unfinished(to);
+    clear_unfinished(to)?;
     let mut file = File::options()
         .read(true)
         .write(true)
         .create_new(true)
         .open(&part)?;
-    let unfinished = Unfinished(Some(part.clone()));
+    let guard = Unfinished(Some(part.clone()));
     fill(&mut file)?;
     file.sync_all()?;
     drop(file);
     move_to_vacant(&part, to)?;
-    unfinished.finish();
+    guard.finish();
     volume::sync_folder(folder)
 }
 

@@ -30,6 +30,8 @@ use super::{
 use crate::domain::{Collection, NodeId, Observed, Problem};
 
 const XML: &str = "masterPlaylists6.xml";
+/// Beside it, while it is written.
+const NEW_XML: &str = ".masterPlaylists6.tidal-cleanup.tmp";
 
 /// How many backups are kept unless somebody says otherwise.
 pub const KEPT: usize = 10;
@@ -440,11 +442,16 @@ impl MasterDb {
                 .map_err(|reason| self.bad_xml(reason))?,
             None => playlists_xml::fresh(tree, at),
         };
+        let unfinished = self.xml_path().with_file_name(NEW_XML);
         if old.as_ref() == Some(&new) {
+            // What a killed run left beside it goes.
+            let _ = fs::remove_file(unfinished);
             return Ok(());
         }
-        self.replace_xml(&new)
-            .map_err(|error| self.bad_xml(error.to_string()))
+        self.replace_xml(&new).map_err(|error| {
+            let _ = fs::remove_file(unfinished);
+            self.bad_xml(error.to_string())
+        })
     }
 
     /// By a file beside it and a rename: the XML is whole at any time.
@@ -452,16 +459,16 @@ impl MasterDb {
         use std::io::Write as _;
         let path = self.xml_path();
         let folder = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new()
-            .prefix(".masterPlaylists6.")
-            .suffix(".tmp")
-            .tempfile_in(folder)?;
+        // Always the same name, so that what a killed run left is written over.
+        let new = folder.join(NEW_XML);
+        let mut file = fs::File::create(&new)?;
         file.write_all(text.as_bytes())?;
         if let Ok(about) = fs::metadata(&path) {
-            file.as_file().set_permissions(about.permissions())?;
+            file.set_permissions(about.permissions())?;
         }
-        file.as_file().sync_all()?;
-        file.persist(&path).map_err(|error| error.error)?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&new, &path)?;
         if cfg!(unix) {
             fs::File::open(folder)?.sync_all()?;
         }
@@ -475,14 +482,21 @@ impl MasterDb {
 }
 
 /// A note that this program has the database open for writing: a `-wal` found beside it later is ours.
-struct Marker(PathBuf);
+struct Marker {
+    path: PathBuf,
+    database: PathBuf,
+}
 
 impl Marker {
     fn set(backups: &Path, database: &Path) -> Result<Self, RekordboxError> {
         fs::create_dir_all(backups).map_err(backup::io("make the folder", backups))?;
         let path = Self::path(backups);
         fs::write(&path, Self::text(database)).map_err(backup::io("write", &path))?;
-        Ok(Self(path))
+        // A loss of power must not leave our `-wal` without it.
+        backup::sync_file(&path)?;
+        backup::sync_folder(backups)?;
+        let database = database.to_owned();
+        Ok(Self { path, database })
     }
 
     fn is_set(backups: &Path, database: &Path) -> bool {
@@ -506,7 +520,15 @@ impl Marker {
 
 impl Drop for Marker {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        // What a full disk kept in the `-wal` is taken in by the next run, which must know whose it is.
+        let wal = super::sqlcipher::beside(&self.database, "-wal");
+        if fs::metadata(wal).is_ok_and(|facts| facts.len() > 0) {
+            return;
+        }
+        let _ = fs::remove_file(&self.path);
+        if let Some(folder) = self.path.parent() {
+            let _ = backup::sync_folder(folder);
+        }
     }
 }
 

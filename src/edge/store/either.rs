@@ -39,6 +39,23 @@ impl Store {
     pub async fn backup(&self, kind: BackupKind, at: Timestamp) -> Result<PathBuf, StoreError> {
         each!(self, store => store.backup(kind, at).await)
     }
+
+    /// Whether it was opened to read.
+    #[must_use]
+    pub fn only_reads(&self) -> bool {
+        each!(self, store => store.only_reads())
+    }
+
+    /// Whether what was read so far is one state: nobody wrote in between.
+    #[must_use]
+    pub fn is_undisturbed(&self) -> bool {
+        each!(self, store => store.reader().is_undisturbed())
+    }
+
+    /// Lets go of it, with nothing left open.
+    pub async fn close(self) {
+        each!(self, store => store.close().await);
+    }
 }
 
 impl From<SqliteStore> for Store {
@@ -125,6 +142,10 @@ impl StateStore for Store {
 
     async fn resume_apply(&mut self, apply: ApplyId, at: Timestamp) -> Result<(), StoreError> {
         each!(self, store => store.resume_apply(apply, at).await)
+    }
+
+    async fn hold(&self, apply: ApplyId) -> Result<(), StoreError> {
+        each!(self, store => store.hold(apply).await)
     }
 
     async fn intend(

@@ -261,6 +261,10 @@ impl StateStore for MemoryStore {
         Ok(())
     }
 
+    async fn hold(&self, apply: ApplyId) -> Result<(), StoreError> {
+        self.lock().run_of(apply, self.fencing).map(drop)
+    }
+
     async fn intend(
         &mut self,
         apply: ApplyId,

@@ -181,6 +181,13 @@ pub trait StateStore: StateReader {
         at: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Whether this handle still has the run: nobody began or took over another since. Asked right before
+    /// every effect outside of the database, which no transaction can take back.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when somebody did.
+    fn hold(&self, apply: ApplyId) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Makes intents durable (`synchronous=FULL`): the rows become `running` with their pre-images.
     /// Any operation that is not completed may be intended, again if need be; the last pre-image
     /// counts.

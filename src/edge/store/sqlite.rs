@@ -5,6 +5,7 @@
 
 mod backup;
 mod check;
+mod copy;
 mod journal;
 mod load;
 mod read;
@@ -17,6 +18,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -75,7 +77,14 @@ pub struct SqliteReader {
     path: PathBuf,
     /// The row of `meta`; a SQLite file holds one library.
     library: i64,
+    /// Read without a log, when the file looked like this.
+    lies_there: Option<Seal>,
+    /// What is read instead of a database in use.
+    copy: Option<Arc<copy::PrivateCopy>>,
 }
+
+/// Length, time and number of a file.
+type Seal = (u64, Option<std::time::SystemTime>, u64);
 
 /// The state database.
 #[derive(Debug)]
@@ -84,6 +93,7 @@ pub struct SqliteStore {
     options: StoreOptions,
     /// The number of the run that this handle began or took over.
     fencing: Option<i64>,
+    only_reads: bool,
 }
 
 impl SqliteStore {
@@ -114,6 +124,7 @@ impl SqliteStore {
             reader: SqliteReader::connect(path, connect).await?,
             options: options.clone(),
             fencing: None,
+            only_reads: false,
         };
         let found = store.reader.version().await?;
         store.reader.refuse_newer(found)?;
@@ -137,7 +148,14 @@ impl SqliteStore {
             reader: SqliteReader::open(path).await?,
             options: options.clone(),
             fencing: None,
+            only_reads: true,
         })
+    }
+
+    /// Whether it was opened to read.
+    #[must_use]
+    pub const fn only_reads(&self) -> bool {
+        self.only_reads
     }
 
     /// The same database, for what only reads.
@@ -187,8 +205,9 @@ impl SqliteStore {
 impl SqliteReader {
     /// Opens the database at `path` for reading and makes nothing, not even a folder.
     ///
-    /// A database in use has a write-ahead log that a reader must share. A database that nobody uses
-    /// has none: its log is then made for the time of reading and removed by [`SqliteReader::close`].
+    /// A database that nobody uses is read as it lies there, and [`SqliteReader::is_undisturbed`] tells
+    /// whether somebody wrote it meanwhile. One in use (or left by a crash) has a write-ahead log, which
+    /// SQLite's readers share with its writers by writing beside it; a private copy is read then.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is none (or an empty file), [`StoreError::Outdated`] when it
@@ -204,7 +223,22 @@ impl SqliteReader {
             Err(source) => return Err(io_error("open", path, source)),
         }
         look_at_header(path)?;
-        let mut reader = Self::connect(path, read_only(path)).await?;
+        let before = seal(path).map_err(|source| io_error("look at", path, source))?;
+        let copying = |source| io_error("copy", path, source);
+        let mut reader = match copy::of_database_in_use(path).map_err(copying)? {
+            Some(copy) => {
+                let connect = read_only(&copy.database()).read_only(false);
+                let mut reader = Self::connect(path, connect).await?;
+                reader.copy = Some(Arc::new(copy));
+                reader
+            }
+            None => {
+                let connect = read_only(path).immutable(true);
+                let mut reader = Self::connect(path, connect).await?;
+                reader.lies_there = Some(before);
+                reader
+            }
+        };
         let found = reader.version().await?.ok_or_else(missing)?;
         reader.refuse_newer(Some(found))?;
         if found < SCHEMA_VERSION {
@@ -216,6 +250,14 @@ impl SqliteReader {
         }
         reader.library = reader.find_library().await?;
         Ok(reader)
+    }
+
+    /// Whether what was read is one state: a private copy, or the file as it was when it was opened.
+    #[must_use]
+    pub fn is_undisturbed(&self) -> bool {
+        self.lies_there
+            .as_ref()
+            .is_none_or(|then| seal(&self.path).is_ok_and(|now| now == *then))
     }
 
     /// Lets go of the file.
@@ -239,6 +281,8 @@ impl SqliteReader {
                 pool,
                 path,
                 library: 0,
+                lies_there: None,
+                copy: None,
             }),
             Err(source) => Err(refused(&path, "open", source)),
         }
@@ -323,41 +367,31 @@ async fn record_version(conn: &mut SqliteConnection, lineage: &str) -> Result<()
         .map(drop)
 }
 
-/// How to read without writing. Where a log exists, the file is opened read-only, so that even the
-/// folding-in of a dead writer's log is left to the next writer. Where none exists, SQLite makes an
-/// empty one: only a connection that may write removes it again at the end, and it is told to refuse
-/// every statement that writes. Where the folder cannot be written, nobody else can write either.
+/// How to read without writing.
 fn read_only(path: &Path) -> SqliteConnectOptions {
-    let connect = SqliteConnectOptions::new()
+    SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
+        .read_only(true)
         .foreign_keys(true)
         .pragma("trusted_schema", "OFF")
         .pragma("query_only", "ON")
-        .disable_statement_logging();
-    let log = beside(path, "-wal");
-    if log.exists() {
-        connect.read_only(true)
-    } else if may_write_beside(path) {
-        connect
-    } else {
-        connect.read_only(true).immutable(true)
-    }
+        .disable_statement_logging()
+}
+
+fn seal(path: &Path) -> io::Result<Seal> {
+    let facts = std::fs::metadata(path)?;
+    Ok((facts.len(), facts.modified().ok(), inode(&facts)))
 }
 
 #[cfg(unix)]
-fn may_write_beside(path: &Path) -> bool {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        Some(_) | None => Path::new("."),
-    };
-    let writable = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
-    writable(folder) && writable(path)
+fn inode(facts: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(facts)
 }
 
 #[cfg(not(unix))]
-fn may_write_beside(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|facts| !facts.permissions().readonly())
+fn inode(_facts: &std::fs::Metadata) -> u64 {
+    0
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

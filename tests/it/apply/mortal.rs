@@ -247,6 +247,10 @@ impl<W: LocalLibrary> LocalLibrary for Mortal<W> {
     fn sync(&mut self) -> Result<(), LocalError> {
         self.faults.run(local(), || self.world.sync())
     }
+    fn clear_unfinished(&mut self, path: &MediaPath) -> Result<(), LocalError> {
+        self.faults
+            .run(local(), || self.world.clear_unfinished(path))
+    }
     fn open_incoming(&mut self, name: &str) -> Result<MediaPath, LocalError> {
         self.faults.run(local(), || self.world.open_incoming(name))
     }
@@ -394,6 +398,12 @@ impl<W: StateStore + Send + Sync> StateStore for Mortal<W> {
         faults
             .run_async(store(), self.world.resume_apply(apply, at))
             .await
+    }
+    async fn hold(&self, apply: ApplyId) -> Result<(), StoreError> {
+        match self.faults.is_dead() {
+            true => Err(store()),
+            false => self.world.hold(apply).await,
+        }
     }
     async fn intend(
         &mut self,

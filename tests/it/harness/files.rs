@@ -13,6 +13,18 @@ pub(crate) struct FileState {
     modified: (i64, i64),
 }
 
+impl FileState {
+    /// When it was modified.
+    pub(crate) const fn times(&self) -> (i64, i64) {
+        self.modified
+    }
+
+    /// The same bytes and mode, at whatever time.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        self.bytes == other.bytes && self.mode == other.mode
+    }
+}
+
 pub(crate) fn tree(root: &Path) -> Tree {
     let mut tree = Tree::new();
     let walk = walkdir::WalkDir::new(root).min_depth(1).into_iter();

@@ -238,7 +238,7 @@ impl World {
         command.spawn().unwrap()
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidal-cleanup"));
         command.args(args).current_dir(self.dir.path()).env_clear();
         command

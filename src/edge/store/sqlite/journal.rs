@@ -99,6 +99,23 @@ impl StateStore for SqliteStore {
         Ok(())
     }
 
+    async fn hold(&self, apply: ApplyId) -> Result<(), StoreError> {
+        // One statement outside of a transaction: it sees what is committed, and locks nobody out.
+        let (fencing, number): (i64, Option<i64>) = sqlx::query_as(
+            "SELECT fencing, (SELECT fencing FROM applies WHERE library = $1 AND id = $2)
+             FROM meta WHERE id = $1",
+        )
+        .bind(self.reader.library)
+        .bind(apply.0)
+        .fetch_one(&self.reader.pool)
+        .await
+        .map_err(self.reader.failed("read the fencing number"))?;
+        match self.fencing {
+            Some(own) if own == fencing && number == Some(own) => Ok(()),
+            Some(_) | None => Err(StoreError::Fenced),
+        }
+    }
+
     async fn intend(
         &mut self,
         apply: ApplyId,

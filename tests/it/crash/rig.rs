@@ -1,0 +1,282 @@
+//! A real world with a plan that does a bit of everything, and the way back to it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use tidal_cleanup::{domain::RekordboxSchema, plan::Plan};
+
+use super::{
+    dump::{self, Dump},
+    shim::{self, Fault},
+};
+use crate::harness::{Said, Setup, Snapshot, World, digits};
+
+/// A world in which a plan lies ready, kept as it is, and how it looks when the plan is carried out.
+pub(crate) struct Rig {
+    pub(crate) world: World,
+    /// What a reset gives back, the log and the shadow.
+    aside: TempDir,
+    pub(crate) key: String,
+    pub(crate) before: Dump,
+    pub(crate) after: Dump,
+    pub(crate) plan: Plan,
+    missing: BTreeSet<String>,
+    runs: usize,
+}
+
+/// How the program ended under a fault.
+#[derive(Debug)]
+#[expect(dead_code, reason = "what it said is shown when a test fails")]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    out: String,
+    err: String,
+}
+
+impl Ended {
+    pub(crate) fn was_killed(&self) -> bool {
+        self.status.signal() == Some(9)
+    }
+}
+
+/// More than the usual policy: tags, and files that become FLAC.
+pub(crate) const MORE: &str = "[defaults]\ntrack_removed = \"trash\"\nplaylist_removed = \"remove\"\n\
+     [safety]\nmax_remove = { count = 50, percent = 100 }\n\
+     max_remove_per_playlist = { percent = 100, min = 10 }\n\
+     [mytag.Genre]\n\"🇮🇹\" = \"House Italo\"\n\"🏃\" = \"House Progressive\"\n\"💎\" = \"Minimal\"\n";
+
+pub(crate) fn first() -> Snapshot {
+    Snapshot::new()
+        .list('a', "House 🇮🇹", "0 1 2")
+        .list('b', "Party", "2 5 6 5")
+        .list('c', "Deep 🏃", "8 9 2")
+        .list('e', "Old", "1 13")
+}
+
+/// All seven kinds of change.
+pub(crate) fn second() -> Snapshot {
+    Snapshot::new()
+        .list('a', "House 2026 🇮🇹", "0! 2 1 8")
+        .list('b', "Party", "2 5 6 11")
+        .list('c', "Deep 🏃", "2 8")
+        .list('d', "New 💎", "12 0!")
+}
+
+impl Rig {
+    pub(crate) fn new() -> Self {
+        let world = World::new(Setup {
+            rekordbox: Some(RekordboxSchema::V7),
+            library: "format = \"flac\"\n",
+            download: "parallel = 1\n",
+            more: MORE,
+        });
+        world.sync_with(&first());
+        world.tidal(&second());
+        let plan = world.plan(2);
+        Self::of(world, plan)
+    }
+
+    pub(crate) fn of(world: World, plan: Plan) -> Self {
+        let key = dump::key(&world);
+        let before = Dump::of(&world, &key);
+        let aside = TempDir::new_in("/dev/shm").unwrap();
+        fs::create_dir(aside.path().join("template")).unwrap();
+        copy(&world.path(""), &aside.path().join("template"));
+        let mut rig = Self {
+            missing: before.missing(),
+            runs: dump::runs(&world).len(),
+            after: before.clone(),
+            world,
+            aside,
+            key,
+            before,
+            plan,
+        };
+        rig.reset();
+        rig.world.expect(0, &rig.apply());
+        rig.after = rig.dump();
+        rig
+    }
+
+    pub(crate) fn apply(&self) -> [&str; 4] {
+        ["apply", "plan.json", "--approve", digits(&self.plan)]
+    }
+
+    /// The world as it was when the plan was made.
+    pub(crate) fn reset(&self) {
+        let root = self.world.path("");
+        for entry in fs::read_dir(&root).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => fs::remove_dir_all(path).unwrap(),
+                false => fs::remove_file(path).unwrap(),
+            }
+        }
+        copy(&self.aside.path().join("template"), &root);
+    }
+
+    pub(crate) fn dump(&self) -> Dump {
+        Dump::of(&self.world, &self.key)
+    }
+
+    /// Runs the program under a fault and lets its children end.
+    pub(crate) fn run(&self, args: &[&str], fault: &shim::Plan) -> Ended {
+        let mut command = self.armed(args, fault);
+        let output = command.output().unwrap();
+        self.wait_for_children();
+        Ended {
+            status: output.status,
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    pub(crate) fn armed(&self, args: &[&str], fault: &shim::Plan) -> Command {
+        let shadow = self.aside.path().join("shadow");
+        let log = self.log_path();
+        _ = fs::remove_file(&log);
+        _ = fs::remove_dir_all(&shadow);
+        fs::create_dir(&shadow).unwrap();
+        let mut command = self.world.command(args);
+        command.stdin(Stdio::null());
+        let root = self.world.path("");
+        let root = Path::new(root.to_str().unwrap().trim_end_matches('/'));
+        fault.arm(&mut command, root, &log, &shadow);
+        command
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.aside.path().join("log")
+    }
+
+    /// The calls of the last run: a letter and a path below the world.
+    pub(crate) fn calls(&self) -> Vec<(char, String)> {
+        let text = fs::read_to_string(self.log_path()).unwrap_or_default();
+        let root = self.world.path("").display().to_string();
+        let call = |line: &str| {
+            let path = line.get(2..)?.strip_prefix(&root)?;
+            Some((
+                line.chars().next()?,
+                path.trim_start_matches('/').to_owned(),
+            ))
+        };
+        text.lines().filter_map(call).collect()
+    }
+
+    /// The calls of a run of these words from the present world.
+    pub(crate) fn count(&self, args: &[&str]) -> Vec<(char, String)> {
+        let ended = self.run(args, &shim::Plan::new(Fault::Count, 0));
+        assert!(ended.status.success(), "{args:?}: {ended:?}");
+        self.calls()
+    }
+
+    /// A download command outlives a program that was killed.
+    pub(crate) fn wait_for_children(&self) {
+        let root = fs::canonicalize(self.world.path("")).unwrap();
+        let late = Instant::now() + Duration::from_secs(20);
+        loop {
+            let processes = fs::read_dir("/proc").unwrap().flatten();
+            let mut there =
+                processes.filter_map(|entry| fs::read_link(entry.path().join("cwd")).ok());
+            if !there.any(|cwd| cwd.starts_with(&root)) {
+                return;
+            }
+            assert!(Instant::now() < late, "something still runs in the world");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Right after a death: fit for a gig.
+    #[track_caller]
+    pub(crate) fn assert_fit(&self, what: &str) {
+        self.dump().assert_fit_for_a_gig(&self.missing, what);
+    }
+
+    #[track_caller]
+    fn ok(&self, args: &[&str], what: &str) -> Said {
+        let said = self.world.run(args);
+        assert!(said.code == 0, "{what}: {args:?}: {said:?}");
+        said
+    }
+
+    /// The plan is carried out, nothing more and nothing less.
+    #[track_caller]
+    pub(crate) fn assert_done(&self, what: &str) {
+        self.dump().assert_is_like(&self.after, &self.before, what);
+    }
+
+    /// No file went to the trash after something else had failed.
+    #[track_caller]
+    pub(crate) fn assert_nothing_removed_after_a_failure(&self, what: &str) {
+        for (kind, status, at) in dump::last_operations(&self.world, self.runs as i64) {
+            let failed = status == "failed" && kind != "file.trash";
+            let later = dump::last_operations(&self.world, self.runs as i64)
+                .into_iter()
+                .filter(|(kind, status, then)| {
+                    kind == "file.trash" && status == "completed" && *then > at
+                });
+            assert!(
+                !failed || later.count() == 0,
+                "{what}: a removal after {kind} had failed"
+            );
+        }
+    }
+
+    /// Whether the plan's run is in the journal.
+    pub(crate) fn has_begun(&self) -> bool {
+        dump::runs(&self.world).len() > self.runs
+    }
+
+    /// Resume, and everything is done. What had not begun is begun.
+    #[track_caller]
+    pub(crate) fn finish(&self, what: &str) {
+        if self.has_begun() {
+            self.ok(&["apply", "--resume", "--yes"], what);
+        } else {
+            self.dump().assert_is(&self.before, what);
+            self.ok(&self.apply(), what);
+        }
+        self.assert_done(what);
+    }
+
+    /// Undo, and everything is as it was: also where an undo was interrupted.
+    #[track_caller]
+    pub(crate) fn take_back(&self, what: &str) {
+        let mut said = String::new();
+        for _ in 0..3 {
+            let runs = dump::runs(&self.world);
+            let is_ours = |run: &&dump::Run| run.id > self.runs as i64;
+            let Some(ours) = runs.iter().rev().find(is_ours) else {
+                break;
+            };
+            let last = runs.first().unwrap();
+            if ours.status == "undone" && last.status != "running" {
+                break;
+            }
+            let last = match last.undoes.is_some() && last.status == "running" {
+                true => self.ok(&["apply", "--resume", "--yes"], what),
+                false => self.ok(&["undo", "--yes"], what),
+            };
+            said = format!("{said}{}{}", last.out, last.err);
+        }
+        self.dump()
+            .assert_is(&self.before, &format!("{what}: {said}"));
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp")
+        .arg("-a")
+        .arg(from.join("."))
+        .arg(to)
+        .status();
+    assert!(status.unwrap().success());
+}

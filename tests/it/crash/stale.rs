@@ -1,0 +1,260 @@
+//! Plans that the world has overtaken: refused before anything is written.
+
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
+
+use super::rig::{Rig, first, second};
+use crate::harness::{Snapshot, collection, digits};
+
+/// What somebody does to a file.
+type Edit = fn(&std::path::Path);
+
+/// Exit 4, and the world is as it was the moment before.
+#[track_caller]
+fn assert_refused(rig: &Rig, what: &str) {
+    let before = rig.dump();
+    let runs = super::dump::runs(&rig.world);
+    let said = rig.world.run(&rig.apply());
+    assert_eq!(said.code, 4, "{what}: {said:?}");
+    rig.dump().assert_is(&before, what);
+    assert_eq!(super::dump::runs(&rig.world), runs, "{what}");
+}
+
+/// The files that the plan moves, takes away or writes anew, below the world.
+fn subjects(rig: &Rig) -> Vec<String> {
+    let json = serde_json::to_value(&rig.plan.body).unwrap();
+    let mut paths: Vec<String> = Vec::new();
+    for action in json["actions"].as_array().unwrap() {
+        for pre in action["pre"].as_array().into_iter().flatten() {
+            if pre["is"] == "file" {
+                paths.push(format!("library/{}", pre["path"].as_str().unwrap()));
+            }
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+#[test]
+fn files_that_changed() {
+    let rig = Rig::new();
+    rig.reset();
+    let paths = subjects(&rig);
+    assert!(paths.len() >= 5, "{paths:?}");
+    for path in &paths {
+        let edits: [(&str, Edit); 4] = [
+            ("edited", |path| {
+                let mut bytes = fs::read(path).unwrap();
+                bytes.extend(b"more");
+                fs::write(path, bytes).unwrap();
+            }),
+            ("edited, with the same size and time", |path| {
+                let time = fs::metadata(path).unwrap().modified().unwrap();
+                let mut bytes = fs::read(path).unwrap();
+                let last = bytes.len() - 1;
+                bytes[last] ^= 1;
+                fs::write(path, bytes).unwrap();
+                fs::File::options()
+                    .write(true)
+                    .open(path)
+                    .unwrap()
+                    .set_modified(time)
+                    .unwrap();
+            }),
+            ("replaced by another of the same size and time", |path| {
+                let time = fs::metadata(path).unwrap().modified().unwrap();
+                let mut bytes = fs::read(path).unwrap();
+                let last = bytes.len() - 1;
+                bytes[last] ^= 1;
+                let other = path.with_extension("other");
+                fs::write(&other, bytes).unwrap();
+                fs::File::options()
+                    .write(true)
+                    .open(&other)
+                    .unwrap()
+                    .set_modified(time)
+                    .unwrap();
+                fs::rename(other, path).unwrap();
+            }),
+            ("gone", |path| fs::remove_file(path).unwrap()),
+        ];
+        for (what, edit) in edits {
+            rig.reset();
+            edit(&rig.world.path(path));
+            assert_refused(&rig, &format!("{path} {what}"));
+        }
+        rig.reset();
+        let touched = SystemTime::now() + Duration::from_secs(5);
+        let file = fs::File::options()
+            .write(true)
+            .open(rig.world.path(path))
+            .unwrap();
+        file.set_modified(touched).unwrap();
+        assert_refused(&rig, &format!("{path} touched"));
+    }
+}
+
+#[test]
+fn places_that_are_taken() {
+    let rig = Rig::new();
+    let json = serde_json::to_value(&rig.plan.body).unwrap();
+    let mut taken = 0;
+    for action in json["actions"].as_array().unwrap() {
+        for pre in action["pre"].as_array().into_iter().flatten() {
+            let path = match pre["is"].as_str().unwrap() {
+                "vacant" => pre["path"].as_str().unwrap().to_owned(),
+                "vacant_stem" => format!("{}.mp3", pre["stem"].as_str().unwrap()),
+                _ => continue,
+            };
+            rig.reset();
+            let path = rig.world.path("library").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "the DJ's").unwrap();
+            assert_refused(&rig, &format!("{} is taken", path.display()));
+            taken += 1;
+        }
+    }
+    assert!(taken >= 4, "{taken}");
+}
+
+#[test]
+fn rows_of_rekordbox_that_changed() {
+    let rig = Rig::new();
+    for (what, sql) in [
+        (
+            "a path",
+            "UPDATE djmdContent SET FolderPath = FolderPath || 'x' WHERE Title = 'Title 1'",
+        ),
+        (
+            "a title",
+            "UPDATE djmdContent SET Title = 'Mine' WHERE Title = 'Title 0'",
+        ),
+        (
+            "a list's name",
+            "UPDATE djmdPlaylist SET Name = 'Mine' WHERE Name = 'House 🇮🇹'",
+        ),
+        (
+            "a list's place",
+            "UPDATE djmdPlaylist SET ParentID = 'root' WHERE Name = 'House 🇮🇹'",
+        ),
+        (
+            "an entry",
+            "DELETE FROM djmdSongPlaylist WHERE PlaylistID = \
+            (SELECT ID FROM djmdPlaylist WHERE Name = 'Party') AND TrackNo = 1",
+        ),
+        (
+            "a row that goes",
+            "DELETE FROM djmdContent WHERE Title = 'Title 0'",
+        ),
+        (
+            "a list that goes",
+            "DELETE FROM djmdPlaylist WHERE Name = 'Deep 🏃'",
+        ),
+    ] {
+        rig.reset();
+        collection::sql(&rig.world.path("rekordbox"), sql);
+        assert_refused(&rig, what);
+    }
+}
+
+#[test]
+fn tidal_that_changed_its_mind() {
+    let rig = Rig::new();
+    let again = [
+        (
+            "a track is in a list again",
+            second().list('f', "More", "9"),
+        ),
+        ("a list is there again", second().list('e', "Old", "1 13")),
+        (
+            "it cannot be read to its end",
+            second().list('f', "More", "1").torn(),
+        ),
+    ];
+    for (what, snapshot) in again {
+        rig.reset();
+        rig.world.tidal(&snapshot);
+        assert_refused(&rig, what);
+    }
+}
+
+#[test]
+fn plans_that_are_not_what_was_made() {
+    let rig = Rig::new();
+    rig.reset();
+    let path = rig.world.path("plan.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("Title 12", "Title 99")).unwrap();
+    assert_refused(&rig, "edited");
+    fs::write(&path, &text[..text.len() / 2]).unwrap();
+    let said = rig.world.run(&rig.apply());
+    assert_ne!(said.code, 0, "{said:?}");
+    rig.dump().assert_is(&rig.before, "torn");
+    rig.reset();
+    rig.world.expect(0, &rig.apply());
+    assert_refused(&rig, "applied already");
+    rig.reset();
+    rig.world.write_policy("[trash]\nkeep = \"40d\"\n");
+    assert_refused(&rig, "the policy changed");
+}
+
+#[test]
+fn a_new_plan_goes_on_where_it_does_no_more_than_the_old() {
+    let rig = Rig::new();
+    rig.reset();
+    let replan = [
+        "apply",
+        "plan.json",
+        "--replan",
+        "--approve",
+        digits(&rig.plan),
+    ];
+    // The DJ took a file away that would have gone to the trash.
+    let trashed = subjects(&rig)
+        .into_iter()
+        .find(|path| path.contains("Title 9"));
+    fs::remove_file(rig.world.path(&trashed.unwrap())).unwrap();
+    rig.world.expect(4, &rig.apply());
+    rig.world.expect(0, &replan);
+    assert_eq!(
+        rig.world.titles("New 💎").map(|titles| titles.len()),
+        Some(2)
+    );
+    rig.world.assert_settled();
+}
+
+#[test]
+fn a_new_plan_that_does_more_is_refused() {
+    let rig = Rig::new();
+    rig.reset();
+    let replan = [
+        "apply",
+        "plan.json",
+        "--replan",
+        "--approve",
+        digits(&rig.plan),
+    ];
+    rig.world.tidal(&second().list('f', "More", "14 9"));
+    let before = rig.dump();
+    let said = rig.world.expect(4, &replan);
+    assert!(said.err.contains("more than was approved"), "{said:?}");
+    rig.dump().assert_is(&before, "more than was approved");
+    // Neither does it carry out what was edited, or approved for another plan.
+    let path = rig.world.path("plan.json");
+    let text = fs::read_to_string(&path).unwrap();
+    rig.reset();
+    fs::write(&path, text.replace("Title 12", "Title 99")).unwrap();
+    rig.world.expect(4, &replan);
+    rig.dump().assert_is(&rig.before, "edited");
+    rig.reset();
+    rig.world.tidal(&Snapshot::clone(&first()));
+    rig.world.expect(
+        4,
+        &["apply", "plan.json", "--replan", "--approve", "00000000"],
+    );
+    rig.dump()
+        .assert_is(&rig.before, "approved for another plan");
+}
