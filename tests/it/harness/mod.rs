@@ -46,6 +46,8 @@ pub(crate) struct Setup {
     pub(crate) download: &'static str,
     /// More tables.
     pub(crate) more: &'static str,
+    /// The address of a shared state; `None`: a file.
+    pub(crate) server: Option<&'static str>,
 }
 
 /// What a run of the program said.
@@ -68,6 +70,16 @@ impl World {
         Self::new(Setup {
             rekordbox: Some(RekordboxSchema::V7),
             more: BOLD,
+            ..Setup::default()
+        })
+    }
+
+    /// The usual world with its state on a server.
+    pub(crate) fn on_server(url: &str) -> Self {
+        Self::new(Setup {
+            rekordbox: Some(RekordboxSchema::V7),
+            more: BOLD,
+            server: Some(String::leak(url.to_owned())),
             ..Setup::default()
         })
     }
@@ -122,6 +134,7 @@ impl World {
             library,
             download,
             more: usual,
+            server: _,
         } = self.setup;
         let root = self.path("library");
         let (script, cloud) = (self.path("fetch.sh"), self.path("cloud"));
@@ -241,6 +254,9 @@ impl World {
             .env("LANG", "C.UTF-8")
             .env("TZ", "UTC")
             .env("USER", "dj");
+        if let Some(url) = self.setup.server {
+            command.env("TIDAL_CLEANUP_DATABASE_URL", url);
+        }
         command.stdin(Stdio::null());
         command
     }
