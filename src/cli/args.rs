@@ -109,6 +109,9 @@ pub enum Command {
     /// Where things stand, and what to type next
     #[command(after_help = "Example:\n  tidal-cleanup status --json")]
     Status,
+    /// Look at everything that can be wrong, and say what to do about it
+    #[command(after_help = "Example:\n  tidal-cleanup doctor\n\nExit 1 when something is wrong.")]
+    Doctor,
     /// Fetch the missing tracks of some playlists
     #[command(after_help = "Example:\n  tidal-cleanup download --playlist \"House Italo R 🇮🇹\"")]
     Download(DownloadArgs),
@@ -137,6 +140,11 @@ pub enum Command {
         after_help = "Examples:\n  tidal-cleanup library\n  tidal-cleanup library duplicates --json"
     )]
     Library(LibraryArgs),
+    /// The library over time: growth, churn, formats, disk, what was never played or is lost
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup report\n  tidal-cleanup report --html report.html"
+    )]
+    Report(ReportArgs),
     /// Check, test, explain and lay out the policy
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup policy check")]
     Policy(PolicyCommand),

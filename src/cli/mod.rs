@@ -9,8 +9,10 @@ pub mod decisions;
 pub mod plan;
 pub mod init;
 pub mod demo;
+pub mod doctor;
 pub mod downloads;
 pub mod readings;
+pub mod report;
 pub mod engine;
 pub mod command;
 pub mod ui;
@@ -111,11 +113,13 @@ async fn dispatch(
         Command::Undo(args) => command::undo::undo(settings, ui, interrupt, &args).await,
         Command::History(args) => command::look::history(settings, ui, &args).await,
         Command::Status => command::look::status(settings, ui).await,
+        Command::Doctor => command::doctor::doctor(settings, ui).await,
         Command::Download(args) => command::apply::download(settings, ui, interrupt, &args).await,
         Command::Snapshot(args) => command::snapshot::snapshot(settings, ui, &args).await,
         Command::Decide(args) => command::decide::decide(settings, ui, &args).await,
         Command::Import(args) => command::import::import(settings, ui, &args).await,
         Command::Library(args) => command::library::library(settings, ui, &args).await,
+        Command::Report(args) => command::report::run(settings, ui, &args).await,
         Command::Policy(what) => command::policy::policy(settings, ui, &what).await,
         Command::Freeze(args) => command::freeze::freeze(settings, ui, &args),
         Command::Schema(args) => command::schema::schema(ui, &args),

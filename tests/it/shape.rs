@@ -50,6 +50,34 @@ fn every_module_knows_only_what_it_may() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The words of `TCnnn` in a text.
+fn codes(text: &str) -> BTreeSet<String> {
+    let starts = text.match_indices("TC").map(|(at, _)| at);
+    starts
+        .filter_map(|at| text.get(at..at + 5))
+        .filter(|code| code[2..].bytes().all(|byte| byte.is_ascii_digit()))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_code_stands_in_the_troubleshooting_page() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/troubleshooting.md")).unwrap();
+    let files = rust_files(&root.join("src"));
+    let used = files
+        .iter()
+        .flat_map(|file| codes(&fs::read_to_string(file).unwrap()));
+    let used: BTreeSet<String> = used.collect();
+    assert!(used.contains("TC101"), "{used:?}");
+    let told = codes(&page);
+    assert_eq!(used, told, "code in the source, and on the page");
+    for what in tidal_cleanup::plan::guard::Allowable::ALL {
+        let typed = format!("--allow {}=", what.as_str());
+        assert!(page.contains(&typed) || typed.contains("remove"), "{typed}");
+    }
+}
+
 #[test]
 fn the_middle_is_pure() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -57,6 +57,15 @@ pub enum AnswerAll {
 }
 
 #[derive(Clone, Debug, Default, Args)]
+pub struct ReportArgs {
+    /// Write one page for a browser, with charts; it needs nothing from outside
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    #[command(flatten)]
+    pub inputs: PlanInputs,
+}
+
+#[derive(Clone, Debug, Default, Args)]
 pub struct LibraryArgs {
     /// Only this list [default: all three]
     #[arg(value_enum)]

@@ -10,8 +10,10 @@ pub mod history;
 pub mod status;
 pub mod db;
 pub mod decide;
+pub mod doctor;
 pub mod shelf;
 pub mod rekordbox;
+pub mod report;
 pub mod snapshot;
 pub mod takeover;
 

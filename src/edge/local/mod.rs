@@ -1,5 +1,6 @@
 //! The music folder: scanning, hashing, placing, trash.
 
+pub mod ability;
 pub mod cache;
 pub mod canary;
 #[cfg(test)]

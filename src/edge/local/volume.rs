@@ -24,7 +24,7 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
 /// When the file system cannot say.
 #[cfg(not(unix))]
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
-    let disks = sysinfo::Disks::new_with_refreshed_list();
+    let disks = sysinfo::Disks::new_with_refreshed_list().map_err(io::Error::other)?;
     disks
         .iter()
         .filter(|disk| path.starts_with(disk.mount_point()))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     TidalApi, TidalError,
     http::{Fault, Http},
-    oauth::{AuthService, WRITE_SCOPE},
+    oauth::AuthService,
     progress::OnProgress,
     reader::{self, PlaylistHead, Wish},
     settings::{AccountName, TidalSettings},
@@ -97,7 +97,7 @@ impl TidalService {
             })?
             .ok_or_else(|| TidalError::NotLoggedIn(first(&settings.account)))?;
         let user = tokens.user.clone();
-        let may_write = tokens.scopes.iter().any(|scope| scope == WRITE_SCOPE);
+        let may_write = tokens.may_write();
         let broken = |error: reqwest::Error| TidalError::Unavailable(error.to_string());
         let timing = &settings.timing;
         let auth = AuthService::new(&settings.auth_url, timing).map_err(broken)?;

@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use super::{
     TidalError,
     keyring::{Keyring, Vault},
-    oauth::{AuthError, AuthService, Grant},
+    oauth::{AuthError, AuthService, Grant, WRITE_SCOPE},
     settings::TidalSettings,
 };
 use crate::domain::TidalUser;
@@ -89,6 +89,18 @@ impl Tokens {
         self.access = grant.access;
         self.refresh = grant.refresh.or(self.refresh);
         self
+    }
+
+    /// Whether they can be renewed without the user.
+    #[must_use]
+    pub const fn renews(&self) -> bool {
+        self.refresh.is_some()
+    }
+
+    /// Whether the user agreed to changes of playlists.
+    #[must_use]
+    pub fn may_write(&self) -> bool {
+        self.scopes.iter().any(|scope| scope == WRITE_SCOPE)
     }
 
     /// Whether the access token ends within a minute, or within a quarter of a short life.

@@ -1,11 +1,14 @@
 use super::*;
 use crate::{
-    domain::{ContentHash, state::TrackRow},
+    domain::{
+        ContentHash, MediaPath, Provenance, Track,
+        state::{ObjectRow, TrackRow},
+    },
     plan::{
         canonical::{action_id, seal},
         document::*,
     },
-    record::Made,
+    record::{FileImage, Made},
 };
 
 fn track(id: &str, title: &str) -> Track {

@@ -1,6 +1,8 @@
 //! The program as it is typed: one file a topic, with stdout, stderr and exit code.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod doctor;
+mod report;
 mod usage;
 
 use std::{
