@@ -28,7 +28,10 @@ fn a_journey_on_a_server() {
     let world = killed_in(world, "1000");
     world.expect(0, &["undo", "--yes"]);
     assert_eq!(world.tree().into_keys().collect::<Vec<_>>(), before);
-    assert!(!world.path("home/.tidal-cleanup/sync.db").exists(), "no file beside");
+    assert!(
+        !world.path("home/.tidal-cleanup/sync.db").exists(),
+        "no file beside"
+    );
     what_a_reader_may(&server);
     two_machines(&server);
 }
@@ -39,9 +42,13 @@ fn what_a_reader_may(server: &Server) {
     let name = url.rsplit('/').next().unwrap();
     let world = World::on_server(&url);
     world.sync_with(&first());
-    server.sql(name, "CREATE ROLE visitor LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO visitor");
+    server.sql(
+        name,
+        "CREATE ROLE visitor LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO visitor",
+    );
     let visitor = server.address("visitor", name);
-    let as_visitor = |args: &[&str]| world.run_with(args, &[("TIDAL_CLEANUP_DATABASE_URL", &visitor)]);
+    let as_visitor =
+        |args: &[&str]| world.run_with(args, &[("TIDAL_CLEANUP_DATABASE_URL", &visitor)]);
     let allowed = |said: &Said| assert_eq!(said.code, 0, "{said:?}");
     allowed(&as_visitor(&["status"]));
     allowed(&as_visitor(&["history"]));
@@ -73,7 +80,9 @@ fn two_machines(server: &Server) {
         let mut random = seed;
         let mut args: &[&str] = &["apply", "plan.json", "--yes"];
         for _ in 0..6 {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             let life = Duration::from_millis(20 + (random >> 33) % 700);
             let begun = std::time::Instant::now();
             if !world.kill(args, || begun.elapsed() > life) {
@@ -84,7 +93,11 @@ fn two_machines(server: &Server) {
             }
         }
         world.run(&["apply", "--resume", "--yes"]);
-        if !world.run(&["plan", "--out", "plan.json"]).out.contains("No changes") {
+        if !world
+            .run(&["plan", "--out", "plan.json"])
+            .out
+            .contains("No changes")
+        {
             world.expect(0, &["apply", "plan.json", "--yes"]);
         }
         assert_whole(&world);
@@ -97,7 +110,10 @@ fn two_machines(server: &Server) {
     });
     let count = |what: &str| {
         let sql = format!("SELECT COUNT(*) FROM {what}");
-        server.sql(url.rsplit('/').next().unwrap(), &sql).trim().to_owned()
+        server
+            .sql(url.rsplit('/').next().unwrap(), &sql)
+            .trim()
+            .to_owned()
     };
     assert_eq!(count("meta"), "2");
     assert_eq!(count("playlists WHERE deleted_at IS NULL"), "6");
