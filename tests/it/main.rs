@@ -10,13 +10,10 @@ mod journey_delivery;
 mod journey_gates;
 mod journey_kill;
 mod journey_names;
-mod journey_server;
 mod moved;
 mod policy;
 mod policy_gates;
 mod local;
-#[path = "../common/postgres.rs"]
-mod postgres;
 mod rekordbox;
 mod rekordbox_backup;
 mod rekordbox_export;
