@@ -4,6 +4,7 @@ pub mod args;
 pub mod settings;
 pub mod select;
 pub mod telling;
+pub mod server;
 pub mod consent;
 pub mod choice;
 pub mod decisions;

@@ -188,14 +188,14 @@ fn sealed(body: Body) -> crate::plan::Plan {
 }
 
 async fn purge(
-    engine: Engine,
+    mut engine: Engine,
     ui: &Ui,
     interrupt: &Interrupt,
     older_than: Option<Duration>,
     consent: &Consent,
 ) -> Result<Exit, CliError> {
     engine.require_canary().await?;
-    let locks = lock(&engine, consent).await?;
+    let locks = lock(&mut engine, consent).await?;
     engine.refuse_unfinished().await?;
     let lying = lying(&engine.policy)?;
     let allow = allows(&consent.overrides);
@@ -221,14 +221,14 @@ async fn purge(
 }
 
 async fn restore(
-    engine: Engine,
+    mut engine: Engine,
     ui: &Ui,
     interrupt: &Interrupt,
     what: &str,
     consent: &Consent,
 ) -> Result<Exit, CliError> {
     engine.require_canary().await?;
-    let locks = lock(&engine, consent).await?;
+    let locks = lock(&mut engine, consent).await?;
     engine.refuse_unfinished().await?;
     let chosen = chosen(lying(&engine.policy)?, what);
     if chosen.is_empty() {

@@ -34,6 +34,7 @@ use sqlx::{
 
 use super::{SCHEMA_VERSION, StoreError};
 pub use backup::BackupKind;
+pub(super) use check::INVARIANTS;
 pub use restore::restore;
 
 /// The first bytes of every SQLite file.

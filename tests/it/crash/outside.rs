@@ -61,6 +61,7 @@ fn random(dice: &mut Dice) -> Option<Rig> {
         },
         download: "parallel = 2\n",
         more: MORE,
+        ..Setup::default()
     });
     world.sync_with(&dice.snapshot());
     world.tidal(&dice.snapshot());

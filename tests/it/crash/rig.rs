@@ -77,6 +77,7 @@ impl Rig {
             library: "format = \"flac\"\n",
             download: "parallel = 1\n",
             more: MORE,
+            ..Setup::default()
         });
         world.sync_with(&first());
         world.tidal(&second());
