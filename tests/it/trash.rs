@@ -1,5 +1,4 @@
 //! The trash, undo in part, redo, the history's plan and `db restore`, through the real program.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{fs, process::Command};
 
