@@ -1,4 +1,9 @@
 //! Fetching and converting: several at once, each under its final name as soon as it is verified.
+//!
+//! A track is fetched into an incoming folder that is named after it. What was verified there outlives
+//! an interruption and a failure behind it (an occupied name, no ffmpeg): the next run that wants the
+//! track begins with it. One recording under two TIDAL ids is fetched and encoded once; the second
+//! release gets a copy with tags of its own.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -7,6 +12,7 @@ use std::{
 
 use super::{
     batch::{self, Job},
+    meddling::Watch,
     run::{Attempt, BATCH, Effected, Failure, Phase, Result, Run, failed},
     verify::{AUDIO_EXTENSIONS, missing_folders},
 };
@@ -16,7 +22,7 @@ use crate::{
         download::{Downloader, FetchError},
         local::{LocalError, LocalLibrary},
         rekordbox::RekordboxLibrary,
-        store::StateStore,
+        store::{OperationStatus, StateStore},
     },
     plan::document::Effect,
     record::{FileImage, Intent, Outcome, PreImage, image::Ready},
@@ -35,11 +41,15 @@ where
     /// Fetches or converts everything of the phase.
     pub(super) async fn deliver(&mut self, phase: Phase) -> Result<()> {
         let pending = self.pending(phase);
+        let mut watch = match phase {
+            Phase::Fetch if !pending.is_empty() => Watch::begin(self.local),
+            _ => Watch::none(),
+        };
         for batch in pending.chunks(BATCH) {
             let mut intents = Vec::new();
             let mut ended = Vec::new();
             for seq in batch.iter().copied() {
-                match self.may_deliver(seq) {
+                match watch.allows().and_then(|()| self.may_deliver(seq)) {
                     Ok(()) => {
                         let incoming = self.incoming(seq);
                         let ready = None;
@@ -51,18 +61,34 @@ where
             self.settle(ended).await?;
             let queue = intents.iter().map(|(seq, _)| *seq).collect();
             self.intend(intents).await?;
-            self.deliver_batch(queue).await?;
+            self.deliver_batch(queue, &mut watch).await?;
+            self.look_around(&mut watch, batch.first().copied(), false);
         }
         Ok(())
     }
 
-    async fn deliver_batch(&mut self, mut queue: VecDeque<usize>) -> Result<()> {
+    /// Looks whether the files of the library are as they were before the download commands ran.
+    /// `failed`: a command has just not delivered what it should, which makes it suspect.
+    fn look_around(&mut self, watch: &mut Watch, seq: Option<usize>, failed: bool) {
+        let ours = |path: &MediaPath| self.state.files.contains_key(path);
+        let Some(told) = watch.look(self.local, ours, failed) else {
+            return;
+        };
+        self.odd.extend(seq.map(|seq| (seq, told)));
+    }
+
+    async fn deliver_batch(&mut self, mut queue: VecDeque<usize>, watch: &mut Watch) -> Result<()> {
         let mut jobs: Vec<Job<'a, (usize, Delivered)>> = Vec::new();
+        let mut suspected = false;
         loop {
             while jobs.len() < self.settings.parallel.max(1) {
-                let Some(seq) = queue.pop_front() else {
+                let Some(seq) = self.next_of(&mut queue, jobs.is_empty()) else {
                     break;
                 };
+                if let Err(failure) = watch.allows() {
+                    self.settle(vec![(seq, Err(failure))]).await?;
+                    continue;
+                }
                 match self.job(seq) {
                     Ok(job) => jobs.push(job),
                     Err(failure) => self.settle(vec![(seq, Err(failure))]).await?,
@@ -72,9 +98,60 @@ where
                 return Ok(());
             }
             let (seq, delivered) = batch::next(&mut jobs).await;
+            let is_suspect = matches!(
+                delivered,
+                Err(FetchError::NotDelivered { .. } | FetchError::Wrong { .. })
+            );
             self.delivered(seq, delivered).await?;
+            if is_suspect && !suspected {
+                // The first of a batch is enough: a look costs as much as a scan.
+                suspected = true;
+                self.look_around(watch, Some(seq), true);
+            }
             self.check_stop()?;
         }
+    }
+
+    /// The next to begin: the first that does not wait for another release of its recording, which runs
+    /// or stands before it.
+    fn next_of(&self, queue: &mut VecDeque<usize>, idle: bool) -> Option<usize> {
+        let waits = |seq: &usize| {
+            let leader = same_as(&self.actions[*seq].effect);
+            let leader = leader.and_then(|leader| self.delivery_of(leader, self.phases[*seq]));
+            leader.is_some_and(|leader| self.status[leader] == OperationStatus::Running)
+        };
+        let at = queue.iter().position(|seq| !waits(seq));
+        queue.remove(at.or(idle.then_some(0))?)
+    }
+
+    /// The fetch or conversion of a track in this run.
+    fn delivery_of(&self, track: &TrackId, phase: Phase) -> Option<usize> {
+        (0..self.actions.len()).find(|seq| {
+            self.phases[*seq] == phase
+                && match &self.actions[*seq].effect {
+                    Effect::FileFetch { after } => after.track == *track,
+                    Effect::FileConvert { after } => after.track == *track,
+                    _ => false,
+                }
+        })
+    }
+
+    /// What this run brought for another release of the same recording: a copy of it will do.
+    fn twin(&self, seq: usize) -> Option<PathBuf> {
+        let leader = same_as(&self.actions[seq].effect)?;
+        let path = match &self.actions[seq].effect {
+            Effect::FileFetch { after } if after.convert_to.is_some() => self.waiting(leader)?.1,
+            _ => {
+                let image = self
+                    .post
+                    .get(&self.delivery_of(leader, self.phases[seq])?)?;
+                let file = image.file()?;
+                self.is_there(file)
+                    .is_ok_and(|there| there)
+                    .then(|| file.path.clone())?
+            }
+        };
+        self.absolute(&path).ok()
     }
 
     fn may_deliver(&self, seq: usize) -> Attempt<()> {
@@ -90,7 +167,11 @@ where
 
     /// The name of the operation's own folder in `.tidal-cleanup/incoming`.
     pub(super) fn incoming(&self, seq: usize) -> String {
-        format!("{}-{seq}", self.apply)
+        let fetched = match &self.actions[seq].effect {
+            Effect::FileFetch { after } => fetch_folder(&after.track),
+            _ => None,
+        };
+        fetched.unwrap_or_else(|| format!("{}-{seq}", self.apply))
     }
 
     fn job(&mut self, seq: usize) -> Attempt<Job<'a, (usize, Delivered)>> {
@@ -101,11 +182,19 @@ where
         let workspace = self.absolute(&folder)?;
         let downloader = self.downloader;
         let action = self.actions[seq];
+        let twin = self.twin(seq);
         match &action.effect {
             Effect::FileFetch { after } => {
                 let track = self.planned(&after.track)?;
                 Ok(Box::pin(async move {
-                    let delivered = fetch(downloader, track, &workspace).await;
+                    let copied = match &twin {
+                        Some(twin) => copy(downloader, track, twin, &workspace).await,
+                        None => None,
+                    };
+                    let delivered = match copied {
+                        Some(copied) => Ok(copied),
+                        None => fetch(downloader, track, &workspace).await,
+                    };
                     (seq, delivered)
                 }))
             }
@@ -119,6 +208,11 @@ where
                 Ok(Box::pin(async move {
                     let target = workspace.join(format!("converted.{}", after.format.extension()));
                     let converted = async {
+                        if let Some(twin) = &twin
+                            && let Some(copied) = copy(downloader, track, twin, &workspace).await
+                        {
+                            return Ok(copied);
+                        }
                         let source = match source {
                             Some(source) => source,
                             None => fetch(downloader, track, &workspace).await?.0,
@@ -137,6 +231,7 @@ where
     }
 
     async fn delivered(&mut self, seq: usize, delivered: Delivered) -> Result<()> {
+        let came = delivered.is_ok();
         let result = match delivered {
             Ok((path, format)) => self.name(seq, path, format).await?,
             Err(error) => Err(failed(&error)),
@@ -145,7 +240,8 @@ where
         let waits =
             matches!(&result, Ok(effected) if matches!(effected.outcome, Outcome::Waiting { .. }));
         self.settle(vec![(seq, result)]).await?;
-        if !waits {
+        // What came and could not get its name is kept for the next try.
+        if !waits && (done || !came) {
             self.clear(seq, done);
         }
         Ok(())
@@ -311,4 +407,38 @@ where
 async fn fetch<D: Downloader>(downloader: &D, track: &Track, workspace: &Path) -> Delivered {
     let fetched = downloader.fetch(track, workspace).await?;
     Ok((fetched.path, fetched.format))
+}
+
+/// The copy of another release's file; `None` when it cannot be made, and the command has to run.
+async fn copy<D: Downloader>(
+    downloader: &D,
+    track: &Track,
+    twin: &Path,
+    workspace: &Path,
+) -> Option<(PathBuf, AudioFormat)> {
+    match downloader.copy(track, twin, workspace).await {
+        Ok(copied) => Some((copied.path, copied.format)),
+        Err(error) => {
+            tracing::warn!(track.id = %track.id, %error, "could not copy another release's file");
+            None
+        }
+    }
+}
+
+/// The track whose file will do for that of the effect.
+const fn same_as(effect: &Effect) -> Option<&TrackId> {
+    match effect {
+        Effect::FileFetch { after } => after.same_as.as_ref(),
+        Effect::FileConvert { after } => after.same_as.as_ref(),
+        _ => None,
+    }
+}
+
+/// The incoming folder of a track that is fetched, the same from run to run; `None` for an id that is
+/// no fit name.
+pub(super) fn fetch_folder(track: &TrackId) -> Option<String> {
+    let id = track.as_str();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let fit = (1..=64).contains(&id.len()) && id.bytes().all(fits);
+    fit.then(|| format!("track-{id}"))
 }

@@ -12,6 +12,7 @@ mod batch;
 mod deliver;
 mod facts;
 mod files;
+mod meddling;
 mod recover;
 mod rekordbox;
 mod run;
@@ -19,7 +20,10 @@ mod select;
 mod tidal;
 pub mod verify;
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use jiff::Timestamp;
 
@@ -29,14 +33,16 @@ use crate::{
         download::Downloader,
         local::{LocalError, LocalLibrary},
         rekordbox::{RekordboxError, RekordboxLibrary},
-        store::{ApplyRow, ApplyStatus, NewApply, OperationStatus, StateStore, StoreError},
+        store::{
+            ApplyRow, ApplyStatus, NewApply, OperationRow, OperationStatus, StateStore, StoreError,
+        },
         tidal::TidalWriter,
     },
     plan::{
         canonical::{self, PlanError, canonical},
-        document::{Action, Mode, Plan, Review},
+        document::{Action, Effect, Mode, Plan, Review},
     },
-    record::{self, Outcome, PostImage},
+    record::{self, Intent, Outcome, PostImage, PreImage},
 };
 use recover::Recovery;
 use run::Run;
@@ -247,7 +253,7 @@ where
     };
     let operations = record::operations(&plan, &actions);
     let apply = worlds.store.begin_apply(new, &operations, now).await?;
-    clear_left_downloads(worlds).await?;
+    clear_left_downloads(worlds, &actions).await?;
     let mut run = Run::open(apply, &plan, actions, worlds, settings, clock, report).await?;
     run.begun();
     let mut report = run.carry_out().await?;
@@ -255,24 +261,29 @@ where
     Ok(report)
 }
 
-/// How many runs back downloads are looked for that nobody converted.
+/// How many runs back downloads are looked for that nobody took.
 const REMEMBERED: usize = 20;
 
-/// Removes downloads that still wait for a conversion in a run that ended. Should that run be resumed
-/// after all, they are fetched again.
+/// Removes downloads that wait for a conversion or a name in a run that ended, but for those that this
+/// plan fetches and finds there. Should that run be resumed after all, they are fetched again.
 async fn clear_left_downloads<L: LocalLibrary, R, D, S: StateStore>(
     worlds: &mut Worlds<L, R, D, S>,
+    actions: &[&Action],
 ) -> Result<(), ApplyError> {
+    let wanted: BTreeSet<String> = actions
+        .iter()
+        .filter_map(|action| match &action.effect {
+            Effect::FileFetch { after } => deliver::fetch_folder(&after.track),
+            _ => None,
+        })
+        .collect();
     for row in worlds.store.applies().await?.iter().take(REMEMBERED) {
         if !matches!(row.status, ApplyStatus::Partial | ApplyStatus::Undone) {
             continue;
         }
         for operation in worlds.store.operations(row.id).await? {
-            let image = record::image::from_value(operation.post_image.as_ref());
-            if let Some(PostImage {
-                outcome: Outcome::Waiting { incoming, .. },
-                ..
-            }) = image
+            if let Some(incoming) = left_in(&operation)
+                && !wanted.contains(&incoming)
                 && let Err(error) = worlds.local.clear_incoming(&incoming)
             {
                 tracing::warn!(folder = incoming, %error, "could not clear a download folder");
@@ -280,6 +291,27 @@ async fn clear_left_downloads<L: LocalLibrary, R, D, S: StateStore>(
         }
     }
     Ok(())
+}
+
+/// The incoming folder in which an operation of a run that ended may have left something.
+fn left_in(operation: &OperationRow) -> Option<String> {
+    let post = record::image::from_value(operation.post_image.as_ref());
+    if let Some(PostImage {
+        outcome: Outcome::Waiting { incoming, .. },
+        ..
+    }) = post
+    {
+        return Some(incoming);
+    }
+    let pre = record::image::from_value::<PreImage>(operation.pre_image.as_ref());
+    match pre.map(|image| image.intent) {
+        Some(Intent::Deliver { incoming, .. })
+            if operation.status != OperationStatus::Completed =>
+        {
+            Some(incoming)
+        }
+        _ => None,
+    }
 }
 
 /// Goes on with a run that was interrupted or ended in part: settles every running intent by looking

@@ -61,7 +61,9 @@ where
                     let delivered = matches!(phase, Phase::Fetch | Phase::Convert);
                     let done = result.is_ok();
                     self.settle(vec![(seq, result)]).await?;
-                    if delivered && !self.is_waiting(seq) {
+                    // A download that was verified is there for the run that goes on.
+                    let over = done || recovery == Recovery::Close;
+                    if delivered && over && !self.is_waiting(seq) {
                         self.clear(seq, done);
                     }
                 }

@@ -261,6 +261,7 @@ impl Engine {
         PlanMeta {
             generated_at: Some(Timestamp::now()),
             tidal_taken_at: observation.tidal.value.taken_at,
+            download: self.policy.download.fingerprint(),
             tool: concat!("tidal-cleanup ", env!("CARGO_PKG_VERSION")).to_owned(),
             tidal_file: inputs
                 .desired

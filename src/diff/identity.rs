@@ -22,7 +22,7 @@ use std::{
 };
 
 pub use assign::identify;
-pub use judge::{Judgement, Verdict, judge};
+pub use judge::{Judgement, Verdict, judge, same_recording};
 
 use crate::domain::{AudioFile, Isrc, MediaPath, TrackId};
 

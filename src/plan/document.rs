@@ -570,6 +570,9 @@ pub struct PlanMeta {
     /// The snapshot file that TIDAL was read from, when a flag named one: `apply` asks it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tidal_file: Option<String>,
+    /// The policy's download command, as a hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub download: Option<ContentHash>,
     /// `tidal-cleanup 0.1.0`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tool: String,

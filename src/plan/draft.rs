@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    domain::{ActionId, ContentId, MediaPath, PlaylistId, TagName, TrackId},
+    domain::{ActionId, ContentId, Isrc, MediaPath, PlaylistId, TagName, TrackId},
     plan::{
         PlanInput, canonical,
         document::{
@@ -27,6 +27,8 @@ pub(super) struct Draft<'a> {
     pub(super) drift: Vec<Drift>,
     pub(super) decisions: Vec<DecisionRequest>,
     pub(super) tracks: BTreeMap<TrackId, TrackPlan>,
+    /// Tracks that are fetched, by their ISRC.
+    pub(super) fetched: BTreeMap<Isrc, Vec<TrackId>>,
     /// Tracks without a file that are not fetched, and why.
     pub(super) unfetched: BTreeMap<TrackId, String>,
     /// Folders that this plan makes in Rekordbox, and the action that does.
@@ -87,6 +89,7 @@ impl<'a> Draft<'a> {
             drift: Vec::new(),
             decisions: Vec::new(),
             tracks: BTreeMap::new(),
+            fetched: BTreeMap::new(),
             unfetched: BTreeMap::new(),
             new_folders: BTreeMap::new(),
             new_tags: BTreeMap::new(),

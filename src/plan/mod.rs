@@ -38,7 +38,7 @@ pub use tidal::{Cleanup, cleanup};
 use crate::{
     desired::DesiredState,
     diff::{Change, identity::Identities},
-    domain::{ContentHash, ContentId, MediaPath, PlaylistId, TrackId},
+    domain::{AudioFormat, ContentHash, ContentId, MediaPath, PlaylistId, Track, TrackId},
     observe::Observation,
     policy::Policy,
 };
@@ -101,6 +101,41 @@ pub struct FailedFetch {
     pub last: Date,
     /// What the journal says.
     pub message: String,
+    /// A lossy file came where a lossless one was asked for, the last time that it was fetched.
+    pub lossy: Option<Lossy>,
+}
+
+/// A lossy download that was not made into a lossless file, and what it came of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lossy {
+    /// When, in UTC.
+    pub on: Date,
+    /// What the journal says.
+    pub said: String,
+    /// The policy's format of then.
+    pub format: AudioFormat,
+    /// The policy's download command of then, as [`DownloadPolicy::fingerprint`] has it.
+    ///
+    /// [`DownloadPolicy::fingerprint`]: crate::policy::DownloadPolicy::fingerprint
+    pub command: Option<ContentHash>,
+    /// TIDAL's qualities of then.
+    pub media_tags: Vec<String>,
+}
+
+impl Lossy {
+    /// Whether another download would end in the same way.
+    fn still_holds(&self, policy: &Policy, track: &Track) -> bool {
+        policy.library.format == Some(self.format)
+            && policy.download.fingerprint() == self.command
+            && track.media_tags == self.media_tags
+    }
+}
+
+/// Whether a message of the journal is of a lossy download, as
+/// [`crate::edge::download::FetchError::Lossy`] puts it.
+#[must_use]
+pub fn says_lossy(message: &str) -> bool {
+    message.starts_with("lossy: ")
 }
 
 impl FailedFetch {

@@ -6,7 +6,7 @@ use crate::{
     desired::DesiredTrack,
     diff::{
         Change,
-        identity::{How, Match},
+        identity::{How, Match, same_recording},
     },
     domain::{AudioFile, ChangeKind, MediaPath, Track, TrackId, state::PlaylistRow},
     plan::{
@@ -245,8 +245,12 @@ fn place(draft: &mut Draft<'_>, want: &DesiredTrack, file: &AudioFile, planned: 
 fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut TrackPlan) {
     let policy = draft.input.policy;
     let format = policy.library.format;
+    let same_as = fetched_already(draft, want);
     let estimate = Estimate {
-        bytes_down: expected_bytes(&want.track),
+        bytes_down: match same_as {
+            Some(_) => 0,
+            None => expected_bytes(&want.track),
+        },
         bytes_trashed: 0,
     };
     let fetch = Fetch {
@@ -254,6 +258,7 @@ fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut
         stem: want.stem.clone(),
         convert_to: format,
         home: want.home.clone(),
+        same_as: same_as.clone(),
     };
     let known = draft
         .input
@@ -276,6 +281,11 @@ fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut
         );
         text.push_str(&format!("; the last try, on {last}, failed: {why}"));
     }
+    if let Some(twin) = &same_as {
+        text.push_str(&format!(
+            "; TIDAL track {twin} is the same recording (same ISRC) and fetched once for both"
+        ));
+    }
     let action = act(
         Class::Additive,
         Effect::FileFetch { after: fetch },
@@ -293,6 +303,13 @@ fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut
         return;
     }
     let fetched = draft.push(action);
+    if let (None, Some(isrc)) = (&same_as, &want.track.isrc) {
+        draft
+            .fetched
+            .entry(isrc.clone())
+            .or_default()
+            .push(id.clone());
+    }
     let Some(format) = format else {
         planned.file = FilePlan::Fetched(want.stem.clone());
         planned.file_action = Some(fetched);
@@ -305,6 +322,7 @@ fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut
         format,
         quality: policy.library.quality.clone(),
         home: want.home.clone(),
+        same_as,
     };
     let action = act(
         Class::Additive,
@@ -320,6 +338,17 @@ fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut
     .after([fetched]);
     planned.file = FilePlan::At(path);
     planned.file_action = Some(draft.push(action));
+}
+
+/// The track that this plan fetches and that is the same recording.
+fn fetched_already(draft: &Draft<'_>, want: &DesiredTrack) -> Option<TrackId> {
+    let fetched = draft.fetched.get(want.track.isrc.as_ref()?)?;
+    let tracks = &draft.input.desired.tracks;
+    let is_same = |id: &&TrackId| {
+        let other = tracks.get(*id);
+        other.is_some_and(|other| same_recording(&other.track, &want.track))
+    };
+    fetched.iter().find(is_same).cloned()
 }
 
 fn fetch_hold(draft: &Draft<'_>, want: &DesiredTrack, known: Option<&MediaPath>) -> Option<Hold> {
@@ -364,6 +393,22 @@ fn fetch_hold(draft: &Draft<'_>, want: &DesiredTrack, known: Option<&MediaPath>)
         return held(
             "unavailable",
             format!("unavailable since {since}, tried again from {again} ({said})"),
+        );
+    }
+    if let Some(lossy) = draft
+        .input
+        .failed_fetches
+        .get(&want.track.id)
+        .and_then(|failed| failed.lossy.as_ref())
+        && lossy.still_holds(draft.input.policy, &want.track)
+    {
+        return held(
+            "lossy",
+            format!(
+                "refused on {}: {}; it is fetched again when `[library] format`, `[download] command` or \
+                 TIDAL's quality of it changes",
+                lossy.on, lossy.said
+            ),
         );
     }
     if draft.input.policy.download.command.is_none() {

@@ -172,6 +172,15 @@ pub struct DownloadPolicy {
     pub retry_unavailable: std::time::Duration,
 }
 
+impl DownloadPolicy {
+    /// A hash over the command and its arguments, by which two can be told apart.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<ContentHash> {
+        let words = self.command.as_ref()?.join("\0");
+        Some(ContentHash::of(words.as_bytes()))
+    }
+}
+
 /// `[rekordbox]`
 #[derive(Clone, Debug)]
 pub struct RekordboxPolicy {

@@ -320,7 +320,8 @@ async fn killed(stage: usize, death: Death) -> Option<(MemoryBench, Exact)> {
 async fn killed_anywhere_it_resumes_to_the_same_end() {
     let mut kills = 0;
     for stage in 0..3 {
-        let end = after(stage + 1).await.essence().await;
+        let undisturbed = after(stage + 1).await;
+        let end = undisturbed.essence().await;
         'deaths: for pair in deaths() {
             for death in pair {
                 let Some((mut bench, _)) = killed(stage, death).await else {
@@ -341,6 +342,13 @@ async fn killed_anywhere_it_resumes_to_the_same_end() {
                     None => {}
                 }
                 assert_eq!(bench.essence().await, end, "{stage} {death:?}");
+                // What was fetched before the kill is not fetched again.
+                let fetched = |bench: &MemoryBench| {
+                    let mut asked = bench.worlds.downloader.world.asked();
+                    asked.sort();
+                    asked
+                };
+                assert_eq!(fetched(&bench), fetched(&undisturbed), "{stage} {death:?}");
             }
         }
     }

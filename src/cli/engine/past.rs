@@ -1,7 +1,7 @@
 //! What earlier runs left behind for the next plan.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     path::{Path, PathBuf},
 };
 
@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::{Engine, cache_path};
 use crate::{
+    apply,
     cli::error::CliError,
     domain::TrackId,
     edge::{
@@ -19,8 +20,10 @@ use crate::{
         },
     },
     plan::{
-        FailedFetch, canonical,
+        FailedFetch, Lossy, Plan, canonical,
+        document::Effect,
         guard::{self, Managed},
+        says_lossy,
     },
     policy::Policy,
 };
@@ -83,20 +86,44 @@ impl Engine {
             limit: 100_000,
             ..HistoryFilter::default()
         };
+        let mut converted = BTreeSet::new();
+        let mut plans = BTreeMap::new();
+        // The newest comes first.
         for row in self.store.history(&filter).await? {
-            if let (Some(track), Some(message)) = (&row.track, &row.error_message)
-                && row.kind == "file.fetch"
-                && row.status == OperationStatus::Failed
-            {
-                let on = row.at.to_zoned(jiff::tz::TimeZone::UTC).date();
-                failed
-                    .entry(TrackId::new(track.as_str()))
-                    .and_modify(|known| known.add_older(on, message))
-                    .or_insert_with(|| FailedFetch {
-                        since: on,
-                        last: on,
-                        message: message.clone(),
-                    });
+            let Some(track) = row.track.as_deref().map(TrackId::new) else {
+                continue;
+            };
+            let on = row.at.to_zoned(jiff::tz::TimeZone::UTC).date();
+            let message = row.error_message.clone().unwrap_or_default();
+            let is_failed = row.status == OperationStatus::Failed;
+            let entry = || FailedFetch {
+                since: on,
+                last: on,
+                message: message.clone(),
+                lossy: None,
+            };
+            match row.kind.as_str() {
+                "file.fetch" if is_failed => {
+                    failed
+                        .entry(track)
+                        .and_modify(|known| known.add_older(on, &message))
+                        .or_insert_with(entry);
+                }
+                "file.convert" => {
+                    let is_settled = is_failed || row.status == OperationStatus::Completed;
+                    // The newest end of it counts.
+                    let is_newest = is_settled && converted.insert(track.clone());
+                    if is_newest && is_failed && says_lossy(&message) {
+                        if let Entry::Vacant(unread) = plans.entry(row.apply) {
+                            let plan = apply::recorded_plan(row.apply, &self.store).await;
+                            unread.insert(plan.ok());
+                        }
+                        let plan = plans.get(&row.apply).and_then(Option::as_ref);
+                        let lossy = plan.and_then(|plan| lossy(plan, &track, on, &message));
+                        failed.entry(track).or_insert_with(entry).lossy = lossy;
+                    }
+                }
+                _ => {}
             }
         }
         Ok(failed)
@@ -170,4 +197,20 @@ pub async fn keep_file_count(
 /// The policy of the last apply lies beside the state database.
 fn applied_policy_path(db: &Path) -> PathBuf {
     db.with_extension("applied-policy.toml")
+}
+
+/// A lossy download that was refused, as the plan of its time had it.
+fn lossy(plan: &Plan, track: &TrackId, on: jiff::civil::Date, said: &str) -> Option<Lossy> {
+    let mut actions = plan.body.actions.iter();
+    let format = actions.find_map(|action| match &action.effect {
+        Effect::FileConvert { after } if after.track == *track => Some(after.format),
+        _ => None,
+    })?;
+    Some(Lossy {
+        on,
+        said: said.to_owned(),
+        format,
+        command: plan.meta.download,
+        media_tags: plan.body.tracks.get(track)?.media_tags.clone(),
+    })
 }

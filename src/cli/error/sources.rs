@@ -149,7 +149,11 @@ impl From<FetchError> for CliError {
             FetchError::Unavailable { .. } => {
                 "it is tried again later, see `[download] retry_unavailable`".to_owned()
             }
-            FetchError::NotDelivered { .. } => {
+            FetchError::Lossy { .. } => {
+                "set `format = \"keep\"` or a lossy one in `[library]`, or let the command fetch lossless"
+                    .to_owned()
+            }
+            FetchError::NotDelivered { .. } | FetchError::Wrong { .. } => {
                 "the download command must leave one whole audio file in {dir}; try it by hand"
                     .to_owned()
             }

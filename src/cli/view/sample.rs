@@ -205,6 +205,7 @@ impl Sample {
             stem,
             convert_to: None,
             home: playlist.clone(),
+            same_as: None,
         };
         let fetch = self.action(Effect::FileFetch { after: fetch }, Class::Additive, &label);
         self.last().estimate = Estimate {

@@ -188,6 +188,12 @@ impl Wanted {
     }
 }
 
+/// Whether two TIDAL ids are one recording: an equal ISRC, no veto of version, the same length.
+#[must_use]
+pub fn same_recording(a: &Track, b: &Track) -> bool {
+    Wanted::new(a).is_same_recording(&Wanted::new(b))
+}
+
 /// A file's name that is nothing but a TIDAL id, as downloaders write them.
 fn numeric_name(file_name: &str) -> Option<TrackId> {
     let stem = file_name

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{AudioFormat, Track},
-    edge::local::{tags, volume},
+    edge::local::{VERIFIED, tags, volume},
     policy::DownloadPolicy,
 };
 
@@ -95,18 +95,62 @@ impl CommandDownloader {
         if process::lacks_room(dir.path()) {
             return Err(failed("download to", dir.path(), full_disk()));
         }
-        let path = match self.deliver(command, track, dir.path()).await {
+        let (path, format) = match self.deliver(command, track, dir.path()).await {
             Err(error) if error.is_transient() && process::is_full(dir.path()) => {
                 return Err(failed("download to", dir.path(), full_disk()));
             }
             other => other?,
         };
-        let (path, format) = path;
-        Ok(Fetched {
-            path,
-            format,
-            workspace: dir.keep(),
-        })
+        keep(&path, format, workspace)
+    }
+
+    /// What an earlier run had fetched and verified, if it is whole and this track. Nothing else is left.
+    async fn kept(&self, track: &Track, workspace: &Path) -> Option<Fetched> {
+        for path in AudioFormat::ALL.map(|format| verified(workspace, format)) {
+            if !fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+                continue;
+            }
+            if let Ok(info) = verify::check(&path, &self.ffmpeg, self.timeout).await
+                && self.compare(&info, track).is_ok()
+                && tags::read_file(&path).tags.tidal_id.as_ref() == Some(&track.id)
+            {
+                let format = info.format;
+                return Some(Fetched { path, format });
+            }
+            // It lies in a folder of ours; one that cannot be removed is replaced.
+            drop(fs::remove_file(&path));
+        }
+        None
+    }
+
+    async fn copied(
+        &self,
+        track: &Track,
+        source: &Path,
+        workspace: &Path,
+    ) -> Result<Fetched, FetchError> {
+        let dir = tempfile::Builder::new()
+            .prefix("copy-")
+            .tempdir_in(workspace)
+            .map_err(|source| failed("make a folder in", workspace, source))?;
+        let format = tags::read_file(source).format;
+        let path = dir.path().join(format!("copy.{}", format.extension()));
+        fs::copy(source, &path).map_err(|error| failed("copy", source, error))?;
+        let wrong = |reason: String| FetchError::NotDelivered {
+            program: "copy".to_owned(),
+            reason,
+        };
+        let info = verify::check(&path, &self.ffmpeg, self.timeout)
+            .await
+            .map_err(|error| wrong(describe(&error)))?;
+        self.compare(&info, track)
+            .map_err(|differs| match differs {
+                Differs::Short(reason) | Differs::Other(reason) => wrong(reason),
+            })?;
+        tags::stamp_anew(&path, info.format, track)
+            .map_err(|error| failed("tag", &path, io::Error::other(error)))?;
+        synced(&path)?;
+        keep(&path, info.format, workspace)
     }
 
     async fn deliver(
@@ -162,7 +206,7 @@ impl CommandDownloader {
         });
         let most = most_bytes(track);
         if bytes > most {
-            return Err(FetchError::NotDelivered {
+            return Err(FetchError::Wrong {
                 program: program.to_owned(),
                 reason: format!("it wrote more than {} MB for one track", most >> 20),
             });
@@ -182,7 +226,11 @@ impl CommandDownloader {
         own: &Own,
         said: &str,
     ) -> Result<(PathBuf, AudioFormat), FetchError> {
-        let wrong = |reason: String| FetchError::NotDelivered {
+        let wrong = |reason: String| FetchError::Wrong {
+            program: program.to_owned(),
+            reason,
+        };
+        let lacking = |reason: String| FetchError::NotDelivered {
             program: program.to_owned(),
             reason,
         };
@@ -193,36 +241,56 @@ impl CommandDownloader {
         }
         let path = only_audio_file(dir).map_err(|error| match error {
             Search::Io(path, source) => failed("look into", &path, source),
-            Search::Wrong(reason) => wrong(with_tail(reason, said)),
+            Search::Nothing(reason) => lacking(with_tail(reason, said)),
+            Search::Wrong(reason) => wrong(reason),
         })?;
         let path = own_copy(path)?;
         let info = verify::check(&path, &self.ffmpeg, self.timeout)
             .await
-            .map_err(|error| wrong(describe(&error)))?;
-        self.compare(&info, track).map_err(wrong)?;
+            .map_err(|error| lacking(describe(&error)))?;
+        self.compare(&info, track)
+            .map_err(|differs| match differs {
+                Differs::Short(reason) => lacking(reason),
+                Differs::Other(reason) => wrong(reason),
+            })?;
         finish(&path, info.format, track)?;
         Ok((path, info.format))
     }
 
-    fn compare(&self, info: &AudioInfo, track: &Track) -> Result<(), String> {
-        if let Some(seconds) = track.duration_s.filter(|seconds| *seconds > 0) {
-            let wanted = Duration::from_secs(seconds.into());
-            if info.duration.abs_diff(wanted) > self.tolerance {
-                return Err(format!(
-                    "it lasts {:.1} s and the track {seconds} s",
-                    info.duration.as_secs_f64()
-                ));
-            }
-        } else if info.duration <= Duration::from_secs(1) {
-            return Err("it lasts a second at the most".to_owned());
+    fn compare(&self, info: &AudioInfo, track: &Track) -> Result<(), Differs> {
+        if let (Some(own), Some(wanted)) = (&info.isrc, &track.isrc)
+            && own != wanted
+        {
+            let reason = format!("its ISRC is {own} and the track's {wanted}");
+            return Err(Differs::Other(reason));
         }
-        match (&info.isrc, &track.isrc) {
-            (Some(own), Some(wanted)) if own != wanted => {
-                Err(format!("its ISRC is {own} and the track's {wanted}"))
-            }
-            _ => Ok(()),
+        let Some(seconds) = track.duration_s.filter(|seconds| *seconds > 0) else {
+            return match info.duration <= Duration::from_secs(1) {
+                true => Err(Differs::Short("it lasts a second at the most".to_owned())),
+                false => Ok(()),
+            };
+        };
+        let wanted = Duration::from_secs(seconds.into());
+        if info.duration.abs_diff(wanted) <= self.tolerance {
+            return Ok(());
         }
+        let reason = format!(
+            "it lasts {:.1} s and the track {seconds} s",
+            info.duration.as_secs_f64()
+        );
+        Err(match info.duration < wanted {
+            true => Differs::Short(reason),
+            false => Differs::Other(reason),
+        })
     }
+}
+
+/// How a whole file is not the track.
+enum Differs {
+    /// It may be its beginning.
+    Short(String),
+    /// It is another recording.
+    Other(String),
 }
 
 impl Downloader for CommandDownloader {
@@ -231,6 +299,9 @@ impl Downloader for CommandDownloader {
         let workspace =
             std::path::absolute(workspace).map_err(|source| failed("find", workspace, source))?;
         fs::create_dir_all(&workspace).map_err(|source| failed("make", &workspace, source))?;
+        if let Some(kept) = self.kept(track, &workspace).await {
+            return Ok(kept);
+        }
         let mut delays = self.delays.iter();
         loop {
             self.tell(|| Step::Began {
@@ -260,6 +331,18 @@ impl Downloader for CommandDownloader {
                 _ => return Err(error),
             }
         }
+    }
+
+    async fn copy(
+        &self,
+        track: &Track,
+        source: &Path,
+        workspace: &Path,
+    ) -> Result<Fetched, FetchError> {
+        if let Some(kept) = self.kept(track, workspace).await {
+            return Ok(kept);
+        }
+        self.copied(track, source, workspace).await
     }
 
     async fn convert(
@@ -367,6 +450,23 @@ fn last_line(tail: &str) -> String {
 pub(super) fn finish(path: &Path, format: AudioFormat, track: &Track) -> Result<(), FetchError> {
     tags::stamp(path, format, track)
         .map_err(|error| failed("tag", path, io::Error::other(error)))?;
+    synced(path)
+}
+
+/// The name under which a verified download lies in its workspace.
+fn verified(workspace: &Path, format: AudioFormat) -> PathBuf {
+    workspace.join(format!("{VERIFIED}.{}", format.extension()))
+}
+
+/// Brings a verified file out of its command's folder, so that it outlives an interruption.
+fn keep(path: &Path, format: AudioFormat, workspace: &Path) -> Result<Fetched, FetchError> {
+    let kept = verified(workspace, format);
+    fs::rename(path, &kept).map_err(|source| failed("keep", path, source))?;
+    sync_folder(workspace).map_err(|source| failed("sync", workspace, source))?;
+    Ok(Fetched { path: kept, format })
+}
+
+fn synced(path: &Path) -> Result<(), FetchError> {
     File::open(path)
         .and_then(|file| file.sync_all())
         .map_err(|source| failed("sync", path, source))?;
@@ -507,6 +607,9 @@ fn safe_stem(track: &Track) -> String {
 
 enum Search {
     Io(PathBuf, io::Error),
+    /// Nothing, or nothing yet.
+    Nothing(String),
+    /// Too much.
     Wrong(String),
 }
 
@@ -548,8 +651,8 @@ fn only_audio_file(dir: &Path) -> Result<PathBuf, Search> {
     }
     match (audio.as_slice(), empty) {
         ([path], _) => Ok(path.clone()),
-        ([], true) => Err(Search::Wrong("the file that it left is empty".to_owned())),
-        ([], false) => Err(Search::Wrong("it left no audio file".to_owned())),
+        ([], true) => Err(Search::Nothing("the file that it left is empty".to_owned())),
+        ([], false) => Err(Search::Nothing("it left no audio file".to_owned())),
         (several, _) => Err(Search::Wrong(format!(
             "it left {} audio files instead of one",
             several.len()

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     fs::{self, OpenOptions},
+    io,
     path::Path,
     time::Duration,
 };
@@ -13,7 +14,10 @@ use super::{
     process,
     verify::{self, AudioInfo, file_argument},
 };
-use crate::domain::{AudioFormat, Track};
+use crate::{
+    domain::{AudioFormat, Track},
+    edge::local::tags,
+};
 
 /// How much the lengths of source and result may differ: encoders delay and pad.
 const SLACK: Duration = Duration::from_millis(500);
@@ -82,12 +86,10 @@ async fn make(order: &Order<'_>) -> Result<(), FetchError> {
         fs::copy(order.source, order.target)
             .map_err(|error| failed("copy", order.source, error))?;
     } else if order.format.is_lossless() && !source.format.is_lossless() {
-        return Err(wrong(format!(
-            "the source is lossy ({}), and as {} it would only pretend to be more; set format = \"keep\" \
-             or a lossy one in [library]",
-            source.format.extension(),
-            order.format.extension()
-        )));
+        return Err(FetchError::Lossy {
+            came: source.format.extension(),
+            wanted: order.format.extension(),
+        });
     } else {
         encode(order, &source).await?;
         let made = verify::check(order.target, order.ffmpeg, order.limit)
@@ -103,11 +105,10 @@ async fn make(order: &Order<'_>) -> Result<(), FetchError> {
                 source.duration.as_secs_f64()
             )));
         }
+        tags::carry(order.source, order.target, order.format, order.track)
+            .map_err(|error| failed("tag", order.target, io::Error::other(error)))?;
     }
-    // ffmpeg loses the ISRC between containers; what the source knows stays known.
-    let mut track = order.track.clone();
-    track.isrc = track.isrc.or(source.isrc);
-    finish(order.target, order.format, &track)
+    finish(order.target, order.format, order.track)
 }
 
 async fn encode(order: &Order<'_>, source: &AudioInfo) -> Result<(), FetchError> {
@@ -152,40 +153,27 @@ fn arguments(order: &Order<'_>, source: &AudioInfo) -> Vec<OsString> {
     ]);
     args.push(file_argument(order.source));
     let mut add = |texts: &[&str]| args.extend(texts.iter().map(OsString::from));
-    add(&["-map", "0:a:0"]);
-    if carries_cover(order.format) {
-        add(&[
-            "-map",
-            "0:v:0?",
-            "-c:v",
-            "copy",
-            "-disposition:v:0",
-            "attached_pic",
-        ]);
-    }
-    // Ogg keeps its tags in the stream, the others in the container.
-    let from = match source.format {
-        AudioFormat::Ogg | AudioFormat::Opus => "0:s:a:0",
-        _ => "0",
+    // Tags and pictures are carried over afterwards: what ffmpeg takes from one container to the other
+    // differs from pair to pair. Only of a WAV's own small list it is the writer; Ogg keeps its tags in
+    // the stream, the others in the container.
+    let from = match (order.format, source.format) {
+        (AudioFormat::Wav, AudioFormat::Ogg | AudioFormat::Opus) => "0:s:a:0",
+        (AudioFormat::Wav, _) => "0",
+        _ => "-1",
     };
-    add(&["-map_metadata", from, "-map_chapters", "-1"]);
+    add(&[
+        "-map",
+        "0:a:0",
+        "-map_metadata",
+        from,
+        "-map_chapters",
+        "-1",
+    ]);
     for text in codec(order.format, order.quality, source) {
         args.push(text.into());
     }
     args.push(file_argument(order.target));
     args
-}
-
-/// Containers to which ffmpeg can copy an embedded picture.
-const fn carries_cover(format: AudioFormat) -> bool {
-    match format {
-        AudioFormat::Mp3
-        | AudioFormat::M4a
-        | AudioFormat::Alac
-        | AudioFormat::Flac
-        | AudioFormat::Aiff => true,
-        AudioFormat::Wav | AudioFormat::Ogg | AudioFormat::Opus => false,
-    }
 }
 
 fn codec(format: AudioFormat, quality: &str, source: &AudioInfo) -> Vec<String> {

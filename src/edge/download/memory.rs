@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeSet,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{Downloader, FetchError, Fetched};
 use crate::{
     domain::{AudioFormat, Tags, Track, TrackId},
-    edge::local::memory::MemoryLibrary,
+    edge::local::{VERIFIED, memory::MemoryLibrary},
 };
 
 /// Delivers every track at once, but those that it is told to withhold.
@@ -56,6 +56,18 @@ impl MemoryDownloader {
         format!("{} of {track}", format.extension()).into_bytes()
     }
 
+    fn has(&self, path: &Path) -> bool {
+        let there = self.disk.locate(path);
+        there.is_some_and(|path| self.disk.files().contains_key(&path))
+    }
+
+    const fn fetched(&self, path: PathBuf) -> Fetched {
+        Fetched {
+            path,
+            format: self.format,
+        }
+    }
+
     fn put(&self, track: &Track, path: &Path, format: AudioFormat) -> Result<(), FetchError> {
         let Some(place) = self.disk.locate(path) else {
             return Err(not_delivered("the folder is outside the library"));
@@ -77,6 +89,10 @@ impl MemoryDownloader {
 
 impl Downloader for MemoryDownloader {
     async fn fetch(&self, track: &Track, workspace: &Path) -> Result<Fetched, FetchError> {
+        let path = workspace.join(format!("{VERIFIED}.{}", self.format.extension()));
+        if self.has(&path) {
+            return Ok(self.fetched(path));
+        }
         {
             let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
             asked.push(track.id.clone());
@@ -88,14 +104,22 @@ impl Downloader for MemoryDownloader {
         if withheld {
             return Err(not_delivered("it is withheld"));
         }
-        let folder = workspace.join("fetched");
-        let path = folder.join(format!("{}.{}", track.id, self.format.extension()));
         self.put(track, &path, self.format)?;
-        Ok(Fetched {
-            path,
-            format: self.format,
-            workspace: folder,
-        })
+        Ok(self.fetched(path))
+    }
+
+    async fn copy(
+        &self,
+        track: &Track,
+        source: &Path,
+        workspace: &Path,
+    ) -> Result<Fetched, FetchError> {
+        if !self.has(source) {
+            return Err(not_delivered("the source is not there"));
+        }
+        let path = workspace.join(format!("{VERIFIED}.{}", self.format.extension()));
+        self.put(track, &path, self.format)?;
+        Ok(self.fetched(path))
     }
 
     async fn convert(
@@ -106,9 +130,7 @@ impl Downloader for MemoryDownloader {
         format: AudioFormat,
         _quality: &str,
     ) -> Result<(), FetchError> {
-        let there = self.disk.locate(source);
-        let there = there.is_some_and(|path| self.disk.files().contains_key(&path));
-        if !there {
+        if !self.has(source) {
             return Err(not_delivered("the source is not there"));
         }
         self.put(track, target, format)

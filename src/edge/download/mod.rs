@@ -19,13 +19,27 @@ pub use process::kill_all;
 /// Fetches and converts single tracks.
 pub trait Downloader: Sync {
     /// Runs the download command for `track` with an empty folder of its own inside `workspace` (on the
-    /// library's volume), and returns the one verified audio file that it left there.
+    /// library's volume), and returns the one audio file that it left there, verified and brought to
+    /// `workspace` under the name [`VERIFIED`](crate::edge::local::VERIFIED). One that an interrupted run left under that name is
+    /// looked at as if it had just come, and spares the command.
     ///
     /// # Errors
-    /// See [`FetchError`]; the workspace folder is removed again on failure.
+    /// See [`FetchError`]; the command's folder is removed again.
     fn fetch(
         &self,
         track: &Track,
+        workspace: &Path,
+    ) -> impl Future<Output = Result<Fetched, FetchError>> + Send;
+
+    /// Copies `source`, the verified file of the same recording under another TIDAL id, to `workspace`
+    /// as if it had been fetched, with the track's own id, title, artists and album.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    fn copy(
+        &self,
+        track: &Track,
+        source: &Path,
         workspace: &Path,
     ) -> impl Future<Output = Result<Fetched, FetchError>> + Send;
 
@@ -83,12 +97,10 @@ pub type OnStep = Arc<dyn Fn(&Step) + Send + Sync>;
 /// A verified download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
-    /// The file, inside the workspace.
+    /// The file, right in the workspace.
     pub path: PathBuf,
     /// What it is.
     pub format: AudioFormat,
-    /// Its folder, to be removed once the file has been taken out.
-    pub workspace: PathBuf,
 }
 
 /// Why a track could not be fetched or converted.
@@ -113,10 +125,19 @@ pub enum FetchError {
     /// It says that TIDAL does not have the track (any more), and it left no file.
     #[error("unavailable: {program:?} says {said:?}")]
     Unavailable { program: String, said: String },
-    /// It said that all went well, and the result says otherwise: no file, two files, a truncated or
-    /// wrong one.
+    /// It said that all went well, and the result says otherwise: no file, an empty or truncated one.
     #[error("{program:?} did not deliver the track: {reason}")]
     NotDelivered { program: String, reason: String },
+    /// What it left is whole and something else: another recording, two files, too much. Another try
+    /// would end in the same way.
+    #[error("{program:?} delivered something else: {reason}")]
+    Wrong { program: String, reason: String },
+    /// The policy asks for a lossless format, and what came is lossy: it would only pretend to be more.
+    #[error("lossy: it came as {came}, and as {wanted} it would only pretend to be more")]
+    Lossy {
+        came: &'static str,
+        wanted: &'static str,
+    },
     /// The operating system says no (a full disk).
     #[error("could not {doing} {path}")]
     Io {
@@ -136,6 +157,8 @@ impl FetchError {
             Self::NoCommand
             | Self::NotStarted { .. }
             | Self::Unavailable { .. }
+            | Self::Wrong { .. }
+            | Self::Lossy { .. }
             | Self::Io { .. } => false,
         }
     }

@@ -45,7 +45,7 @@ pub fn kill_all() {
         }
     }
     if !leaders.is_empty() {
-        kill_strays(&format!("{}:", std::process::id()));
+        kill_strays(&format!("{}:", std::process::id()), None);
     }
 }
 
@@ -104,8 +104,8 @@ pub(super) async fn run_watched(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let mark = watch.map(|_| mark(dir));
-    if let Some(mark) = &mark {
+    let mark = watch.map(|_| (mark(dir), dir.to_owned()));
+    if let Some((mark, _)) = &mark {
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TIDAL_CLEANUP_") {
                 command.env_remove(name);
@@ -170,26 +170,30 @@ fn mark(dir: &Path) -> String {
     format!("{}:{}", std::process::id(), dir.display())
 }
 
-/// Kills processes of this user whose mark begins so.
-fn kill_strays(mark: &str) {
+/// Kills processes of this user whose mark begins so, and those that work below `dir`: one that shook
+/// off its environment is still where it was started.
+fn kill_strays(mark: &str, dir: Option<&Path>) {
     use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
     let wanted = format!("{MARK}={mark}");
-    let what = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
+    let what = ProcessRefreshKind::nothing()
+        .with_environ(UpdateKind::Always)
+        .with_cwd(UpdateKind::Always);
+    let own = sysinfo::Pid::from_u32(std::process::id());
     for _ in 0..ROUNDS {
         // Where processes cannot be listed, the group is all that can be killed.
         let Ok(mut system) = System::new() else {
             return;
         };
         system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
+        let is_stray = |process: &sysinfo::Process| {
+            let marked = |variable: &OsString| variable.to_string_lossy().starts_with(&wanted);
+            let inside = |cwd: &Path| dir.is_some_and(|dir| cwd.starts_with(dir));
+            process.environ().iter().any(marked) || process.cwd().is_some_and(inside)
+        };
         let strays: Vec<_> = system
             .processes()
             .values()
-            .filter(|process| {
-                process
-                    .environ()
-                    .iter()
-                    .any(|variable| variable.to_string_lossy().starts_with(&wanted))
-            })
+            .filter(|process| process.pid() != own && is_stray(process))
             .collect();
         if strays.is_empty() {
             return;
@@ -254,11 +258,12 @@ fn total_bytes(_dir: &Path) -> Option<u64> {
 /// Kills a process group at the end of its life, whichever way that comes.
 struct Group {
     leader: Option<i32>,
-    mark: Option<String>,
+    /// Its mark and its folder; `None`: it is trusted.
+    mark: Option<(String, PathBuf)>,
 }
 
 impl Group {
-    fn of(child: &Child, mark: Option<String>) -> Self {
+    fn of(child: &Child, mark: Option<(String, PathBuf)>) -> Self {
         let leader = child.id().and_then(|id| i32::try_from(id).ok());
         let mut groups = GROUPS.lock().unwrap_or_else(PoisonError::into_inner);
         groups.extend(leader);
@@ -281,8 +286,8 @@ impl Group {
             // An error means that nobody of the group is left.
             let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
         }
-        if let Some(mark) = self.mark.take() {
-            kill_strays(&mark);
+        if let Some((mark, dir)) = self.mark.take() {
+            kill_strays(&mark, Some(&dir));
         }
     }
 }

@@ -285,6 +285,30 @@ fn incoming(name: &str) -> Result<MediaPath, LocalError> {
     }
 }
 
+/// Empties a folder of ours, but for a regular file that is called [`super::VERIFIED`].
+fn clear_unverified(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        // Whatever took the folder's name.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return fs::remove_file(folder);
+        }
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let (kind, path) = (entry.file_type()?, entry.path());
+        let verified = path.file_stem().is_some_and(|stem| stem == super::VERIFIED);
+        match (kind.is_dir(), kind.is_file() && verified) {
+            (_, true) => {}
+            (true, _) => fs::remove_dir_all(path)?,
+            (false, _) => fs::remove_file(path)?,
+        }
+    }
+    Ok(())
+}
+
 fn failed(doing: &'static str, path: &Path, source: io::Error) -> LocalError {
     LocalError::Io {
         doing,
@@ -559,9 +583,9 @@ impl LocalLibrary for LibraryFolder {
     }
 
     fn open_incoming(&mut self, name: &str) -> Result<MediaPath, LocalError> {
-        self.clear_incoming(name)?;
         let path = incoming(name)?;
         let real = self.own(&path)?;
+        clear_unverified(&real).map_err(|source| failed("clear", &real, source))?;
         place::make_folders(self.root(), &real)
             .map_err(|source| failed("make the folder", &real, source))?;
         Ok(path)

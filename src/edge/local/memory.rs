@@ -369,14 +369,14 @@ impl LocalLibrary for MemoryLibrary {
     fn open_incoming(&mut self, name: &str) -> Result<MediaPath, LocalError> {
         let folder = incoming(name)?;
         let mut disk = self.change(&[&folder])?;
-        disk.remove_below(&folder);
+        disk.remove_below(&folder, |path| path.file_stem() != super::VERIFIED);
         disk.make_folders(&folder.join("x"));
         Ok(folder)
     }
 
     fn clear_incoming(&mut self, name: &str) -> Result<(), LocalError> {
         let folder = incoming(name)?;
-        self.change(&[&folder])?.remove_below(&folder);
+        self.change(&[&folder])?.remove_below(&folder, |_| true);
         Ok(())
     }
 
@@ -448,8 +448,10 @@ impl Disk {
         }
     }
 
-    fn remove_below(&mut self, folder: &MediaPath) {
-        let inside = |path: &MediaPath| path.relative().starts_with(folder.relative());
+    fn remove_below(&mut self, folder: &MediaPath, goes: impl Fn(&MediaPath) -> bool) {
+        let inside = |path: &MediaPath| {
+            path.relative().starts_with(folder.relative()) && (path == folder || goes(path))
+        };
         let names: Vec<MediaPath> = self.names.keys().filter(|p| inside(p)).cloned().collect();
         names.iter().for_each(|path| self.remove(path));
         self.folders.retain(|path| !inside(path));

@@ -138,7 +138,8 @@ pub trait LocalLibrary: LocalReader {
     }
 
     /// Makes `.tidal-cleanup/incoming/<name>`, where a download or conversion is worked on, and
-    /// returns it. What an interrupted run left there is removed first: it never was the user's.
+    /// returns it. What an interrupted run left there is removed first, for it never was the user's; a
+    /// file of the name [`VERIFIED`] stays, for that was finished.
     ///
     /// # Errors
     /// When `name` is not one plain name, or the file system fails.
@@ -156,6 +157,10 @@ pub trait LocalLibrary: LocalReader {
     /// When one is there with another id, or it cannot be written.
     fn plant_canary(&mut self, id: &LibraryId) -> Result<(), LocalError>;
 }
+
+/// The name, without its extension, of a download that was verified and lies in its incoming folder:
+/// the one file there that outlives an interruption.
+pub const VERIFIED: &str = "verified";
 
 /// Why the library could not be read or changed.
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,7 @@
 
 mod ape;
 mod audio;
+mod carried;
 mod chunks;
 mod comments;
 mod flac;
@@ -27,7 +28,7 @@ use crate::{
     edge::local::volume,
 };
 
-pub use write::{TagError, stamp, write_tidal_id};
+pub use write::{TagError, carry, stamp, stamp_anew, write_tidal_id};
 
 /// What one audio file says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

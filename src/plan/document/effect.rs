@@ -154,6 +154,9 @@ pub struct Fetch {
     pub convert_to: Option<AudioFormat>,
     /// The playlist whose folder holds it.
     pub home: PlaylistId,
+    /// Another release of the same recording that is fetched before: a copy of its file will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<TrackId>,
 }
 
 /// Payload of [`Effect::FileConvert`].
@@ -170,6 +173,9 @@ pub struct Convert {
     pub quality: String,
     /// The playlist whose folder holds it.
     pub home: PlaylistId,
+    /// As of the fetch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<TrackId>,
 }
 
 /// A path.

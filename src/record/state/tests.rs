@@ -115,6 +115,7 @@ fn fetch(id: &str) -> Effect {
             stem: MediaPath::new(format!("Playlists/New/{id}")),
             convert_to: None,
             home: "p".into(),
+            same_as: None,
         },
     }
 }

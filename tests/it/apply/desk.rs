@@ -167,6 +167,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
             stem: stem.clone(),
             convert_to,
             home: home.into(),
+            same_as: None,
         };
         let pre = vec![Precondition::VacantStem { stem: stem.clone() }];
         let fetched = self.push(Effect::FileFetch { after }, Class::Additive, id, pre, &[]);
@@ -179,6 +180,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
             format,
             quality: "320k".to_owned(),
             home: home.into(),
+            same_as: None,
         };
         let effect = Effect::FileConvert { after };
         self.push(effect, Class::Additive, id, Vec::new(), &[&fetched])

@@ -294,6 +294,15 @@ impl<W: Downloader + Send> Downloader for Mortal<W> {
         let step = self.world.fetch(track, workspace);
         self.faults.run_async(fetch(), step).await
     }
+    async fn copy(
+        &self,
+        track: &Track,
+        source: &Path,
+        workspace: &Path,
+    ) -> Result<Fetched, FetchError> {
+        let step = self.world.copy(track, source, workspace);
+        self.faults.run_async(fetch(), step).await
+    }
     async fn convert(
         &self,
         track: &Track,

@@ -231,6 +231,13 @@ impl World {
         true
     }
 
+    /// Starts the program, with what it says in pipes.
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
+        let mut command = self.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidal-cleanup"));
         command.args(args).current_dir(self.dir.path()).env_clear();

@@ -18,6 +18,10 @@ struct List {
     complete: bool,
 }
 
+/// Tracks of a higher number are further releases of the recordings whose numbers their last three
+/// digits are.
+const RELEASES: u32 = 7_000;
+
 impl Snapshot {
     pub(crate) fn new() -> Self {
         Self::default()
@@ -93,11 +97,15 @@ impl List {
     fn item(&self, at: usize, entry: &str) -> Value {
         let plain = entry.trim_end_matches('!');
         let new = if plain == entry { "" } else { " (Remaster)" };
+        let recording = match plain.parse::<u32>().unwrap() {
+            release @ RELEASES.. => release % 1_000,
+            number => number,
+        };
         json!({
             "type": "tracks", "id": number(entry), "item_id": format!("{}-{at}-{plain}", self.id),
             "added_at": "2026-01-02T03:04:05Z", "resolved": true,
-            "title": format!("Title {plain}{new}"), "artists": [format!("Artist {plain}")],
-            "album": "Album", "isrc": format!("USABC26{plain:0>5}"), "duration_s": 1,
+            "title": format!("Title {recording}{new}"), "artists": [format!("Artist {recording}")],
+            "album": "Album", "isrc": format!("USABC26{recording:0>5}"), "duration_s": 1,
             "release_date": "2020-05-06", "media_tags": ["LOSSLESS"], "streamable": true,
         })
     }

@@ -18,11 +18,11 @@ use lofty::{
     iff::{aiff::AiffFile, wav::WavFile},
     mp4::{Atom, AtomData, AtomIdent, Ilst, Mp4File},
     mpeg::MpegFile,
-    ogg::{OpusFile, VorbisFile, tag::VorbisComments},
+    ogg::{OggPictureStorage as _, OpusFile, VorbisFile, tag::VorbisComments},
     tag::{Accessor, TagExt as _, items::Timestamp},
 };
 
-use super::{chunks, chunks::Iff, id3, view::Budget, view::View};
+use super::{carried::Carried, chunks, chunks::Iff, id3, view::Budget, view::View};
 use crate::{
     domain::{AudioFormat, Track, TrackId},
     edge::local::volume,
@@ -30,7 +30,7 @@ use crate::{
 
 /// The name of our own tag: `TXXX:TIDAL_TRACK_ID`, `----:com.tidal-cleanup:TIDAL_TRACK_ID`, or a Vorbis
 /// comment of that name.
-const KEY: &str = "TIDAL_TRACK_ID";
+pub(super) const KEY: &str = "TIDAL_TRACK_ID";
 const MEAN: &str = "com.tidal-cleanup";
 
 /// Why a file could not be tagged.
@@ -50,15 +50,41 @@ pub struct TagError {
 /// # Errors
 /// When the file cannot be read or written, or its tag is one that must not be let near a tag writer.
 pub fn stamp(path: &Path, format: AudioFormat, track: &Track) -> Result<(), TagError> {
+    write(path, format, &Wish::of(track), None)
+}
+
+/// As [`stamp`], for the copy of a file of another release of the same recording: title, artist, album
+/// and date are the track's also where the file has some.
+///
+/// # Errors
+/// As [`stamp`].
+pub fn stamp_anew(path: &Path, format: AudioFormat, track: &Track) -> Result<(), TagError> {
     let wish = Wish {
-        id: track.id.as_str(),
-        title: Some(track.full_title()),
-        artist: Some(track.artist()),
-        album: track.album.clone(),
-        isrc: track.isrc.as_ref().map(|isrc| isrc.as_str().to_owned()),
-        date: track.release_date.clone(),
+        anew: true,
+        ..Wish::of(track)
     };
-    write(path, format, &wish)
+    write(path, format, &wish, None)
+}
+
+/// As [`stamp`], for a file that was made from `source`: everything that stands in the tags of that one
+/// comes first, its pictures and its free fields too. What speaks of the old encoding does not.
+///
+/// # Errors
+/// As [`stamp`], for either of the files.
+pub fn carry(
+    source: &Path,
+    path: &Path,
+    format: AudioFormat,
+    track: &Track,
+) -> Result<(), TagError> {
+    let from = super::read_file(source).format;
+    let error = |reason: String| TagError {
+        path: source.to_owned(),
+        reason,
+    };
+    refuse_hostile(source, from).map_err(error)?;
+    let carried = Carried::read(source, from).map_err(|problem| error(chain(&problem)))?;
+    write(path, format, &Wish::of(track), Some(carried))
 }
 
 /// Writes a TIDAL track id into a file of ours. All other tags stay.
@@ -70,7 +96,7 @@ pub fn write_tidal_id(path: &Path, format: AudioFormat, id: &TrackId) -> Result<
         id: id.as_str(),
         ..Wish::default()
     };
-    write(path, format, &wish)
+    write(path, format, &wish, None)
 }
 
 /// The id that must stand in the file, and what to fill in where nothing stands.
@@ -82,15 +108,34 @@ struct Wish<'a> {
     album: Option<String>,
     isrc: Option<String>,
     date: Option<String>,
+    /// What stands there gives way.
+    anew: bool,
 }
 
-impl Wish<'_> {
+impl<'a> Wish<'a> {
+    fn of(track: &'a Track) -> Self {
+        Self {
+            id: track.id.as_str(),
+            title: Some(track.full_title()),
+            artist: Some(track.artist()),
+            album: track.album.clone(),
+            isrc: track.isrc.as_ref().map(|isrc| isrc.as_str().to_owned()),
+            date: track.release_date.clone(),
+            anew: false,
+        }
+    }
+
     fn date(&self) -> Option<Timestamp> {
         Timestamp::from_str(self.date.as_deref()?).ok()
     }
 }
 
-fn write(path: &Path, format: AudioFormat, wish: &Wish<'_>) -> Result<(), TagError> {
+fn write(
+    path: &Path,
+    format: AudioFormat,
+    wish: &Wish<'_>,
+    carried: Option<Carried>,
+) -> Result<(), TagError> {
     let error = |reason: String| TagError {
         path: path.to_owned(),
         reason,
@@ -108,7 +153,7 @@ fn write(path: &Path, format: AudioFormat, wish: &Wish<'_>) -> Result<(), TagErr
         )));
     }
     refuse_hostile(path, format).map_err(error)?;
-    write_as(path, format, wish).map_err(|problem| error(chain(&problem)))?;
+    write_as(path, format, wish, carried).map_err(|problem| error(chain(&problem)))?;
     let written = super::read_file(path).tags.tidal_id;
     if written.as_ref().map(TrackId::as_str) == Some(wish.id) {
         Ok(())
@@ -151,27 +196,34 @@ fn refuse_hostile(path: &Path, format: AudioFormat) -> Result<(), String> {
     }
 }
 
-fn write_as(path: &Path, format: AudioFormat, wish: &Wish<'_>) -> Result<(), FileEncodingError> {
-    apply_global_options(GlobalOptions::new().allocation_limit(64 << 20));
+/// What the target had of itself is the encoder's, and gives way to what is carried over.
+fn write_as(
+    path: &Path,
+    format: AudioFormat,
+    wish: &Wish<'_>,
+    carried: Option<Carried>,
+) -> Result<(), FileEncodingError> {
+    limit_memory();
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     let parse = ParseOptions::new();
     let write = WriteOptions::default();
     match format {
         AudioFormat::Mp3 => {
             let read = MpegFile::read_from(&mut file, parse)?;
-            save_id3(read.id3v2().cloned(), &mut file, wish)?;
+            save_id3(read.id3v2().cloned(), &mut file, wish, carried)?;
         }
         AudioFormat::Wav => {
             let read = WavFile::read_from(&mut file, parse)?;
-            save_id3(read.id3v2().cloned(), &mut file, wish)?;
+            save_id3(read.id3v2().cloned(), &mut file, wish, carried)?;
         }
         AudioFormat::Aiff => {
             let read = AiffFile::read_from(&mut file, parse)?;
-            save_id3(read.id3v2().cloned(), &mut file, wish)?;
+            save_id3(read.id3v2().cloned(), &mut file, wish, carried)?;
         }
         AudioFormat::M4a | AudioFormat::Alac => {
             let mut read = Mp4File::read_from(&mut file, parse)?;
-            let mut ilst = read.remove_ilst().unwrap_or_default();
+            let known = read.remove_ilst().unwrap_or_default();
+            let mut ilst = carried.map_or(known, Carried::into_atoms);
             fill_atoms(&mut ilst, wish);
             file.rewind()?;
             ilst.save_to(&mut file, write)?;
@@ -181,6 +233,13 @@ fn write_as(path: &Path, format: AudioFormat, wish: &Wish<'_>) -> Result<(), Fil
             let mut read = FlacFile::read_from(&mut file, parse)?;
             read.remove_id3v2();
             let mut comments = read.remove_vorbis_comments().unwrap_or_default();
+            if let Some(carried) = carried {
+                comments = carried.into_comments();
+                for (picture, information) in comments.remove_pictures() {
+                    // What no picture can be made of has been none.
+                    drop(read.insert_picture(picture, Some(information)));
+                }
+            }
             fill_comments(&mut comments, wish);
             read.set_vorbis_comments(comments);
             file.rewind()?;
@@ -188,13 +247,21 @@ fn write_as(path: &Path, format: AudioFormat, wish: &Wish<'_>) -> Result<(), Fil
         }
         AudioFormat::Ogg => {
             let mut read = VorbisFile::read_from(&mut file, parse)?;
-            fill_comments(read.vorbis_comments_mut(), wish);
+            let comments = read.vorbis_comments_mut();
+            if let Some(carried) = carried {
+                *comments = carried.into_comments();
+            }
+            fill_comments(comments, wish);
             file.rewind()?;
             read.vorbis_comments().save_to(&mut file, write)?;
         }
         AudioFormat::Opus => {
             let mut read = OpusFile::read_from(&mut file, parse)?;
-            fill_comments(read.vorbis_comments_mut(), wish);
+            let comments = read.vorbis_comments_mut();
+            if let Some(carried) = carried {
+                *comments = carried.into_comments();
+            }
+            fill_comments(comments, wish);
             file.rewind()?;
             read.vorbis_comments().save_to(&mut file, write)?;
         }
@@ -202,19 +269,27 @@ fn write_as(path: &Path, format: AudioFormat, wish: &Wish<'_>) -> Result<(), Fil
     Ok(file.sync_all()?)
 }
 
+/// A tag asks for no more memory than this, whatever it says of its length.
+pub(super) fn limit_memory() {
+    apply_global_options(GlobalOptions::new().allocation_limit(64 << 20));
+}
+
 fn save_id3(
     tag: Option<Id3v2Tag>,
     file: &mut std::fs::File,
     wish: &Wish<'_>,
+    carried: Option<Carried>,
 ) -> Result<(), FileEncodingError> {
-    // Older players and decks read v2.3 better; a file that has it keeps it.
-    let keep_v3 = tag
-        .as_ref()
-        .is_some_and(|tag| tag.original_version() == Id3v2Version::V3);
-    let mut tag = tag.unwrap_or_default();
+    // Older players and decks read v2.3 better; a file that has it keeps it, and one that we make gets it.
+    let is_v3 = |tag: &Id3v2Tag| tag.original_version() == Id3v2Version::V3;
+    let v3 = carried.is_some() || tag.as_ref().is_some_and(is_v3);
+    let mut tag = match carried {
+        Some(carried) => carried.into_id3(),
+        None => tag.unwrap_or_default(),
+    };
     fill_id3(&mut tag, wish);
     file.rewind()?;
-    tag.save_to(file, WriteOptions::default().use_id3v23(keep_v3))
+    tag.save_to(file, WriteOptions::default().use_id3v23(v3))
 }
 
 const ISRC: FrameId<'static> = FrameId::Valid(Cow::Borrowed("TSRC"));
@@ -267,7 +342,8 @@ fn fill_comments(comments: &mut VorbisComments, wish: &Wish<'_>) {
 
 /// Title, artist, album and date, where there are none.
 fn fill(tag: &mut impl Accessor, wish: &Wish<'_>) {
-    let lacks = |value: Option<Cow<'_, str>>| value.is_none_or(|text| text.trim().is_empty());
+    let lacks =
+        |value: Option<Cow<'_, str>>| wish.anew || value.is_none_or(|text| text.trim().is_empty());
     let given = |value: &Option<String>| value.clone().filter(|text| !text.trim().is_empty());
     if lacks(tag.title())
         && let Some(title) = given(&wish.title)
@@ -284,7 +360,7 @@ fn fill(tag: &mut impl Accessor, wish: &Wish<'_>) {
     {
         tag.set_album(album);
     }
-    if tag.date().is_none()
+    if (wish.anew || tag.date().is_none())
         && let Some(date) = wish.date()
     {
         tag.set_date(date);
