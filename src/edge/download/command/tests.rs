@@ -152,7 +152,7 @@ async fn another_isrc_is_another_track() {
     )
     .unwrap();
     match bench.refused(&track(Some(3))).await {
-        FetchError::NotDelivered { reason, .. } => assert!(reason.contains("ISRC"), "{reason}"),
+        FetchError::Wrong { reason, .. } => assert!(reason.contains("ISRC"), "{reason}"),
         error => panic!("{error}"),
     }
 }
