@@ -50,6 +50,9 @@ pub struct Global {
     /// When to colour
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
     pub color: ColorWhen,
+    /// Write ASCII only; what is no terminal, or one that knows UTF-8, gets everything
+    #[arg(long, global = true)]
+    pub ascii: bool,
     /// Only answers, warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -86,17 +89,34 @@ pub enum Command {
     /// Show what would change, and why; writes to no world
     #[command(after_help = "Examples:\n  tidal-cleanup plan --out plan.json\n  \
                       tidal-cleanup plan --desired tidal.json --playlist \"House Italo R 🇮🇹\"\n  \
-                      tidal-cleanup plan --detailed-exitcode    exit 0: nothing, 2: changes, 3: some wait for you")]
+                      tidal-cleanup plan --detailed-exitcode    exit 0: nothing, 2: changes, 3: some wait for you\n  \
+                      tidal-cleanup plan --html plan.html       a page that filters and searches\n  \
+                      tidal-cleanup plan --diff plan.json       what is new since that plan\n  \
+                      tidal-cleanup plan --observed observed.json --desired tidal.json --markdown   in CI")]
     Plan(PlanArgs),
     /// Show a saved plan
     #[command(after_help = "Examples:\n  tidal-cleanup show plan.json --verify\n  \
-                      tidal-cleanup show plan.json --why a_b14c")]
+                      tidal-cleanup show plan.json --why a_b14c\n  \
+                      tidal-cleanup show plan.json --tree             Rekordbox before and after\n  \
+                      tidal-cleanup show plan.json --markdown --redact")]
     Show(ShowArgs),
     /// Carry out a plan: the saved one, or a new one that is shown first
     #[command(after_help = "Examples:\n  tidal-cleanup apply plan.json\n  \
                       tidal-cleanup apply plan.json --approve 9f2c41d0   without a terminal\n  \
+                      tidal-cleanup apply plan.json --only additive      downloads and new lists, nothing else\n  \
+                      tidal-cleanup apply plan.json --exclude file.trash --exclude \"*Live*\"\n  \
+                      tidal-cleanup apply plan.json --playlist \"Minimal Deep 💎\"\n  \
                       tidal-cleanup apply --resume                       after an interruption")]
     Apply(ApplyArgs),
+    /// Go through a plan row by row, and leave out what is not wanted
+    #[command(after_help = "Example:\n  tidal-cleanup review plan.json\n\n\
+                      What is left out is kept in the plan file at once, so quitting loses nothing.")]
+    Review(ReviewArgs),
+    /// Agree to a saved plan and its review, for an apply that asks nobody
+    #[command(after_help = "Examples:\n  tidal-cleanup approve plan.json\n  \
+                      tidal-cleanup approve plan.json 9f2c41d0   without a terminal\n\n\
+                      An edit of the plan or its review afterwards voids it.")]
+    Approve(ApproveArgs),
     /// Take back an apply, the last one unless a number is given
     #[command(after_help = "Examples:\n  tidal-cleanup undo\n  tidal-cleanup undo 12")]
     Undo(UndoArgs),
@@ -116,7 +136,11 @@ pub enum Command {
     #[command(after_help = "Example:\n  tidal-cleanup download --playlist \"House Italo R 🇮🇹\"")]
     Download(DownloadArgs),
     /// Save a reading of TIDAL, the library or Rekordbox as a file
-    #[command(after_help = "Example:\n  tidal-cleanup snapshot tidal --out tidal.json")]
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup snapshot tidal --out tidal.json\n  \
+                      tidal-cleanup snapshot observed --out observed.json   files, Rekordbox and state, for \
+                      `plan --observed`"
+    )]
     Snapshot(SnapshotArgs),
     /// Take over a library that is there: what is matched, doubtful, missing; and a plan to adopt it
     #[command(
@@ -250,7 +274,7 @@ mod tests {
     #[test]
     fn markdown_has_a_budget_only_with_an_equals_sign() {
         let budget = |words: &[&str]| match parse(words).unwrap().command {
-            Command::Plan(plan) => plan.markdown.budget,
+            Command::Plan(plan) => plan.rendering.markdown.budget,
             other => panic!("{other:?}"),
         };
         assert_eq!(budget(&["plan"]), None);

@@ -2,13 +2,14 @@
 //! of them; every command goes through it.
 
 mod decide;
+mod estimate;
 mod moment;
 mod past;
 mod rekordbox;
 mod tidal;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -38,12 +39,12 @@ use crate::{
         Plan, canonical,
         document::{Body, Mode, PlanMeta},
         guard::{Allow, Leave},
-        plan,
     },
     policy::{Outcome, Policy},
 };
 
-pub use past::keep_file_count;
+pub use decide::{Evidence, Learn, plan_over};
+pub use past::{FailedFetches, former_of, keep_file_count};
 pub use rekordbox::{FoundBy, Located, locate_rekordbox, rekordbox_options};
 pub use tidal::TidalSource;
 
@@ -229,24 +230,22 @@ impl Engine {
         ui: &Ui,
     ) -> Result<Made, CliError> {
         tell_problems(&observation, ui);
-        let allows = allows(&request.overrides);
-        let mut request = request.clone();
-        let body = loop {
-            let (body, awaiting) = self
-                .decide(&request, &mut observation, ui, |input| {
-                    let planned = plan(input);
-                    ((planned.body, planned.awaiting), planned.unhashed)
-                })
-                .await?;
-            let granted = awaiting.granted(&self.policy, &allows);
-            let leave = &mut request.leave;
-            if granted.unprotect <= leave.unprotect && granted.work <= leave.work {
-                break body;
-            }
-            leave.unprotect = leave.unprotect.max(granted.unprotect);
-            leave.work = leave.work.max(granted.work);
+        let evidence = self.evidence(&request.inputs).await?;
+        let policy = self.policy.clone();
+        let mut learn = |paths: &BTreeSet<MediaPath>, observation: &mut Observation| {
+            self.learn_hashes(paths, observation, ui)
+                .map(CliError::from)
         };
-        let plan = self.sealed(body, &observation, &request.inputs);
+        let body = plan_over(
+            &policy,
+            &evidence,
+            request,
+            &mut observation,
+            ui,
+            &mut learn,
+        )?;
+        let mut plan = self.sealed(body, &observation, &request.inputs);
+        plan.meta.estimates = self.estimates(&plan).await;
         Ok(Made { plan, observation })
     }
 
@@ -257,18 +256,13 @@ impl Engine {
     }
 
     fn meta(&self, observation: &Observation, inputs: &PlanInputs) -> PlanMeta {
-        let absolute = |path: &PathBuf| self.settings.around.absolute(path);
-        PlanMeta {
-            generated_at: Some(Timestamp::now()),
-            tidal_taken_at: observation.tidal.value.taken_at,
-            tool: concat!("tidal-cleanup ", env!("CARGO_PKG_VERSION")).to_owned(),
-            tidal_file: inputs
-                .desired
-                .as_ref()
-                .map(absolute)
-                .map(|p| p.display().to_string()),
-            ..PlanMeta::default()
-        }
+        meta_of(&self.settings, observation, inputs)
+    }
+
+    /// The text of the policy of the last apply, where there was one.
+    #[must_use]
+    pub fn applied_policy(&self) -> Option<String> {
+        std::fs::read_to_string(past::applied_policy_path(&self.db)).ok()
     }
 
     /// Nothing on a volume without the library's marker is planned or touched.
@@ -320,6 +314,23 @@ impl Engine {
             .iter()
             .find_map(|name| self.settings.around.variable(name))
             .unwrap_or_default()
+    }
+}
+
+/// What varies from run to run of a plan made now.
+#[must_use]
+pub fn meta_of(settings: &Settings, observation: &Observation, inputs: &PlanInputs) -> PlanMeta {
+    let absolute = |path: &PathBuf| settings.around.absolute(path);
+    PlanMeta {
+        generated_at: Some(Timestamp::now()),
+        tidal_taken_at: observation.tidal.value.taken_at,
+        tool: concat!("tidal-cleanup ", env!("CARGO_PKG_VERSION")).to_owned(),
+        tidal_file: inputs
+            .desired
+            .as_ref()
+            .map(absolute)
+            .map(|p| p.display().to_string()),
+        ..PlanMeta::default()
     }
 }
 

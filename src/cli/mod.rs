@@ -4,7 +4,9 @@ pub mod args;
 pub mod settings;
 pub mod select;
 pub mod consent;
+pub mod choice;
 pub mod decisions;
+pub mod observed;
 pub mod plan;
 pub mod init;
 pub mod demo;
@@ -109,6 +111,8 @@ async fn dispatch(
         Command::Plan(args) => command::plan::plan(settings, ui, &args).await,
         Command::Show(args) => command::plan::show(settings, ui, &args).await,
         Command::Apply(args) => command::apply::apply(settings, ui, interrupt, &args).await,
+        Command::Review(args) => command::review::review(settings, ui, &args),
+        Command::Approve(args) => command::review::approve(settings, ui, &args),
         Command::Undo(args) => command::undo::undo(settings, ui, interrupt, &args).await,
         Command::History(args) => command::look::history(settings, ui, &args).await,
         Command::Status => command::look::status(settings, ui).await,

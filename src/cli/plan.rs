@@ -5,15 +5,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::plan::document::Plan;
+use crate::plan::{canonical, document::Plan};
 
 use super::{
-    args::{Markdown, ShowArgs},
+    args::{Rendering, ShowArgs},
     error::{CliError, Exit, Kind},
     ui::Ui,
     view::{
+        Envelope,
+        difference::{DifferenceView, difference},
+        html::html,
         markdown::markdown,
         plan::{PlanView, is_empty, why},
+        redact::Redactor,
+        tree::TreeView,
     },
 };
 
@@ -26,24 +31,63 @@ pub struct Beside {
     pub may_be_saved: bool,
     /// Until when trashed files can be brought back, where the policy is at hand.
     pub undo_until: Option<jiff::civil::Date>,
+    /// The plan that it is compared with.
+    pub older: Option<Plan>,
+    /// Where the page goes; absolute.
+    pub html: Option<PathBuf>,
+    /// Names that texts of the plan may hold, besides those that stand in it by themselves.
+    pub names: Vec<String>,
 }
 
-/// Shows the plan as text, Markdown or JSON. `json` is the document as it is saved.
+/// Shows the plan as text, tree, difference, Markdown, page or JSON. `json` is the document as it is
+/// saved.
 ///
 /// # Errors
-/// When stdout cannot be written.
+/// When stdout or the page cannot be written.
 pub fn present(
     ui: &Ui,
     plan: &Plan,
     json: &str,
-    format: Markdown,
+    format: &Rendering,
     beside: &Beside,
 ) -> Result<(), CliError> {
-    if let Some(budget) = format.budget {
+    if format.redact {
+        let redactor = Redactor::of(plan, beside.names.iter().cloned());
+        let beside = Beside {
+            older: beside.older.as_ref().map(|older| redactor.plan(older)),
+            names: Vec::new(),
+            ..beside.clone()
+        };
+        let format = Rendering {
+            redact: false,
+            ..format.clone()
+        };
+        let plan = redactor.plan(plan);
+        return present(ui, &plan, &canonical::to_json(&plan), &format, &beside);
+    }
+    if let Some(path) = &beside.html {
+        write_whole(path, &html(plan, beside.undo_until))?;
+        ui.status(format!("Saved {}.", path.display()));
+    }
+    if let Some(older) = &beside.older {
+        let difference = difference(older, plan);
+        let view = DifferenceView {
+            difference: &difference,
+            look: ui.look(),
+        };
+        return ui.answer_either(view, &Envelope::new("plan-difference", &difference));
+    }
+    if let Some(budget) = format.markdown.budget {
         return ui.answer(markdown(plan, budget));
     }
     if ui.is_json() {
         return ui.answer(json);
+    }
+    if format.tree {
+        return ui.answer(TreeView {
+            plan,
+            look: ui.look(),
+        });
     }
     let saved = beside
         .saved
@@ -138,7 +182,7 @@ mod tests {
         ShowArgs {
             plan: "plan.json".into(),
             verify: false,
-            markdown: Markdown::default(),
+            rendering: Rendering::default(),
             why: None,
         }
     }
@@ -178,14 +222,14 @@ mod tests {
             may_be_saved: true,
             ..Beside::default()
         };
-        present(&ui, &plan, "{}", Markdown::default(), &beside).unwrap();
+        present(&ui, &plan, "{}", &Rendering::default(), &beside).unwrap();
         assert!(seen.out().starts_with("House Italo") && !seen.out().contains("Saved"));
         assert!(seen.err().contains("--out plan.json"));
         let (ui, seen) = recorded::ui(Verbosity::Normal, false, &[]);
-        present(&ui, &plan, "{}", Markdown::default(), &Beside::default()).unwrap();
+        present(&ui, &plan, "{}", &Rendering::default(), &Beside::default()).unwrap();
         assert_eq!(seen.err(), "", "apply and undo have no --out");
         let (ui, seen) = recorded::ui(Verbosity::Normal, true, &[]);
-        present(&ui, &plan, "{}", Markdown::default(), &Beside::default()).unwrap();
+        present(&ui, &plan, "{}", &Rendering::default(), &Beside::default()).unwrap();
         assert_eq!((seen.out().as_str(), seen.err().as_str()), ("{}\n", ""));
     }
 

@@ -50,6 +50,18 @@ impl Surroundings {
             .filter(|text| !text.is_empty())
     }
 
+    /// Whether the locale names a character set (by `LC_ALL`, else `LC_CTYPE`, else `LANG`) that is
+    /// not UTF-8. Where none is named nothing speaks against it.
+    fn has_old_locale(&self) -> bool {
+        let named = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .iter()
+            .find_map(|name| self.variable(name));
+        named.is_some_and(|locale| {
+            let locale = locale.to_lowercase();
+            !locale.contains("utf-8") && !locale.contains("utf8")
+        })
+    }
+
     /// Those of a process that has lost its working folder.
     #[must_use]
     pub fn nowhere() -> Self {
@@ -131,6 +143,10 @@ pub struct Settings {
     pub color: ColorWhen,
     /// `NO_COLOR` is set.
     pub no_color: bool,
+    /// Only ASCII is wanted.
+    pub ascii: bool,
+    /// The locale's character set is named, and is not UTF-8.
+    pub old_terminal: bool,
     /// Columns that `COLUMNS` names.
     pub columns: Option<usize>,
     /// The surroundings that it was made from.
@@ -198,6 +214,8 @@ impl Settings {
             verbosity: Verbosity::Normal,
             color: ColorWhen::Auto,
             no_color: around.is_set("NO_COLOR"),
+            ascii: false,
+            old_terminal: around.has_old_locale(),
             columns: None,
             around,
         }
@@ -238,6 +256,8 @@ impl Settings {
             },
             color: global.color,
             no_color: around.is_set("NO_COLOR"),
+            ascii: global.ascii,
+            old_terminal: around.has_old_locale(),
             columns: around
                 .text("COLUMNS")
                 .ok()

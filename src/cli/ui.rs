@@ -144,6 +144,7 @@ impl Ui {
                 color: colored(out_is_terminal),
                 width: width(out_is_terminal, settings.columns),
                 verbose: settings.verbosity == Verbosity::Verbose,
+                ascii: settings.ascii || (out_is_terminal && settings.old_terminal),
                 zone: jiff::tz::TimeZone::system(),
             },
             out: Box::new(out),
@@ -239,7 +240,7 @@ impl Ui {
         json: &impl serde::Serialize,
     ) -> Result<(), CliError> {
         if !self.json {
-            return self.answer(text);
+            return self.answer(self.look.words(&text.to_string()));
         }
         let json = serde_json::to_string_pretty(json)
             .map_err(|error| CliError::new(Kind::Bug, error).context("could not write JSON"))?;
@@ -400,6 +401,7 @@ impl Ui {
 
     fn say(&self, text: &str) {
         // Nobody is left to tell when stderr itself fails.
+        let text = self.look.words(text);
         let _ = self.aside(|| lock(&self.err).write(&format!("{text}\n")));
     }
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{ContentId, Isrc, MyTagId, NodeId};
 
 /// A whole, consistent reading of a Rekordbox library. Deleted rows (`rb_local_deleted`) are left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Collection {
     /// Whether it is a version 6 or 7 schema.
     pub schema: RekordboxSchema,
@@ -26,7 +27,7 @@ pub struct Collection {
 }
 
 /// Which tables there are; told by the presence of `djmdCloudFilterPlaylist`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RekordboxSchema {
     /// Rekordbox 6.
     V6,
@@ -36,7 +37,8 @@ pub enum RekordboxSchema {
 }
 
 /// One track of the collection (`djmdContent`), with the DJ's work on it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Content {
     /// Empty only in [`Content::default`].
     pub id: Option<ContentId>,
@@ -124,7 +126,8 @@ pub fn merged(
 }
 
 /// A playlist, folder or smart playlist (`djmdPlaylist`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CollectionPlaylist {
     /// The row's id.
     pub id: NodeId,
@@ -169,7 +172,8 @@ pub enum NodeKind {
 }
 
 /// One entry of a playlist (`djmdSongPlaylist`), in `TrackNo` order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CollectionEntry {
     /// The membership row's id.
     pub id: String,
@@ -178,7 +182,8 @@ pub struct CollectionEntry {
 }
 
 /// A MyTag or a MyTag group (`djmdMyTag`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MyTag {
     /// The row's id; groups are `1` to `4`.
     pub id: MyTagId,

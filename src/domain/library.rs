@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{ContentHash, Isrc, LibraryId, MediaPath, TrackId};
 
 /// A whole reading of the library root and the extra sources.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Library {
     /// From the canary; `None` when the canary is missing (gate TC101).
     pub id: Option<LibraryId>,
@@ -66,7 +67,8 @@ impl Library {
 }
 
 /// One audio file: where it is, what the file system and its own tags say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AudioFile {
     /// Below the library root or a source.
     pub path: MediaPath,
@@ -93,7 +95,8 @@ pub struct AudioFile {
 }
 
 /// An audio file that was there once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VanishedFile {
     /// Where it was.
     pub path: MediaPath,
@@ -104,7 +107,8 @@ pub struct VanishedFile {
 }
 
 /// A playlist file beside the audio.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SidecarFile {
     /// Below the library root.
     pub path: MediaPath,

@@ -1,8 +1,10 @@
 //! A reading of an outside world, together with what could not be read.
 
+use serde::{Deserialize, Serialize};
+
 /// A value and the problems met while reading it. A half-read source proves nothing absent:
 /// [`Observed::is_complete`] stands in front of every removal.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed<T> {
     /// What could be read.
     pub value: T,
@@ -11,7 +13,7 @@ pub struct Observed<T> {
 }
 
 /// Something that could not be read, or is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
     /// What it is about: a path, a playlist's name, a table.
     pub subject: String,

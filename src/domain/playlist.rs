@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{ItemId, PlaylistId, Track, TrackId};
 
 /// A whole reading of TIDAL, from the service or from a snapshot file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TidalReading {
     /// When the reading was finished.
     pub taken_at: Option<Timestamp>,

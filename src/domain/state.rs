@@ -255,6 +255,34 @@ impl State {
         }
     }
 
+    /// Every row.
+    #[must_use]
+    pub fn rows(&self) -> Vec<StateRow> {
+        let tracks = self
+            .tracks
+            .values()
+            .map(|row| StateRow::Track(Box::new(row.clone())));
+        let playlists = self.playlists.values().cloned().map(StateRow::Playlist);
+        let files = self.files.values().cloned().map(StateRow::File);
+        let objects = self.objects.values().cloned().map(StateRow::Object);
+        tracks
+            .chain(playlists)
+            .chain(files)
+            .chain(objects)
+            .collect()
+    }
+
+    /// The state of these rows.
+    #[must_use]
+    pub fn of_rows(meta: Meta, rows: Vec<StateRow>) -> Self {
+        let mut state = Self {
+            meta,
+            ..Self::default()
+        };
+        rows.into_iter().for_each(|row| state.insert(row));
+        state
+    }
+
     /// The provenance of the file at `path`: foreign unless the state says otherwise.
     #[must_use]
     pub fn provenance(&self, path: &MediaPath) -> Provenance {

@@ -120,6 +120,30 @@ pub fn seal(body: Body, meta: PlanMeta) -> Plan {
     }
 }
 
+/// What is agreed to: the digest of the plan, and of what a person answered and left out where there is
+/// any.
+#[must_use]
+pub fn approval(plan: &Plan) -> String {
+    match &plan.review {
+        Some(review) if !review.decisions.is_empty() || !review.exclude.is_empty() => {
+            let exclude: std::collections::BTreeSet<&ActionId> = review.exclude.iter().collect();
+            let all = (&plan.digest, &review.decisions, exclude);
+            format!("sha256:{}", canonical_hash(&all))
+        }
+        Some(_) | None => plan.digest.clone(),
+    }
+}
+
+/// Whether a person agreed to the plan and its review as they are now.
+#[must_use]
+pub fn is_approved(plan: &Plan) -> bool {
+    let approved = plan
+        .review
+        .as_ref()
+        .and_then(|review| review.approved.as_ref());
+    approved.is_some_and(|approved| *approved == approval(plan))
+}
+
 /// The plan as a file: canonical, but for line feeds that put every action, change and track on a
 /// line of its own, so that `diff` and code review can show it.
 #[must_use]

@@ -591,6 +591,9 @@ pub struct Review {
     /// Actions left out; what depends on them is left out too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<ActionId>,
+    /// The digest of plan and review that a person agreed to; an edit of either voids it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<String>,
     /// Gates of the moment that an override let through, with its reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed: Vec<String>,

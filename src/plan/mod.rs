@@ -93,7 +93,7 @@ pub struct Conditions<'a> {
 }
 
 /// What is remembered of a download that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FailedFetch {
     /// The first time that it failed in this way, in UTC.
     pub since: Date,

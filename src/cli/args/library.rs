@@ -106,6 +106,12 @@ pub struct SnapshotArgs {
     /// Where to write it [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// observed: learn the SHA-256 of every file, so that any policy can be planned from it
+    #[arg(long)]
+    pub hashes: bool,
+    /// observed: ids instead of names
+    #[arg(long)]
+    pub redact: bool,
     /// TIDAL: the favourite tracks too
     #[arg(long)]
     pub favorites: bool,
@@ -117,6 +123,8 @@ pub enum World {
     Tidal,
     Local,
     Rekordbox,
+    /// Files, Rekordbox and state together, without absolute paths.
+    Observed,
 }
 
 #[derive(Clone, Debug, Subcommand)]

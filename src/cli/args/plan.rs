@@ -4,7 +4,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Args;
 
-use super::super::select::PlaylistSelector;
+use super::super::{choice::Only, select::PlaylistSelector};
 use crate::plan::guard::Allowable;
 
 /// What a plan is made from.
@@ -42,6 +42,10 @@ pub struct Overrides {
 pub struct PlanArgs {
     #[command(flatten)]
     pub inputs: PlanInputs,
+    /// Plan from a saved reading of files, Rekordbox and state (`snapshot observed`) instead of this
+    /// machine: for CI, which has neither music nor databases
+    #[arg(long, value_name = "SNAPSHOT", requires = "desired")]
+    pub observed: Option<PathBuf>,
     /// Save the plan
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -49,9 +53,36 @@ pub struct PlanArgs {
     #[arg(long)]
     pub detailed_exitcode: bool,
     #[command(flatten)]
-    pub markdown: Markdown,
+    pub rendering: Rendering,
     #[command(flatten)]
     pub overrides: Overrides,
+}
+
+/// In which form a plan is shown.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Rendering {
+    #[command(flatten)]
+    pub markdown: Markdown,
+    /// Also write a page that filters and searches; it needs nothing but a browser
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Rekordbox's folders and playlists before and after
+    #[arg(long, conflicts_with_all = ["json", "budget", "diff"])]
+    pub tree: bool,
+    /// What appeared, vanished and changed since that plan
+    #[arg(long, value_name = "OLD", conflicts_with = "budget")]
+    pub diff: Option<PathBuf>,
+    /// Ids instead of names, to show it to others; what is shown so cannot be applied
+    #[arg(long)]
+    pub redact: bool,
+}
+
+impl Rendering {
+    /// Whether the answer is for a program, or another place than a terminal.
+    #[must_use]
+    pub const fn is_for_programs(&self) -> bool {
+        self.markdown.budget.is_some() || self.tree || self.diff.is_some() || self.redact
+    }
 }
 
 /// `--markdown[=BYTES]`
@@ -78,7 +109,7 @@ pub struct ShowArgs {
     #[arg(long)]
     pub verify: bool,
     #[command(flatten)]
-    pub markdown: Markdown,
+    pub rendering: Rendering,
     /// Everything about one action, change or held row, by its id or the beginning of it
     #[arg(long, value_name = "ACTION")]
     pub why: Option<String>,
@@ -87,18 +118,39 @@ pub struct ShowArgs {
 #[derive(Clone, Debug, Args)]
 pub struct ApplyArgs {
     /// The saved plan; without one, `apply` plans, shows and asks
-    #[arg(value_name = "PLAN", conflicts_with_all = ["desired", "offline", "playlists", "as_of"])]
+    #[arg(value_name = "PLAN", conflicts_with_all = ["desired", "offline", "as_of"])]
     pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub inputs: PlanInputs,
     #[command(flatten)]
     pub consent: Consent,
     /// Finish the interrupted apply
-    #[arg(long, conflicts_with_all = ["plan", "exclude", "allow", "desired", "offline", "playlists", "as_of"])]
+    #[arg(long, conflicts_with_all = ["plan", "exclude", "only", "allow", "desired", "offline", "playlists", "as_of"])]
     pub resume: bool,
-    /// Leave this action out, and what depends on it; may be repeated
-    #[arg(long, value_name = "ACTION")]
+    /// Leave this out, and what depends on it: an action's id, a kind (file.trash), a pattern over
+    /// names and paths; may be repeated
+    #[arg(long, value_name = "ACTION|KIND|GLOB")]
     pub exclude: Vec<String>,
+    /// Only these: additive, move, change, remove, trash, tidal, or kinds (rb.*); may be repeated
+    #[arg(long, value_name = "CLASS|KIND", value_delimiter = ',')]
+    pub only: Vec<Only>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ReviewArgs {
+    /// The saved plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ApproveArgs {
+    /// The saved plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Don't ask: agree to exactly this plan, by its digest or at least 8 digits of it
+    #[arg(value_name = "DIGEST")]
+    pub digest: Option<Approval>,
 }
 
 /// How an apply is agreed to, and how long it waits for its turn.
@@ -178,6 +230,12 @@ impl FromStr for Allowance {
 pub struct Approval(String);
 
 impl Approval {
+    /// Of a whole digest; `None` where it is none.
+    #[must_use]
+    pub fn of(digest: &str) -> Option<Self> {
+        digest.parse().ok()
+    }
+
     /// Whether it names the plan of this digest (`sha256:…`).
     #[must_use]
     pub fn names(&self, digest: &str) -> bool {

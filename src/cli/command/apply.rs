@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use crate::{
     apply::{self, Progress, Worlds},
     cli::{
-        args::{ApplyArgs, Consent, DownloadArgs, PlanInputs},
+        args::{ApplyArgs, Approval, Consent, DownloadArgs, PlanInputs, Rendering},
+        choice::{LeftOut, Wish, narrow},
         consent::{Occasion, Weight, agree},
         downloads::Downloads,
         engine::{Engine, Request, allows},
@@ -23,7 +24,7 @@ use crate::{
             text::count,
         },
     },
-    domain::{ActionId, ApplyId},
+    domain::ApplyId,
     edge::{
         download::{Step, command::CommandDownloader},
         local::folder::LibraryFolder,
@@ -80,8 +81,27 @@ pub async fn apply(
             (made.plan, Occasion::FreshPlan)
         }
     };
-    exclude(&mut plan, &args.exclude)?;
-    if is_empty(&plan.body) || left_in(&plan).next().is_none() {
+    let was_approved = canonical::is_approved(&plan);
+    if !was_approved
+        && plan
+            .review
+            .as_ref()
+            .is_some_and(|review| review.approved.is_some())
+    {
+        ui.warning("the approval in this plan is void: its review was edited afterwards");
+    }
+    // A plan made here is of these playlists already.
+    let playlists = match occasion {
+        Occasion::SavedPlan => args.inputs.playlists.as_slice(),
+        Occasion::FreshPlan | Occasion::Download | Occasion::Approved => &[],
+    };
+    let wish = Wish {
+        playlists,
+        only: &args.only,
+        exclude: &args.exclude,
+    };
+    narrow(&mut plan, &wish)?;
+    if is_empty(&plan.body) || left_in(&plan)?.is_empty() {
         // To have nothing to do is an apply, too, for what must wait one.
         if plan.body.inputs.policy.sha256 == engine.policy.source.sha256 {
             Engine::keep_policy(&engine.policy, &engine.db);
@@ -95,7 +115,16 @@ pub async fn apply(
             refuse_undecided(&plan, &args.consent)?;
         }
     }
-    run(engine, ui, interrupt, &args.consent, plan, occasion, locks).await
+    tell_left_out(ui, &plan)?;
+    // Less than what was approved is approved.
+    let consent = match was_approved {
+        true => Consent {
+            approve: Approval::of(&canonical::approval(&plan)),
+            ..args.consent.clone()
+        },
+        false => args.consent.clone(),
+    };
+    run(engine, ui, interrupt, &consent, plan, occasion, locks).await
 }
 
 /// `download`: a plan of fetches, shown, agreed to and applied.
@@ -161,7 +190,7 @@ pub fn show(ui: &Ui, engine: &Engine, plan: &Plan) -> Result<(), CliError> {
         ui,
         plan,
         &canonical::to_json(plan),
-        Default::default(),
+        &Rendering::default(),
         &beside,
     )
 }
@@ -190,16 +219,16 @@ pub async fn run(
         });
     }
     refuse_moment(&engine, &mut plan, consent)?;
-    let weight = Weight::of(left_in(&plan));
+    let weight = Weight::of(left_in(&plan)?);
     let tidal = lend_tidal(&engine, &plan)?;
-    agree(ui, consent, occasion, &plan.digest, weight)?;
+    agree(ui, consent, occasion, &agreed(&plan, consent), weight)?;
     refuse_moment(&engine, &mut plan, consent)?;
     engine.back_up().await?;
     let settings = settings_of(&engine, interrupt);
     let (policy, own) = (engine.policy.clone(), engine.settings.clone());
     let mut worlds = worlds(engine, tidal, Downloads::of(ui.voice(), Some(&plan)));
     let working = interrupt.working();
-    let total = left_in(&plan).count();
+    let total = left_in(&plan)?.len();
     ui.begin_progress(total as u64, "Applying");
     let mut done = 0;
     let outcome = apply::apply(
@@ -363,7 +392,7 @@ fn worlds(
 /// What changes TIDAL, for a plan that does. A normal plan gets it only while the policy asks for such
 /// changes by name; an undo takes back what was approved under the policy of its own time.
 fn lend_tidal(engine: &Engine, plan: &Plan) -> Result<Option<Box<dyn TidalWriter>>, CliError> {
-    if !left_in(plan).any(|action| action.effect.is_tidal()) {
+    if !left_in(plan)?.iter().any(|action| action.effect.is_tidal()) {
         return Ok(None);
     }
     if plan.body.mode != Mode::Undo && !engine.policy.tidal.cleanup.is_asked_for() {
@@ -501,6 +530,24 @@ fn refuse_moment(engine: &Engine, plan: &mut Plan, consent: &Consent) -> Result<
     Ok(())
 }
 
+/// The digest to agree to. Who names the plan's own agrees to less where something is only left out.
+fn agreed(plan: &Plan, consent: &Consent) -> String {
+    let named = |digest: &str| {
+        consent
+            .approve
+            .as_ref()
+            .is_some_and(|approval| approval.names(digest))
+    };
+    let adds = plan
+        .review
+        .as_ref()
+        .is_some_and(|review| !review.decisions.is_empty());
+    match !adds && named(&plan.digest) {
+        true => plan.digest.clone(),
+        false => canonical::approval(plan),
+    }
+}
+
 /// TC701 for a saved plan: what its review does not answer is open.
 fn refuse_undecided(plan: &Plan, consent: &Consent) -> Result<(), CliError> {
     let answers = plan.review.as_ref().map(|review| &review.decisions);
@@ -516,46 +563,36 @@ fn refuse_undecided(plan: &Plan, consent: &Consent) -> Result<(), CliError> {
     }
 }
 
-/// Leaves actions out, with what depends on them.
-fn exclude(plan: &mut Plan, wanted: &[String]) -> Result<(), CliError> {
-    for prefix in wanted {
-        let found: Vec<ActionId> = plan
-            .body
-            .actions
-            .iter()
-            .map(|action| &action.id)
-            .filter(|id| id.as_str().starts_with(prefix.as_str()))
-            .cloned()
-            .collect();
-        let [id] = found.as_slice() else {
-            return Err(CliError::user(format!(
-                "`--exclude {prefix}` names {} actions of the plan",
-                found.len()
-            ))
-            .hint("`tidal-cleanup show plan.json -v` shows their ids"));
-        };
-        let digest = plan.digest.clone();
-        let review = plan.review.get_or_insert_with(|| Review {
-            for_digest: digest,
-            ..Review::default()
-        });
-        review.exclude.push(id.clone());
-    }
-    Ok(())
+/// What is carried out of the plan and of its answers.
+fn left_in(plan: &Plan) -> Result<Vec<&Action>, CliError> {
+    Ok(apply::chosen(plan)?)
 }
 
-/// The actions of the plan and of its answers that are not left out by name.
-fn left_in(plan: &Plan) -> impl Iterator<Item = &Action> {
-    let review = plan.review.as_ref();
-    let excluded = review.map_or(&[][..], |review| review.exclude.as_slice());
-    let answered = plan.body.decisions.iter().flat_map(move |asked| {
-        let key = review.and_then(|review| review.decisions.get(&asked.id));
-        let options = asked.options.iter();
-        options.filter(move |option| key.is_some_and(|key| option.key == *key))
-    });
-    let answered = answered.flat_map(|option| &option.actions);
-    let actions = plan.body.actions.iter().chain(answered);
-    actions.filter(move |action| !excluded.contains(&action.id))
+/// Tells what is left out, and what follows it.
+fn tell_left_out(ui: &Ui, plan: &Plan) -> Result<(), CliError> {
+    let left = LeftOut::of(plan)?;
+    let Some(told) = left.told() else {
+        return Ok(());
+    };
+    ui.status(told);
+    const FEW: usize = 20;
+    let mut following = left.following.iter();
+    let actions = plan.body.actions.iter();
+    let by_id: std::collections::BTreeMap<_, _> =
+        actions.map(|action| (&action.id, action)).collect();
+    for id in following.by_ref().take(FEW) {
+        if let Some(action) = by_id.get(id) {
+            ui.status(format!(
+                "  {} {}",
+                action.effect.kind(),
+                action.subject.label
+            ));
+        }
+    }
+    if left.following.len() > FEW {
+        ui.status(format!("  and {} more", left.following.len() - FEW));
+    }
+    Ok(())
 }
 
 impl Engine {

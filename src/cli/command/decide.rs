@@ -13,6 +13,7 @@ use crate::{
         view::{
             Envelope,
             decide::{Asked, AskedView, Question, QuestionView},
+            rows::paragraph,
         },
     },
     domain::{ContentId, MediaPath, TrackId},
@@ -290,12 +291,18 @@ impl Desk {
         while let Some(now) = at {
             ui.answer(self.page(ui, now, false))?;
             loop {
-                let keys = "number, n none of these, d details, s skip, b back, l list, q quit";
-                let Some(word) = ui.ask(&format!("Answer ({keys})"))? else {
+                // A prompt that is wider than the terminal is drawn twice.
+                let Some(word) = ui.ask("Answer (a number, n for none; ? for help)")? else {
                     return Ok(());
                 };
                 match word.trim().to_lowercase().as_str() {
                     "q" | "quit" => return Ok(()),
+                    "?" | "h" | "help" => {
+                        let keys =
+                            "number, n none of these, d details, s skip, b back, l list, q quit";
+                        ui.answer(paragraph(keys, 0, ui.look()))?;
+                        continue;
+                    }
                     "d" | "details" => {
                         ui.answer(self.page(ui, now, true))?;
                         continue;

@@ -17,6 +17,7 @@ pub mod policy;
 pub mod schema;
 pub mod report;
 pub mod rekordbox;
+pub mod review;
 pub mod rekordbox_export;
 pub mod snapshot;
 pub mod tidal;

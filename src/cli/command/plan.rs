@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use crate::{
     apply::verify::{Verification, verify},
     cli::{
-        args::{Overrides, PlanArgs, ShowArgs},
-        engine::{Engine, Request},
+        args::{Overrides, PlanArgs, Rendering, ShowArgs},
+        engine::{Engine, Made, Request, load_policy},
         error::{CliError, Exit, Kind},
+        observed,
         plan::{Beside, exit, explain, present, write_whole},
         settings::Settings,
         ui::Ui,
         view::Envelope,
     },
+    observe::Observation,
     plan::{
         Plan, canonical,
         document::{KIND, Precondition},
@@ -28,26 +30,112 @@ const PLAN_FILE: &str = "plan.json";
 /// # Errors
 /// When a source cannot be read at all.
 pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit, CliError> {
-    let mut engine = Engine::open(settings, ui).await?;
-    engine.tell_unfinished(ui).await?;
     let request = Request {
         inputs: args.inputs.clone(),
         overrides: args.overrides.clone(),
         ..Request::default()
     };
+    if let Some(observed) = &args.observed {
+        let policy = load_policy(settings, ui)?;
+        let made = observed::plan(settings, ui, &policy, observed, &request).await?;
+        show_made(settings, ui, args, &policy, &made)?;
+        return Ok(exit(&made.plan, args.detailed_exitcode));
+    }
+    let mut engine = Engine::open(settings, ui).await?;
+    engine.tell_unfinished(ui).await?;
     let made = engine.plan(&request, ui).await?;
+    show_made(settings, ui, args, &engine.policy, &made)?;
+    tell_moment(&engine, &made.plan, &args.overrides, ui);
+    Ok(exit(&made.plan, args.detailed_exitcode))
+}
+
+/// Saves and shows a plan that was just made.
+fn show_made(
+    settings: &Settings,
+    ui: &Ui,
+    args: &PlanArgs,
+    policy: &Policy,
+    made: &Made,
+) -> Result<(), CliError> {
     let json = canonical::to_json(&made.plan);
-    let for_programs = ui.is_json() || args.markdown.budget.is_some();
+    let for_programs = ui.is_json() || args.rendering.is_for_programs();
     let out = args.out.as_deref();
     let saved = save_as(settings, ui, out, for_programs, &made.plan, &json)?;
     let beside = Beside {
         saved,
         may_be_saved: true,
-        undo_until: undo_until(&engine.policy, &made.plan),
+        undo_until: undo_until(policy, &made.plan),
+        names: match args.rendering.redact {
+            true => names_of(&made.observation),
+            false => Vec::new(),
+        },
+        ..beside(settings, &args.rendering)?
     };
-    present(ui, &made.plan, &json, args.markdown, &beside)?;
-    tell_moment(&engine, &made.plan, &args.overrides, ui);
-    Ok(exit(&made.plan, args.detailed_exitcode))
+    present(ui, &made.plan, &json, &args.rendering, &beside)
+}
+
+/// What the flags name besides the plan.
+fn beside(settings: &Settings, rendering: &Rendering) -> Result<Beside, CliError> {
+    let older = rendering.diff.as_deref();
+    let older = older.map(|path| read_plan(&settings.around.absolute(path)));
+    Ok(Beside {
+        older: older.transpose()?,
+        html: rendering
+            .html
+            .as_deref()
+            .map(|path| settings.around.absolute(path)),
+        ..Beside::default()
+    })
+}
+
+/// Every name that was read: of playlists, tracks, files.
+fn names_of(observation: &Observation) -> Vec<String> {
+    let lists = &observation.tidal.value.playlists;
+    let lists = lists.iter().map(|list| list.name.clone());
+    let items = observation
+        .tidal
+        .value
+        .playlists
+        .iter()
+        .flat_map(|list| &list.items);
+    let tracks = items.filter_map(|item| item.track.as_ref());
+    let tracks = tracks.flat_map(|track| [track.label(), track.title.clone(), track.artist()]);
+    let files = &observation.library.value.files;
+    let files = files.iter().flat_map(|file| {
+        let tags = &file.tags;
+        let tags = [tags.title.clone(), tags.album.clone()]
+            .into_iter()
+            .flatten();
+        let path = [
+            file.path.to_string(),
+            file.path.file_name(),
+            file.path.file_stem(),
+        ];
+        path.into_iter()
+            .chain(tags)
+            .chain(file.tags.artists.clone())
+    });
+    let rekordbox = observation.rekordbox.iter().flat_map(|read| {
+        let nodes = read.value.nodes.values().map(|node| node.name.clone());
+        let rows = read.value.contents.values();
+        nodes.chain(rows.flat_map(|row| {
+            [row.title.clone()]
+                .into_iter()
+                .chain(row.artist.clone())
+                .chain(row.album.clone())
+        }))
+    });
+    let known = observation
+        .state
+        .playlists
+        .values()
+        .map(|row| row.name.clone());
+    lists
+        .chain(tracks)
+        .chain(files)
+        .chain(rekordbox)
+        .chain(known)
+        .collect()
 }
 
 /// Saves the plan: where `out` says, else as `plan.json` when there is something to apply and the
@@ -117,10 +205,10 @@ pub async fn show(settings: &Settings, ui: &Ui, args: &ShowArgs) -> Result<Exit,
     if !args.verify {
         let beside = Beside {
             saved: Some(args.plan.clone()),
-            ..Beside::default()
+            ..beside(settings, &args.rendering)?
         };
         let json = canonical::to_json(&plan);
-        present(ui, &plan, &json, args.markdown, &beside)?;
+        present(ui, &plan, &json, &args.rendering, &beside)?;
         return Ok(Exit::Done);
     }
     let engine = Engine::open(settings, ui).await?;

@@ -2,9 +2,10 @@
 
 use crate::{
     cli::{
-        args::{SnapshotArgs, World},
-        engine::{Engine, load_policy},
+        args::{PlanInputs, SnapshotArgs, World},
+        engine::{Engine, Request, TidalSource, load_policy},
         error::{CliError, Exit, Kind},
+        observed::Portable,
         plan::write_whole,
         readings::{self, Wish},
         settings::Settings,
@@ -19,7 +20,7 @@ use crate::{
     edge::{
         local::LocalReader as _,
         rekordbox::RekordboxReader as _,
-        tidal::{TidalApi as _, snapshot},
+        tidal::{TidalApi as _, TidalMemory, snapshot},
     },
 };
 
@@ -28,8 +29,15 @@ use crate::{
 /// # Errors
 /// When the world cannot be read, or was not read to its end.
 pub async fn snapshot(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Result<Exit, CliError> {
+    if args.world != World::Observed && (args.hashes || args.redact) {
+        return Err(CliError::message(
+            Kind::Usage,
+            "`--hashes` and `--redact` are for `snapshot observed`",
+        ));
+    }
     match args.world {
         World::Tidal => tidal(settings, ui, args).await,
+        World::Observed => observed(settings, ui, args).await,
         World::Local => {
             let mut engine = Engine::open(settings, ui).await?;
             let library = engine.library.scan()?;
@@ -51,6 +59,60 @@ pub async fn snapshot(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Resu
             Ok(ended(&collection))
         }
     }
+}
+
+/// Files, Rekordbox and state, as a plan needs them.
+async fn observed(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Result<Exit, CliError> {
+    let mut engine = Engine::open(settings, ui).await?;
+    engine.require_canary().await?;
+    // What a plan needs hashes of is learnt by making one, from what is known of TIDAL.
+    let inputs = engine.at_hand(&PlanInputs::default()).await?;
+    let tidal = match engine.known_reading().await? {
+        Some(_) => engine.tidal(&inputs, ui).await?,
+        None => TidalSource::Last(TidalMemory::default()),
+    };
+    let observation = engine.look(&tidal, ui).await?;
+    let request = Request {
+        inputs: inputs.clone(),
+        ..Request::default()
+    };
+    let mut observation = engine
+        .plan_from(&request, observation, ui)
+        .await?
+        .observation;
+    if args.hashes {
+        engine.learn_all(&mut observation, ui)?;
+    }
+    let evidence = engine.evidence(&inputs).await?;
+    let complete = observation.library.is_complete()
+        && observation
+            .rekordbox
+            .as_ref()
+            .is_none_or(Observed::is_complete);
+    let portable = Portable::of(
+        &observation,
+        &evidence,
+        engine.applied_policy(),
+        settings.home(),
+    );
+    let said = format!(
+        "{}, {}, without absolute paths and secrets",
+        text::count(portable.library.value.files.len(), "file", "files"),
+        match &portable.rekordbox {
+            Some(read) => text::count(
+                read.value.contents.len(),
+                "track in Rekordbox",
+                "tracks in Rekordbox"
+            ),
+            None => "no Rekordbox".to_owned(),
+        },
+    );
+    let json = match args.redact {
+        true => portable.to_redacted_json(),
+        false => portable.to_json(),
+    };
+    put(settings, ui, args, &said, &json)?;
+    Ok(if complete { Exit::Done } else { Exit::Error })
 }
 
 /// A reading of TIDAL needs no policy: it works right after `login`.

@@ -2,17 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 
-use super::{Engine, Request, allows, cache_path};
+use super::{Engine, Request, allows, cache_path, past::FailedFetches};
 use crate::{
-    cli::{decisions, error::CliError, select::PlaylistSelector, ui::Ui},
+    cli::{args::PlanInputs, decisions, error::CliError, select::PlaylistSelector, ui::Ui},
     desired::desire,
     diff::{diff, identity},
     domain::{MediaPath, PlaylistId},
     edge::{local::LocalError, tidal::snapshot},
     observe::Observation,
-    plan::{Conditions, PlanInput, cleanup, document::Mode, protected},
+    plan::{
+        Conditions, PlanInput, cleanup,
+        document::{Body, Mode},
+        plan, protected,
+    },
+    policy::Policy,
 };
 
 /// Files that are hashed between two looks at the progress.
@@ -32,81 +37,55 @@ impl Engine {
         ui: &Ui,
         work: impl Fn(&PlanInput<'_>) -> (T, BTreeSet<MediaPath>),
     ) -> Result<T, CliError> {
-        let as_of = request.inputs.as_of.unwrap_or_else(|| Zoned::now().date());
-        let past_removals = self.past_removals().await?;
-        let failed_fetches = self.failed_fetches().await?;
-        let files_before = self.files_before().await?;
-        let scope = scope(&request.inputs.playlists, observation)?;
-        let rows = decisions::rows(&self.policy)?;
-        let mut decisions = decisions::known(&self.policy, observation, ui)?;
-        for (track, path) in &request.hints {
-            decisions
-                .entry(track.clone())
-                .or_insert_with(|| Some(path.clone()));
-        }
-        let mode = request.mode.unwrap_or(Mode::Normal);
-        let read_only = self.tidal_is_read_only(&request.inputs);
-        let mut tried = BTreeSet::new();
-        let former = self.former_policy();
-        let former = former.as_ref().filter(|_| request.leave.unprotect == 0);
-        loop {
-            let shield = protected(&self.policy, former, observation);
-            let cleanup = cleanup(&self.policy, observation, &shield, read_only.as_deref());
-            let reading = &*cleanup.without(&observation.tidal.value);
-            let library = &observation.library.value;
-            let state = &observation.state;
-            let desired = desire(&self.policy, reading, state, library, &shield);
-            let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
-            let identities =
-                identity::identify(&tracks, library, state, &decisions, &self.policy.matching);
-            let doubtful = &identities.unhashed - &tried;
-            if !doubtful.is_empty() {
-                // One that cannot be read is judged by what else is known of it.
-                self.learn_hashes(&doubtful, observation, ui);
-                tried.extend(doubtful);
-                continue;
-            }
-            // A take-over says which file is which track, and concludes nothing else.
-            let changes = match mode {
-                Mode::Reconcile => Vec::new(),
-                Mode::Normal | Mode::Undo | Mode::Download | Mode::Purge => {
-                    diff(&desired, state, reading.complete)
-                }
-            };
-            let (done, unhashed) = work(&PlanInput {
-                policy: &self.policy,
-                observation,
-                desired: &desired,
-                changes,
-                identities: &identities,
-                cleanup: &cleanup,
-                scope: scope.clone(),
-                mode,
-                as_of,
-                tidal_hash: snapshot::content_hash(&observation.tidal.value),
-                past_removals: past_removals.clone(),
-                failed_fetches: failed_fetches.clone(),
-                files_before,
-                rows: rows.clone(),
-                allows: allows(&request.overrides),
-                conditions: Conditions {
-                    former,
-                    require_decisions: request.inputs.require_decisions,
-                    leave: request.leave,
-                },
-            });
-            if unhashed.is_empty() {
-                return Ok(done);
-            }
-            if let Some(error) = self.learn_hashes(&unhashed, observation, ui) {
-                return Err(error.into());
-            }
+        let evidence = self.evidence(&request.inputs).await?;
+        let policy = self.policy.clone();
+        let mut learn = |paths: &BTreeSet<MediaPath>, observation: &mut Observation| {
+            self.learn_hashes(paths, observation, ui)
+                .map(CliError::from)
+        };
+        decide(
+            &policy,
+            &evidence,
+            request,
+            observation,
+            ui,
+            &mut learn,
+            work,
+        )
+    }
+
+    /// What a plan is made from besides what is read.
+    ///
+    /// # Errors
+    /// When the state database cannot be read.
+    pub async fn evidence(&self, inputs: &PlanInputs) -> Result<Evidence, CliError> {
+        Ok(Evidence {
+            past_removals: self.past_removals().await?,
+            failed_fetches: self.failed_fetches().await?,
+            files_before: self.files_before().await?,
+            former: self.former_policy(),
+            read_only: self.tidal_is_read_only(inputs),
+        })
+    }
+
+    /// Learns the hash of every file of the library that has none.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn learn_all(&self, observation: &mut Observation, ui: &Ui) -> Result<(), CliError> {
+        let files = observation.library.value.files.iter();
+        let unknown = files
+            .filter(|file| file.hash.is_none())
+            .map(|file| file.path.clone());
+        match self.learn_hashes(&unknown.collect(), observation, ui) {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
         }
     }
 
     /// Reads files for their hashes, as many at a time as there are cores, and keeps these; the first
     /// error, if there was one.
-    fn learn_hashes(
+    pub(super) fn learn_hashes(
         &self,
         paths: &BTreeSet<MediaPath>,
         observation: &mut Observation,
@@ -135,6 +114,148 @@ impl Engine {
         // A cache that cannot be written costs time and nothing else.
         let _ = self.library.save_cache(&cache_path(&self.db));
         failed
+    }
+}
+
+/// What a plan is made from besides what is read: what earlier runs left behind.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// What was removed, and when.
+    pub past_removals: Vec<(Timestamp, u64)>,
+    /// What could not be downloaded.
+    pub failed_fetches: FailedFetches,
+    /// How many files the library had.
+    pub files_before: Option<usize>,
+    /// The policy of the last apply, where it protected otherwise.
+    pub former: Option<Policy>,
+    /// Why TIDAL cannot be written, if it cannot.
+    pub read_only: Option<String>,
+}
+
+/// Learns the SHA-256 of files; an error where that fails.
+pub type Learn<'a> = dyn FnMut(&BTreeSet<MediaPath>, &mut Observation) -> Option<CliError> + 'a;
+
+/// Does `work`, a pure stage, over what was read; again with the hashes that it asks for, until it asks
+/// for none.
+///
+/// # Errors
+/// As [`Engine::decide`].
+pub(super) fn decide<T>(
+    policy: &Policy,
+    evidence: &Evidence,
+    request: &Request,
+    observation: &mut Observation,
+    ui: &Ui,
+    learn: &mut Learn<'_>,
+    work: impl Fn(&PlanInput<'_>) -> (T, BTreeSet<MediaPath>),
+) -> Result<T, CliError> {
+    let as_of = request.inputs.as_of.unwrap_or_else(|| Zoned::now().date());
+    let Evidence {
+        past_removals,
+        failed_fetches,
+        files_before,
+        former,
+        read_only,
+    } = evidence;
+    let scope = scope(&request.inputs.playlists, observation)?;
+    let rows = decisions::rows(policy)?;
+    let mut decisions = decisions::known(policy, observation, ui)?;
+    for (track, path) in &request.hints {
+        decisions
+            .entry(track.clone())
+            .or_insert_with(|| Some(path.clone()));
+    }
+    let mode = request.mode.unwrap_or(Mode::Normal);
+    let mut tried = BTreeSet::new();
+    let former = former.as_ref().filter(|_| request.leave.unprotect == 0);
+    loop {
+        let shield = protected(policy, former, observation);
+        let cleanup = cleanup(policy, observation, &shield, read_only.as_deref());
+        let reading = &*cleanup.without(&observation.tidal.value);
+        let library = &observation.library.value;
+        let state = &observation.state;
+        let desired = desire(policy, reading, state, library, &shield);
+        let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
+        let identities = identity::identify(&tracks, library, state, &decisions, &policy.matching);
+        let doubtful = &identities.unhashed - &tried;
+        if !doubtful.is_empty() {
+            // One that cannot be read is judged by what else is known of it.
+            let _ = learn(&doubtful, observation);
+            tried.extend(doubtful);
+            continue;
+        }
+        // A take-over says which file is which track, and concludes nothing else.
+        let changes = match mode {
+            Mode::Reconcile => Vec::new(),
+            Mode::Normal | Mode::Undo | Mode::Download | Mode::Purge => {
+                diff(&desired, state, reading.complete)
+            }
+        };
+        let (done, unhashed) = work(&PlanInput {
+            policy,
+            observation,
+            desired: &desired,
+            changes,
+            identities: &identities,
+            cleanup: &cleanup,
+            scope: scope.clone(),
+            mode,
+            as_of,
+            tidal_hash: snapshot::content_hash(&observation.tidal.value),
+            past_removals: past_removals.clone(),
+            failed_fetches: failed_fetches.clone(),
+            files_before: *files_before,
+            rows: rows.clone(),
+            allows: allows(&request.overrides),
+            conditions: Conditions {
+                former,
+                require_decisions: request.inputs.require_decisions,
+                leave: request.leave,
+            },
+        });
+        if unhashed.is_empty() {
+            return Ok(done);
+        }
+        if let Some(error) = learn(&unhashed, observation) {
+            return Err(error);
+        }
+    }
+}
+
+/// The body of a plan of what was read, with what the overrides let through.
+///
+/// # Errors
+/// As [`Engine::decide`].
+pub fn plan_over(
+    policy: &Policy,
+    evidence: &Evidence,
+    request: &Request,
+    observation: &mut Observation,
+    ui: &Ui,
+    learn: &mut Learn<'_>,
+) -> Result<Body, CliError> {
+    let allows = allows(&request.overrides);
+    let mut request = request.clone();
+    loop {
+        let (body, awaiting) = decide(
+            policy,
+            evidence,
+            &request,
+            observation,
+            ui,
+            learn,
+            |input| {
+                let planned = plan(input);
+                ((planned.body, planned.awaiting), planned.unhashed)
+            },
+        )?;
+        let granted = awaiting.granted(policy, &allows);
+        let leave = &mut request.leave;
+        if granted.unprotect <= leave.unprotect && granted.work <= leave.work {
+            return Ok(body);
+        }
+        leave.unprotect = leave.unprotect.max(granted.unprotect);
+        leave.work = leave.work.max(granted.work);
     }
 }
 

@@ -27,9 +27,12 @@ impl Engine {
             Some(_) | None => Ok(Vec::new()),
         };
         let running = running.map_err(|error| error.to_string());
-        let needed = plan
-            .body
-            .actions
+        // What is left out needs no room and touches nothing; a review that fits not is refused later.
+        let actions: Vec<_> = match crate::apply::chosen(plan) {
+            Ok(chosen) => chosen.into_iter().cloned().collect(),
+            Err(_) => plan.body.actions.clone(),
+        };
+        let needed = actions
             .iter()
             .map(|action| action.estimate.bytes_down)
             .sum();
@@ -50,7 +53,7 @@ impl Engine {
             free: self.library.free_bytes().ok(),
             needed,
         };
-        guard::moment(&self.policy, &plan.body.actions, &moment)
+        guard::moment(&self.policy, &actions, &moment)
     }
 
     /// Mounted volumes with a Rekordbox export; not the ones that hold the library or Rekordbox's own

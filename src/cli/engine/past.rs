@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{Engine, cache_path};
 use crate::{
-    cli::error::CliError,
+    cli::{error::CliError, settings::Settings},
     domain::TrackId,
     edge::{
         local::{LocalReader as _, folder::LibraryFolder},
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What earlier runs could not download.
-pub(super) type FailedFetches = BTreeMap<TrackId, FailedFetch>;
+pub type FailedFetches = BTreeMap<TrackId, FailedFetch>;
 
 impl Engine {
     /// What earlier runs removed, for the rolling window: counted from their plans as a plan counts
@@ -109,12 +109,7 @@ impl Engine {
 
     /// The policy of the last apply, where it protected otherwise than this one (TC302).
     pub(super) fn former_policy(&self) -> Option<Policy> {
-        let text = std::fs::read_to_string(applied_policy_path(&self.db)).ok()?;
-        let env = |name: &str| self.settings.around.variable(name);
-        let parsed = Policy::parse(&self.policy.source.path, &text, &env, self.settings.home());
-        // One that this version cannot read any more protects nothing that it could name.
-        let (former, _) = parsed.ok()?;
-        (former.source.sha256 != self.policy.source.sha256).then_some(former)
+        former_of(&self.policy, &self.applied_policy()?, &self.settings)
     }
 
     /// Remembers the policy that was applied, for TC302.
@@ -138,6 +133,16 @@ impl Engine {
         let last = self.store.applies().await?.into_iter().next();
         Ok(last.filter(|row| row.status == ApplyStatus::Partial))
     }
+}
+
+/// The policy of that text, where it is another than this one.
+#[must_use]
+pub fn former_of(policy: &Policy, applied: &str, settings: &Settings) -> Option<Policy> {
+    let env = |name: &str| settings.around.variable(name);
+    let parsed = Policy::parse(&policy.source.path, applied, &env, settings.home());
+    // One that this version cannot read any more protects nothing that it could name.
+    let (former, _) = parsed.ok()?;
+    (former.source.sha256 != policy.source.sha256).then_some(former)
 }
 
 /// Remembers how many files the library has, for gate TC102.
@@ -168,6 +173,6 @@ pub async fn keep_file_count(
 }
 
 /// The policy of the last apply lies beside the state database.
-fn applied_policy_path(db: &Path) -> PathBuf {
+pub(super) fn applied_policy_path(db: &Path) -> PathBuf {
     db.with_extension("applied-policy.toml")
 }

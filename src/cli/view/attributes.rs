@@ -14,7 +14,7 @@ use crate::{
 
 use super::{
     Look,
-    text::{bytes, count, pad, visible, width},
+    text::{ascii, bytes, count, pad, visible, width},
 };
 
 /// One attribute before and after.
@@ -231,6 +231,32 @@ impl SideBySide<'_> {
     /// The lines, without their indentation.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
+        if self.look.ascii {
+            let say = |text: &Option<String>| text.as_deref().map(ascii);
+            let attributes: Vec<Attribute> = self
+                .attributes
+                .iter()
+                .map(|it| Attribute {
+                    name: it.name,
+                    old: say(&it.old),
+                    new: say(&it.new),
+                })
+                .collect();
+            let look = Look {
+                ascii: false,
+                ..self.look.clone()
+            };
+            let table = SideBySide {
+                attributes: &attributes,
+                look: &look,
+                indent: self.indent,
+            };
+            return table
+                .lines()
+                .iter()
+                .map(|line| line.replace('│', "|"))
+                .collect();
+        }
         let widest =
             |of: fn(&Attribute) -> usize| self.attributes.iter().map(of).max().unwrap_or(0);
         let name = widest(|attribute| width(attribute.name));

@@ -6,7 +6,7 @@ use crate::plan::document::Plan;
 
 use super::{
     Look,
-    plan::{Section, closing, is_empty, sections, short_digest},
+    plan::{Section, closing, estimates, is_empty, sections, short_digest},
     rows::{Row, Symbol},
     text::{count, visible},
 };
@@ -57,6 +57,9 @@ fn head(plan: &Plan) -> String {
     );
     let closing = closing(plan, None);
     let _ = writeln!(text, "{}", escaped(&closing));
+    if let Some(estimates) = estimates(plan) {
+        let _ = writeln!(text, "\n{}", escaped(&estimates));
+    }
     if !is_empty(&plan.body) && plan.body.applyable {
         let _ = writeln!(
             text,

@@ -4,6 +4,11 @@ pub mod text;
 pub mod rows;
 pub mod attributes;
 pub mod plan;
+pub mod tree;
+pub mod difference;
+pub mod html;
+pub mod redact;
+pub mod review;
 pub mod markdown;
 pub mod apply;
 pub mod history;
@@ -20,6 +25,8 @@ pub mod takeover;
 #[cfg(test)]
 pub(crate) mod sample;
 
+use std::borrow::Cow;
+
 use jiff::tz::TimeZone;
 
 /// How an answer is to look.
@@ -31,6 +38,8 @@ pub struct Look {
     pub width: Option<usize>,
     /// Whether to give reasons, evidence and every row.
     pub verbose: bool,
+    /// Whether only ASCII is written, for terminals that know nothing else.
+    pub ascii: bool,
     /// In which time zone times are told.
     pub zone: TimeZone,
 }
@@ -43,7 +52,17 @@ impl Look {
             color: false,
             width: None,
             verbose: false,
+            ascii: false,
             zone: TimeZone::UTC,
+        }
+    }
+
+    /// The text in the letters that the terminal knows.
+    #[must_use]
+    pub fn words<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.ascii && !text.is_ascii() {
+            true => Cow::Owned(text::ascii(text)),
+            false => Cow::Borrowed(text),
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
     text::{bytes, count, number},
 };
 
-pub use sections::{Section, alarms, sections};
+pub use sections::{Section, alarms, check_row, sections, sections_of};
 pub use why::{WhyView, why};
 
 /// A plan, for a person.
@@ -57,7 +57,11 @@ impl fmt::Display for PlanView<'_> {
         if !is_empty(body) || body.checks.iter().any(alarms) {
             writeln!(f)?;
         }
-        f.write_str(&paragraph(&closing(self.plan, self.saved), 0, self.look))
+        f.write_str(&paragraph(&closing(self.plan, self.saved), 0, self.look))?;
+        match estimates(self.plan) {
+            Some(estimates) => f.write_str(&paragraph(&estimates, 0, self.look)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -104,6 +108,61 @@ pub fn closing(plan: &Plan, saved: Option<&str>) -> String {
         "Plan: {counts}.{download} Digest {}.{saved}{refused}",
         short_digest(&plan.digest)
     )
+}
+
+/// `About 3 min, as past applies went. 12 requests to TIDAL. 412 GB are free: library.`; nothing where
+/// nothing is known or there is nothing to do.
+#[must_use]
+pub fn estimates(plan: &Plan) -> Option<String> {
+    if plan.body.actions.is_empty() {
+        return None;
+    }
+    let of = |name: &str| plan.meta.estimates.get(name).copied();
+    let time =
+        of("seconds").map(|seconds| format!("About {}, as past applies went.", duration(seconds)));
+    let trash = of("bytes_trashed").filter(|bytes| *bytes > 0);
+    let trash = trash.map(|trashed| format!("{} to the trash.", bytes(trashed)));
+    let requests = of("tidal_requests").filter(|number| *number > 0);
+    let requests = requests.map(|requests| {
+        format!(
+            "{} to TIDAL.",
+            count(
+                usize::try_from(requests).unwrap_or(usize::MAX),
+                "request",
+                "requests"
+            )
+        )
+    });
+    let down = of("bytes_down").unwrap_or(0);
+    let free = plan.meta.estimates.iter().filter_map(|(name, free)| {
+        let volume = name.strip_prefix("free:")?;
+        let after = match volume {
+            "library" if down > 0 && down <= *free => {
+                format!(", {} afterwards", bytes(free - down))
+            }
+            _ => String::new(),
+        };
+        Some(format!(
+            "Free for {}: {}{after}.",
+            volume.replace('+', ", "),
+            bytes(*free)
+        ))
+    });
+    let said: Vec<String> = [time, trash, requests]
+        .into_iter()
+        .flatten()
+        .chain(free)
+        .collect();
+    (!said.is_empty()).then(|| said.join(" "))
+}
+
+/// `40 s`, `3 min`, `2.5 h`
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..90 => format!("{} s", seconds.max(1)),
+        90..5_400 => format!("{} min", (seconds + 30) / 60),
+        _ => format!("{}.{} h", seconds / 3_600, seconds % 3_600 / 360),
+    }
 }
 
 /// The first eight hex digits: enough to approve by.
@@ -155,3 +214,5 @@ fn as_wished(body: &Body) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod goldens;

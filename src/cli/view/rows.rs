@@ -6,7 +6,7 @@ use console::Style;
 
 use super::{
     Look,
-    text::{count, fit, fit_path, pad, visible, width, wrap},
+    text::{ascii, broken, count, fit, fit_path, pad, visible, width, wrap},
 };
 
 /// What happens to the thing that a row names.
@@ -33,6 +33,19 @@ pub enum Symbol {
 }
 
 impl Symbol {
+    /// All of them, the most dangerous first.
+    pub const ALL: [Self; 9] = [
+        Self::Alarm,
+        Self::Trash,
+        Self::Decide,
+        Self::Held,
+        Self::Leave,
+        Self::Move,
+        Self::Change,
+        Self::Adopt,
+        Self::Add,
+    ];
+
     /// The character.
     #[must_use]
     pub const fn character(self) -> char {
@@ -46,6 +59,22 @@ impl Symbol {
             Self::Change => '~',
             Self::Adopt => '=',
             Self::Add => '+',
+        }
+    }
+
+    /// What it means, in a word or three.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Alarm => "check",
+            Self::Trash => "to the trash",
+            Self::Decide => "decide",
+            Self::Held => "held back",
+            Self::Leave => "leaves a playlist",
+            Self::Move => "move or rename",
+            Self::Change => "change",
+            Self::Adopt => "adopt",
+            Self::Add => "add",
         }
     }
 
@@ -84,6 +113,8 @@ pub struct Row {
     pub note: String,
     /// Indented lines that are always shown.
     pub below: Vec<String>,
+    /// The ids of what it stands for: actions, or one held row, question or change.
+    pub ids: Vec<String>,
 }
 
 /// What a row names.
@@ -104,6 +135,13 @@ impl Label {
         }
     }
 
+    fn in_ascii(&self) -> Self {
+        match self {
+            Self::Name(text) => Self::Name(ascii(text)),
+            Self::Path(text) => Self::Path(ascii(text)),
+        }
+    }
+
     fn fit(&self, columns: usize) -> String {
         match self {
             Self::Name(text) => fit(text, columns),
@@ -120,6 +158,17 @@ impl Row {
             label: Label::Name(visible(label).into_owned()),
             note: visible(&note.into()).into_owned(),
             below: Vec::new(),
+            ids: Vec::new(),
+        }
+    }
+
+    fn in_ascii(&self) -> Self {
+        Self {
+            symbol: self.symbol,
+            label: self.label.in_ascii(),
+            note: ascii(&self.note),
+            below: self.below.iter().map(|line| ascii(line)).collect(),
+            ids: self.ids.clone(),
         }
     }
 
@@ -142,11 +191,27 @@ pub struct Rows<'a> {
 
 impl fmt::Display for Rows<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.look.ascii {
+            // Widths are those of what is shown.
+            let rows: Vec<Row> = self.rows.iter().map(Row::in_ascii).collect();
+            let look = Look {
+                ascii: false,
+                ..self.look.clone()
+            };
+            let text = Rows {
+                rows: &rows,
+                look: &look,
+            }
+            .to_string();
+            let text = text.replace("  … and ", "  ... and ");
+            // What is left of others than ASCII is where something was cut.
+            return f.write_str(&text.replace('…', "~"));
+        }
         let (shown, hidden) = split(self.rows, self.look.verbose);
         let columns = Columns::for_rows(&shown, self.look);
         for row in &shown {
             columns.line(row, self.look, f)?;
-            for line in &row.below {
+            for line in row.below.iter().flat_map(|line| self.within(line)) {
                 writeln!(f, "      {line}")?;
             }
         }
@@ -156,6 +221,30 @@ impl fmt::Display for Rows<'_> {
         }
     }
 }
+
+impl Rows<'_> {
+    /// A line below a row as it is, or in pieces where the terminal is too narrow for it.
+    fn within(&self, line: &str) -> Vec<String> {
+        let room = self
+            .look
+            .width
+            .map_or(usize::MAX, |columns| columns.saturating_sub(BELOW).max(12));
+        let plain = console::strip_ansi_codes(line);
+        if width(&plain) <= room {
+            return vec![line.to_owned()];
+        }
+        let blanks = plain.len() - plain.trim_start().len();
+        let blanks = " ".repeat(blanks.min(room / 2));
+        let pieces = broken(plain.trim_start(), room - blanks.len());
+        pieces
+            .iter()
+            .map(|piece| format!("{blanks}{piece}"))
+            .collect()
+    }
+}
+
+/// So far a line below a row is indented.
+const BELOW: usize = 6;
 
 /// The rows that are shown and those that are only counted; the order stays.
 fn split(rows: &[Row], all: bool) -> (Vec<&Row>, Vec<&Row>) {
@@ -250,7 +339,7 @@ pub fn paragraph(text: &str, indent: usize, look: &Look) -> String {
         .width
         .map_or(usize::MAX, |columns| columns.saturating_sub(indent).max(20));
     let blanks = " ".repeat(indent);
-    wrap(text, columns)
+    wrap(&look.words(text), columns)
         .into_iter()
         .map(|line| format!("{blanks}{line}\n"))
         .collect()

@@ -19,7 +19,7 @@ use crate::{
 
 /// A plan under construction.
 pub(crate) struct Sample {
-    body: Body,
+    pub(crate) body: Body,
 }
 
 /// A day with everything in it.
@@ -233,7 +233,7 @@ impl Sample {
         self.body.summary.add += 1;
     }
 
-    fn reused(&mut self, playlist: &PlaylistId, track: &TrackId) {
+    pub(crate) fn reused(&mut self, playlist: &PlaylistId, track: &TrackId) {
         let label = self.body.tracks[track].label();
         let adoption = Adoption {
             track: track.clone(),
@@ -258,7 +258,7 @@ impl Sample {
         self.body.summary.add += 1;
     }
 
-    fn moved(&mut self, to: &PlaylistId, from: &PlaylistId, track: &TrackId) {
+    pub(crate) fn moved(&mut self, to: &PlaylistId, from: &PlaylistId, track: &TrackId) {
         let label = self.body.tracks[track].label();
         let name = self.body.playlists[from].name.clone();
         let [before, after] =
@@ -303,7 +303,13 @@ impl Sample {
         self.body.summary.moves += 1;
     }
 
-    fn retitled(&mut self, playlist: &PlaylistId, track: &TrackId, old: &str, new: &str) {
+    pub(crate) fn retitled(
+        &mut self,
+        playlist: &PlaylistId,
+        track: &TrackId,
+        old: &str,
+        new: &str,
+    ) {
         let fields = |title: &str| ContentFields {
             content: ContentId::new("18"),
             track: track.clone(),
@@ -328,7 +334,7 @@ impl Sample {
         self.body.summary.change += 1;
     }
 
-    fn left(&mut self, playlist: &PlaylistId, track: &TrackId) {
+    pub(crate) fn left(&mut self, playlist: &PlaylistId, track: &TrackId) {
         self.change(
             ChangeKind::TrackRemovedFromPlaylist,
             playlist,
@@ -368,7 +374,7 @@ impl Sample {
         self.body.summary.trash += 1;
     }
 
-    fn held(&mut self, label: &str) {
+    pub(crate) fn held(&mut self, label: &str) {
         self.body.held.push(Held {
             id: ActionId::new("a_held000000000001"),
             label: label.to_owned(),
@@ -382,7 +388,7 @@ impl Sample {
         self.body.summary.held += 1;
     }
 
-    fn question(&mut self, question: &str) {
+    pub(crate) fn question(&mut self, question: &str) {
         let option = |key: &str, label: &str, score: Option<u8>, veto: &[&str]| DecisionOption {
             key: key.to_owned(),
             label: label.to_owned(),
@@ -412,7 +418,7 @@ impl Sample {
         self.body.summary.decide += 1;
     }
 
-    fn action(&mut self, effect: Effect, class: Class, label: &str) -> ActionId {
+    pub(crate) fn action(&mut self, effect: Effect, class: Class, label: &str) -> ActionId {
         let id = ActionId::new(format!("a_{:016x}", self.body.actions.len() + 1));
         self.body.actions.push(Action {
             id: id.clone(),
@@ -433,11 +439,11 @@ impl Sample {
         id
     }
 
-    fn last(&mut self) -> &mut Action {
+    pub(crate) fn last(&mut self) -> &mut Action {
         self.body.actions.last_mut().unwrap()
     }
 
-    fn change(
+    pub(crate) fn change(
         &mut self,
         kind: ChangeKind,
         playlist: &PlaylistId,

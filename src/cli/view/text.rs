@@ -45,6 +45,26 @@ fn is_hostile(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
+/// The text in ASCII: signs by their nearest likeness, other scripts by their sound.
+#[must_use]
+pub fn ascii(text: &str) -> String {
+    text.graphemes(true)
+        .map(|grapheme| match grapheme {
+            "–" | "—" | "‐" | "−" => "-".to_owned(),
+            "·" | "│" => "|".to_owned(),
+            "→" => "->".to_owned(),
+            "≠" => "!=".to_owned(),
+            "…" => "...".to_owned(),
+            "“" | "”" | "„" => "\"".to_owned(),
+            _ if grapheme.is_ascii() => grapheme.to_owned(),
+            // The sound of an emoji with a selector is that of the emoji.
+            _ => deunicode::deunicode_with_tofu(grapheme, "?")
+                .trim()
+                .to_owned(),
+        })
+        .collect()
+}
+
 /// The text in at most `columns`, its end replaced by `…` where it is longer.
 #[must_use]
 pub fn fit(text: &str, columns: usize) -> String {
@@ -98,14 +118,17 @@ pub fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(blanks))
 }
 
-/// The text broken into lines of at most `columns`, at blanks where there are any.
+/// The text broken into lines of at most `columns`: at blanks, and within a word that is longer.
 #[must_use]
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    let pieces = text
+        .split_whitespace()
+        .flat_map(|word| broken(word, columns));
+    for word in &pieces.collect::<Vec<_>>() {
         let line = lines.last_mut().map(std::mem::take).unwrap_or_default();
         let joined = if line.is_empty() {
-            word.to_owned()
+            word.clone()
         } else {
             format!("{line} {word}")
         };
@@ -117,10 +140,28 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
             if let Some(last) = lines.last_mut() {
                 *last = line;
             }
-            lines.push(word.to_owned());
+            lines.push(word.clone());
         }
     }
     lines
+}
+
+/// The text in pieces of at most `columns` (a grapheme that is wider is one), between graphemes.
+#[must_use]
+pub fn broken(text: &str, columns: usize) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut used = 0;
+    for grapheme in text.graphemes(true) {
+        if used > 0 && used + grapheme.width() > columns {
+            pieces.push(String::new());
+            used = 0;
+        }
+        used += grapheme.width();
+        if let Some(last) = pieces.last_mut() {
+            last.push_str(grapheme);
+        }
+    }
+    pieces
 }
 
 /// `2,347`
@@ -186,6 +227,16 @@ mod tests {
     }
 
     #[test]
+    fn ascii_is_near_what_it_stands_for() {
+        assert_eq!(
+            ascii("Kiasmos – Looped → “Größe” …"),
+            "Kiasmos - Looped -> \"Grosse\" ..."
+        );
+        assert_eq!(ascii("Party 🎉"), "Party tada");
+        assert!(ascii("日本語 🇮🇹 👨‍👩‍👧 العربية").is_ascii());
+    }
+
+    #[test]
     fn what_does_not_fit_is_cut_between_graphemes() {
         assert_eq!(fit("Tornado Wallace", 8), "Tornado…");
         assert_eq!(fit("日本語", 4), "日…");
@@ -201,7 +252,8 @@ mod tests {
     #[test]
     fn lines_break_at_blanks() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrap("unbreakable", 4), ["unbreakable"]);
+        assert_eq!(wrap("unbreakable word", 4), ["unbr", "eaka", "ble", "word"]);
+        assert_eq!(wrap("日本語", 4), ["日本", "語"]);
         assert_eq!(wrap("", 4), [""]);
     }
 

@@ -4,7 +4,7 @@ use super::{TidalApi, TidalError, snapshot};
 use crate::domain::{Observed, TidalReading};
 
 /// A reading that stands in for the service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TidalMemory {
     /// What [`TidalApi::read`] says.
     pub reading: TidalReading,

@@ -138,7 +138,9 @@ pub(super) fn upkeep_row(actions: &[&Action]) -> Row {
         .collect();
     what.sort_unstable();
     what.dedup();
-    Row::new(Symbol::Change, "brought up to date", what.join(", "))
+    let mut row = Row::new(Symbol::Change, "brought up to date", what.join(", "));
+    row.ids = actions.iter().map(|action| action.id.to_string()).collect();
+    row
 }
 
 pub(super) fn is_rekordbox(effect: &Effect) -> bool {

@@ -27,6 +27,12 @@ pub fn sections(plan: &Plan, look: &Look) -> Vec<Section> {
     Sections::of(&PlanView::new(plan, look)).all()
 }
 
+/// The same, told as `view` tells it.
+#[must_use]
+pub fn sections_of(view: &PlanView<'_>) -> Vec<Section> {
+    Sections::of(view).all()
+}
+
 /// A heading and its rows.
 pub struct Section {
     /// A playlist's name, `Files`, `Held back`…
@@ -47,11 +53,16 @@ impl Section {
 
     pub(super) fn title(&self, look: &Look) -> String {
         let columns = look.width.unwrap_or(usize::MAX);
-        let room = columns.saturating_sub(width(&self.aside) + 2);
-        let heading = fit(&visible(&self.heading), room.max(8));
+        let aside = look.words(&self.aside);
+        let room = columns.saturating_sub(width(&aside) + 2);
+        let shown = visible(&self.heading);
+        let mut heading = fit(&look.words(&shown), room.max(8));
+        if look.ascii {
+            heading = heading.replace('…', "~");
+        }
         match self.aside.is_empty() {
             true => look.bold(&heading),
-            false => format!("{}  {}", look.bold(&heading), look.dim(&self.aside)),
+            false => format!("{}  {}", look.bold(&heading), look.dim(&aside)),
         }
     }
 }
@@ -250,6 +261,10 @@ impl<'a> Sections<'a> {
         {
             row.note = joined(&["left out by review", &row.note]);
         }
+        row.ids = match change.actions.is_empty() {
+            true => vec![change.id.clone()],
+            false => change.actions.iter().map(ToString::to_string).collect(),
+        };
         for action in actions {
             self.explain(action, &mut row.below);
         }
@@ -321,6 +336,7 @@ impl<'a> Sections<'a> {
             Label::Name(name) => Row::new(symbol, name, joined(&notes)),
             Label::Path(path) => Row::of_path(symbol, path, joined(&notes)),
         };
+        row.ids = vec![action.id.to_string()];
         self.explain(action, &mut row.below);
         row
     }
@@ -376,6 +392,7 @@ impl<'a> Sections<'a> {
         };
         let note = format!("{} · {by}{at}{text}", held.would);
         let mut row = Row::new(Symbol::Held, &held.label, note.clone());
+        row.ids = vec![held.id.to_string()];
         if self.view.look.verbose {
             let playlist = held.playlist.as_ref().map(|id| self.name(id));
             row.below.push(self.view.look.dim(held.id.as_str()));
@@ -399,6 +416,7 @@ impl<'a> Sections<'a> {
             None => format!("unanswered: {}", decision.default),
         };
         let mut row = Row::new(Symbol::Decide, &decision.question, note);
+        row.ids = vec![decision.id.clone()];
         for option in &decision.options {
             let score = option.score.map(|score| format!("likeness {score}"));
             let against = (!option.veto.is_empty()).then(|| option.veto.join(", "));
@@ -435,7 +453,9 @@ pub fn alarms(check: &Check) -> bool {
     check.status != CheckStatus::Pass
 }
 
-fn check_row(check: &Check) -> Row {
+/// A gate, its verdict and its numbers.
+#[must_use]
+pub fn check_row(check: &Check) -> Row {
     let verdict = match check.status {
         CheckStatus::Pass => "passes",
         CheckStatus::Hold => "removals held back",

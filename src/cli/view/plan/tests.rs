@@ -230,3 +230,38 @@ fn an_undo_speaks_of_taking_back_and_not_of_tidal() {
     assert!(text.contains("(goes again)"), "{text}");
     assert!(!text.contains("gone from TIDAL"), "{text}");
 }
+
+#[test]
+fn no_line_is_wider_than_the_terminal() {
+    let mut sample = Sample::new();
+    let names = [
+        "A very long name of a playlist that goes on and on and on and on and on and on and on",
+        "日本語のとても長いプレイリストの名前がここに続いて続いて続いて続いて続く",
+        "👨‍👩‍👧👨‍👩‍👧👨‍👩‍👧 🇮🇹🇩🇪🇫🇷🇯🇵 e\u{301}e\u{301} العربية 🏳️‍🌈🏳️‍🌈🏳️‍🌈🏳️‍🌈🏳️‍🌈🏳️‍🌈🏳️‍🌈🏳️‍🌈🏳️‍🌈",
+    ];
+    for name in names {
+        let list = sample.playlist(name, 1000);
+        let track = sample.track(name, name);
+        sample.added(&list, &track, 30_000_000);
+        sample.trashed(&format!("Playlists/{name}/{name}.mp3"));
+    }
+    let long = sample.plan();
+    for plan in [&sample::everyday(), &sample::undo(), &long] {
+        for columns in (40..=200).step_by(8) {
+            for (verbose, ascii) in [(false, false), (true, false), (false, true), (true, true)] {
+                let look = Look {
+                    width: Some(columns),
+                    verbose,
+                    ascii,
+                    ..Look::plain()
+                };
+                let tree = crate::cli::view::tree::TreeView { plan, look: &look };
+                for line in format!("{}{tree}", show(plan, &look)).lines() {
+                    let taken = crate::cli::view::text::width(line);
+                    assert!(taken <= columns, "{taken} of {columns}: {line}");
+                    assert!(!ascii || line.is_ascii(), "{line}");
+                }
+            }
+        }
+    }
+}

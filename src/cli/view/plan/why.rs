@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     domain::ActionId,
-    plan::document::{Action, Body, Plan, Why},
+    plan::document::{Action, Body, Plan, Precondition, Why},
 };
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
         Look,
         attributes::{self, SideBySide},
         rows::{Row, Rows, paragraph},
-        text::{count, visible},
+        text::{bytes, count, visible},
     },
     PlanView,
     effect::describe,
@@ -120,11 +120,7 @@ pub(super) fn explanation(action: &Action, body: &Body, look: &Look) -> Vec<Stri
     };
     lines.extend(table.lines().iter().map(|line| format!("  {line}")));
     let why = joined(&[&action.why.text, &rule_of(&action.why)]);
-    let facts = [
-        ("why", why),
-        ("seen", action.why.evidence.join("; ")),
-        ("work", work(action)),
-    ];
+    let facts = [("why", why), ("seen", seen(action)), ("work", work(action))];
     for (name, text) in facts {
         lines.extend(fact(name, &text, look));
     }
@@ -144,6 +140,46 @@ pub(super) fn fact(name: &str, text: &str, look: &Look) -> Vec<String> {
             _ => format!("       {line}"),
         })
         .collect()
+}
+
+/// The evidence; where none was noted, what was seen of the worlds and must still be so.
+fn seen(action: &Action) -> String {
+    if !action.why.evidence.is_empty() {
+        return action.why.evidence.join("; ");
+    }
+    let facts: Vec<String> = action.pre.iter().map(fact_of).collect();
+    facts.join("; ")
+}
+
+fn fact_of(pre: &Precondition) -> String {
+    match pre {
+        Precondition::File { path, size, .. } => format!("{path} is there, {}", bytes(*size)),
+        Precondition::Vacant { path } => format!("nothing is at {path}"),
+        Precondition::VacantStem { stem } => format!("no audio file is at {stem}.*"),
+        Precondition::DesiredAbsent {
+            playlists_checked, ..
+        } => format!(
+            "in none of {}",
+            count(*playlists_checked, "playlist", "playlists")
+        ),
+        Precondition::PlaylistAbsent { .. } => "TIDAL has no such playlist any more".to_owned(),
+        Precondition::Content { id, path } => format!("Rekordbox row {id} points at {path}"),
+        Precondition::ContentFields { fields } => {
+            format!("Rekordbox row {} as read", fields.content)
+        }
+        Precondition::NoContent { path } => format!("no row of Rekordbox points at {path}"),
+        Precondition::Node { node } => format!("Rekordbox has {} (row {})", node.name, node.id),
+        Precondition::Entries { count: many, .. } => {
+            format!(
+                "its list in Rekordbox has {}",
+                count(*many, "entry", "entries")
+            )
+        }
+        Precondition::TidalList { count: many, .. } => {
+            format!("its list in TIDAL has {}", count(*many, "entry", "entries"))
+        }
+        Precondition::AsLeft { reversal } => format!("as apply {} left it", reversal.apply),
+    }
 }
 
 /// `4 hot cues, 1 memory cue, rated 5, 12 plays`
@@ -170,7 +206,10 @@ pub(super) fn work(action: &Action) -> String {
 pub(super) fn rule_of(why: &Why) -> String {
     match (why.rule.is_empty(), why.at.is_empty()) {
         (true, _) => String::new(),
-        (false, true) => format!("rule {}", why.rule),
+        (false, true) => match why.rule.split_once('.') {
+            Some((table, key)) => format!("setting [{table}] {key}"),
+            None => format!("rule {} (built in)", why.rule),
+        },
         (false, false) => format!("rule {} ({})", why.rule, why.at),
     }
 }
