@@ -162,8 +162,8 @@ fn credit(folded: &str) -> u64 {
     words(folded)
         .filter(|word| {
             !matches!(
-                *word,
-                "and" | "feat" | "ft" | "featuring" | "x" | "vs" | "with" | "the"
+                word.as_bytes(),
+                b"and" | b"feat" | b"ft" | b"featuring" | b"x" | b"vs" | b"with" | b"the"
             )
         })
         .map(hash)

@@ -51,8 +51,30 @@ fn plain_words(text: &str) -> Option<String> {
     String::from_utf8(out).ok().filter(|out| !out.is_empty())
 }
 
+/// Which bytes a text has, some of them taken together: a quick no to the question whether another text
+/// is a part of it.
+pub(super) struct Signs(u64);
+
+impl Signs {
+    pub(super) fn of(text: &str) -> Self {
+        Self(text.bytes().fold(0, |set, byte| set | 1 << (byte & 63)))
+    }
+
+    /// Whether it may contain the other text.
+    pub(super) fn has(&self, other: &str) -> bool {
+        Self::of(other).0 & !self.0 == 0
+    }
+
+    fn add(&mut self, other: &str) {
+        self.0 |= Self::of(other).0;
+    }
+}
+
 /// The text without blanks: `a ha` and `aha`, `ac dc` and `acdc` are the same.
 pub(super) fn squash(folded: &str) -> String {
+    if !folded.contains(' ') {
+        return folded.to_owned();
+    }
     folded.chars().filter(|c| *c != ' ').collect()
 }
 
@@ -71,6 +93,9 @@ pub(super) fn umlautless(folded: &str) -> String {
 
 /// What two writings of one title or name have in common: [`squash`] and [`umlautless`] in one.
 pub(super) fn key(folded: &str) -> String {
+    if folded.is_ascii() {
+        return ascii_key(folded);
+    }
     let mut out = String::with_capacity(folded.len());
     let mut before = ' ';
     for c in folded.chars().filter(|c| *c != ' ') {
@@ -81,6 +106,20 @@ pub(super) fn key(folded: &str) -> String {
         }
         out.push(c);
         before = c;
+    }
+    out
+}
+
+fn ascii_key(folded: &str) -> String {
+    let mut out = String::with_capacity(folded.len());
+    let mut before = b' ';
+    for byte in folded.bytes().filter(|byte| *byte != b' ') {
+        if byte == b'e' && matches!(before, b'a' | b'o' | b'u') {
+            before = b' ';
+            continue;
+        }
+        out.push(char::from(byte));
+        before = byte;
     }
     out
 }
@@ -203,6 +242,7 @@ fn push_latin(out: &mut String, c: char) {
 
 fn sound(latin: &str) -> String {
     let mut text = latin.replace(' ', "");
+    let mut seen = Signs::of(&text);
     for (from, to) in [
         ("shch", "s"),
         ("sch", "s"),
@@ -230,8 +270,9 @@ fn sound(latin: &str) -> String {
         ("j", "i"),
         ("q", "k"),
     ] {
-        if text.contains(from) {
+        if seen.has(from) && text.contains(from) {
             text = text.replace(from, to);
+            seen.add(to);
         }
     }
     let mut out = String::with_capacity(text.len());

@@ -346,7 +346,8 @@ fn without_number(text: &str) -> &str {
             || after.starts_with(") ")
             || after.starts_with("- ")
             || after.starts_with('.')
-            || (after.starts_with('-') && word.len() <= 2);
+            // `101-artist-title`: disc and place in front of two more parts.
+            || (after.starts_with('-') && (word.len() <= 2 || after[1..].contains('-')));
         let digits = word.bytes().all(|b| b.is_ascii_digit());
         let is_number = digits
             && match word.len() {

@@ -23,23 +23,24 @@ pub(super) fn canonical(folded: &str) -> String {
 }
 
 fn spelling(word: &str, after_part: bool) -> (&str, bool) {
-    let spelled = match word {
-        "pt" | "pts" | "part" | "parts" | "teil" | "parte" | "partie" => "part",
-        "vol" | "volume" | "volumen" => "vol",
-        "no" | "nr" | "num" | "number" => return (word, true),
-        "chapter" | "ch" | "kapitel" | "act" | "op" | "opus" | "day" | "movement" | "episode" => {
+    let spelled = match word.as_bytes() {
+        b"pt" | b"pts" | b"part" | b"parts" | b"teil" | b"parte" | b"partie" => "part",
+        b"vol" | b"volume" | b"volumen" => "vol",
+        b"no" | b"nr" | b"num" | b"number" => return (word, true),
+        b"chapter" | b"ch" | b"kapitel" | b"act" | b"op" | b"opus" | b"day" | b"movement"
+        | b"episode" => {
             return (word, true);
         }
-        "u" => "you",
-        "ur" => "your",
-        "n" => "and",
-        "thru" => "through",
-        "rmx" | "remixed" | "remixes" => "remix",
-        "12in" | "12inch" => "12 inch",
-        "7in" | "7inch" => "7 inch",
-        "10in" | "10inch" => "10 inch",
-        "first" | "1st" if after_part => "1",
-        "second" | "2nd" if after_part => "2",
+        b"u" => "you",
+        b"ur" => "your",
+        b"n" => "and",
+        b"thru" => "through",
+        b"rmx" | b"remixed" | b"remixes" => "remix",
+        b"12in" | b"12inch" => "12 inch",
+        b"7in" | b"7inch" => "7 inch",
+        b"10in" | b"10inch" => "10 inch",
+        b"first" | b"1st" if after_part => "1",
+        b"second" | b"2nd" if after_part => "2",
         _ if after_part => digit(word).unwrap_or(word),
         _ => word,
     };
@@ -59,35 +60,35 @@ pub(super) fn with_digits(canonical: &str) -> String {
 }
 
 fn digit(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "one" => "1",
-        "two" => "2",
-        "three" => "3",
-        "four" => "4",
-        "five" => "5",
-        "six" => "6",
-        "seven" => "7",
-        "eight" => "8",
-        "nine" => "9",
-        "ten" => "10",
+    Some(match word.as_bytes() {
+        b"one" => "1",
+        b"two" => "2",
+        b"three" => "3",
+        b"four" => "4",
+        b"five" => "5",
+        b"six" => "6",
+        b"seven" => "7",
+        b"eight" => "8",
+        b"nine" => "9",
+        b"ten" => "10",
         _ => return None,
     })
 }
 
 fn roman(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "i" => "1",
-        "ii" => "2",
-        "iii" => "3",
-        "iv" => "4",
-        "v" => "5",
-        "vi" => "6",
-        "vii" => "7",
-        "viii" => "8",
-        "ix" => "9",
-        "x" => "10",
-        "xi" => "11",
-        "xii" => "12",
+    Some(match word.as_bytes() {
+        b"i" => "1",
+        b"ii" => "2",
+        b"iii" => "3",
+        b"iv" => "4",
+        b"v" => "5",
+        b"vi" => "6",
+        b"vii" => "7",
+        b"viii" => "8",
+        b"ix" => "9",
+        b"x" => "10",
+        b"xi" => "11",
+        b"xii" => "12",
         _ => return None,
     })
 }
@@ -119,21 +120,21 @@ pub(super) fn without_numbers(canonical: &str) -> String {
 
 fn introduces_a_part(word: &str) -> bool {
     matches!(
-        word,
-        "part"
-            | "vol"
-            | "no"
-            | "nr"
-            | "chapter"
-            | "ch"
-            | "kapitel"
-            | "act"
-            | "op"
-            | "opus"
-            | "day"
-            | "movement"
-            | "episode"
-            | "number"
+        word.as_bytes(),
+        b"part"
+            | b"vol"
+            | b"no"
+            | b"nr"
+            | b"chapter"
+            | b"ch"
+            | b"kapitel"
+            | b"act"
+            | b"op"
+            | b"opus"
+            | b"day"
+            | b"movement"
+            | b"episode"
+            | b"number"
     )
 }
 

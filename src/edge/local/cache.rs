@@ -99,7 +99,7 @@ impl FileCache {
             Some((known, hash)) if known == stat => Some(*hash),
             Some(_) | None => {
                 let entry = self.entry(path)?;
-                (entry.stat == *stat).then(|| entry.hash())?
+                (entry.stat == *stat).then(|| entry.body.hash())?
             }
         }
     }
@@ -182,15 +182,17 @@ impl FileCache {
         merged.resize(HEADER, 0);
         for entry in self.iter() {
             let path = MediaPath::new(String::from_utf8_lossy(entry.path));
-            let hash = self.learnt(&path, &entry.stat).or_else(|| entry.hash());
+            let hash = self
+                .learnt(&path, &entry.stat)
+                .or_else(|| entry.body.hash());
             put_entry(
                 &mut merged,
                 path.as_str(),
                 &entry.stat,
-                entry.age(),
+                entry.body.age(),
                 hash,
                 |out| {
-                    out.extend(entry.audio_bytes());
+                    out.extend(entry.body.audio_bytes());
                 },
             );
         }
@@ -236,7 +238,7 @@ fn put_gone<'g>(
     while let Some(Gone { entry, age, hash }) = gone.next_if(is_before) {
         let path = String::from_utf8_lossy(entry.path);
         put_entry(out, &path, &entry.stat, *age, *hash, |out| {
-            out.extend(entry.audio_bytes());
+            out.extend(entry.body.audio_bytes());
         });
     }
 }
@@ -258,8 +260,12 @@ pub(super) struct Entry<'a> {
     /// UTF-8.
     pub(super) path: &'a [u8],
     pub(super) stat: FileStat,
-    body: &'a [u8],
+    pub(super) body: Body<'a>,
 }
+
+/// What is remembered of a file beside its place and the file system's facts, not yet decoded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Body<'a>(&'a [u8]);
 
 const HAS_HASH: u8 = 1;
 /// The flag's bits above this one count how long the file has been gone; 0: it is there.
@@ -280,20 +286,22 @@ impl<'a> Entry<'a> {
         Some(Self {
             path,
             stat,
-            body: inner.0,
+            body: Body(inner.0),
         })
     }
+}
 
+impl<'a> Body<'a> {
     /// SHA-256, where it is known.
     pub(super) fn hash(&self) -> Option<ContentHash> {
-        let mut reader = Reader(self.body);
+        let mut reader = Reader(self.0);
         let kind = reader.u8()?;
         (kind & HAS_HASH != 0).then(|| reader.hash())?
     }
 
     /// The facts of an audio file; `None` for a playlist file, or a torn entry.
     pub(super) fn facts(&self) -> Option<FileFacts> {
-        let mut reader = Reader(self.body);
+        let mut reader = Reader(self.0);
         let kind = reader.u8()?;
         if kind & HAS_HASH != 0 {
             reader.hash()?;
@@ -324,7 +332,7 @@ impl<'a> Entry<'a> {
 
     /// How long it has been gone; 0: it is there.
     pub(super) fn age(&self) -> u8 {
-        self.body.first().map_or(0, |kind| kind >> AGE)
+        self.0.first().map_or(0, |kind| kind >> AGE)
     }
 
     /// Whether it is no playlist file.
@@ -334,11 +342,11 @@ impl<'a> Entry<'a> {
 
     /// The bytes after the hash: an audio file's facts as they are stored.
     fn audio_bytes(&self) -> &'a [u8] {
-        let skip = match self.body.first() {
+        let skip = match self.0.first() {
             Some(kind) if kind & HAS_HASH != 0 => 33,
             _ => 1,
         };
-        self.body.get(skip..).unwrap_or_default()
+        self.0.get(skip..).unwrap_or_default()
     }
 }
 
@@ -533,15 +541,15 @@ mod tests {
         assert_eq!(paths, [b"a", b"b", b"c", b"d", b"e"]);
         let tags: Vec<Tags> = again
             .iter()
-            .filter_map(|entry| Some(entry.facts()?.tags))
+            .filter_map(|entry| Some(entry.body.facts()?.tags))
             .collect();
         assert_eq!(tags[0], library.files[0].tags);
         assert_eq!(tags[1], library.files[1].tags);
         let [_, b, ..] = &again.iter().collect::<Vec<_>>()[..] else {
             panic!();
         };
-        let (file, facts) = (&library.files[0], b.facts().unwrap());
-        assert_eq!((b.stat, b.hash()), (file.stat, file.hash));
+        let (file, facts) = (&library.files[0], b.body.facts().unwrap());
+        assert_eq!((b.stat, b.body.hash()), (file.stat, file.hash));
         assert_eq!(
             (facts.format, facts.problem),
             (file.format, file.problem.clone())

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, SHA256};
 
 use super::volume;
 use crate::domain::ContentHash;
@@ -34,12 +34,16 @@ pub(super) fn pour(
     reader: &mut impl Read,
     writer: &mut impl io::Write,
 ) -> io::Result<(ContentHash, u64)> {
-    let mut hasher = Sha256::new();
+    let mut hasher = Context::new(&SHA256);
     let mut buffer = vec![0; BUFFER];
     let mut total = 0;
     loop {
         match reader.read(&mut buffer) {
-            Ok(0) => return Ok((ContentHash::from_bytes(hasher.finalize().into()), total)),
+            Ok(0) => {
+                let mut hash = [0; 32];
+                hash.copy_from_slice(hasher.finish().as_ref());
+                return Ok((ContentHash::from_bytes(hash), total));
+            }
             Ok(count) => {
                 hasher.update(&buffer[..count]);
                 writer.write_all(&buffer[..count])?;

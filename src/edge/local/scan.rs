@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::{
     LocalError,
-    cache::{Entry, FileCache, Gone, OLDEST},
+    cache::{Body, Entry, FileCache, Gone, OLDEST},
     canary, hash,
     tags::{self, FileFacts, Reading},
     volume,
@@ -101,14 +101,20 @@ fn threads(count: usize, root: &Path) -> Result<rayon::ThreadPool, LocalError> {
 /// One list of all folders' files. Those of a folder are in order already, and most folders' files stand
 /// together, so that there is little left to sort.
 fn in_path_order(mut folders: Vec<Vec<Found>>) -> Vec<Found> {
+    folders.retain(|folder| !folder.is_empty());
     folders.sort_unstable_by(|a, b| {
         a.first()
             .map(|file| &file.path)
             .cmp(&b.first().map(|file| &file.path))
     });
-    let mut found: Vec<Found> = folders.into_iter().flatten().collect();
-    if !found.is_sorted_by(|a, b| a.path <= b.path) {
-        found.sort_by(|a, b| a.path.cmp(&b.path));
+    let is_sorted = folders.is_sorted_by(|a, b| {
+        let (last, first) = (a.last(), b.first());
+        last.map(|file| &file.path) <= first.map(|file| &file.path)
+    });
+    let mut found = Vec::with_capacity(folders.iter().map(Vec::len).sum());
+    found.extend(folders.into_iter().flatten());
+    if !is_sorted {
+        found.sort_by(|a: &Found, b| a.path.cmp(&b.path));
     }
     found
 }
@@ -145,23 +151,29 @@ fn io_error(doing: &'static str, path: &Path, source: io::Error) -> LocalError {
     }
 }
 
-/// What is known of one found file, by its place in the list.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are audio; boxes would cost a hundred thousand allocations"
-)]
-enum Learnt {
+/// What is known of one found file, by its place in the list. Kept small: a rescan has a hundred
+/// thousand of them, and filling fresh memory costs it more than anything else that it does itself.
+enum Learnt<'c> {
     /// It must be opened.
     Nothing(Found),
-    Audio(AudioFile),
+    Audio(Audio<'c>),
     Playlist(SidecarFile),
     /// It is gone, or cannot be hashed: why.
     Lost(Problem),
 }
 
+/// An audio file.
+enum Audio<'c> {
+    /// It was opened.
+    Read(Box<AudioFile>),
+    /// It has not changed. What is remembered of it is taken apart at the end only, in its last place;
+    /// beside it a hash that was learnt since.
+    Known(Found, Body<'c>, Option<Box<ContentHash>>),
+}
+
 struct LearntAll<'c> {
     /// One for each found file, in the same order.
-    files: Vec<Learnt>,
+    files: Vec<Learnt<'c>>,
     /// Files that must be read again next time.
     doubtful: BTreeSet<MediaPath>,
     /// Remembered audio files that are not there now, in path order.
@@ -174,14 +186,14 @@ struct LearntAll<'c> {
 /// Takes what is remembered of the files that have not changed.
 fn recall(found: Vec<Found>, cache: &FileCache, wish: Wish) -> LearntAll<'_> {
     let (known, unmet) = match_entries(&found, cache);
-    let is_news = unmet.iter().any(|entry| entry.age() == 0)
-        || known.iter().flatten().any(|entry| entry.age() > 0);
+    let is_news = unmet.iter().any(|entry| entry.body.age() == 0)
+        || known.iter().flatten().any(|body| body.age() > 0);
     let gone = still_known(unmet, cache);
-    let files: Vec<Learnt> = found
+    let files: Vec<Learnt<'_>> = found
         .into_par_iter()
         .zip(known)
-        .map(|(file, entry)| match entry {
-            Some(entry) => reuse(file, entry, cache, wish),
+        .map(|(file, body)| match body {
+            Some(body) => reuse(file, body, cache, wish),
             None => Learnt::Nothing(file),
         })
         .collect();
@@ -207,7 +219,7 @@ fn learn(
 ) {
     let files = &mut learnt.files;
     for some in unread.chunks(AT_ONCE) {
-        let read: Vec<(usize, Learnt, bool)> = some
+        let read: Vec<(usize, Learnt<'_>, bool)> = some
             .par_iter()
             .with_max_len(1)
             .flat_map_iter(|same| read_once(roots, files, same, cache, wish))
@@ -224,12 +236,12 @@ fn learn(
     learnt.cost.opened = unread.len();
 }
 
-/// The remembered entry of each found file, and the entries of files that were not found: both are in
+/// What is remembered of each found file that has not changed, and the entries of files that were not found: both are in
 /// path order.
 fn match_entries<'c>(
     found: &[Found],
     cache: &'c FileCache,
-) -> (Vec<Option<Entry<'c>>>, Vec<Entry<'c>>) {
+) -> (Vec<Option<Body<'c>>>, Vec<Entry<'c>>) {
     let mut entries = cache.iter();
     let mut next = entries.next();
     let mut unmet = Vec::new();
@@ -244,7 +256,7 @@ fn match_entries<'c>(
                 }
                 next = entries.next();
                 if order == Ordering::Equal {
-                    return (entry.stat == file.stat).then_some(entry);
+                    return (entry.stat == file.stat).then_some(entry.body);
                 }
                 unmet.push(entry);
             }
@@ -262,7 +274,7 @@ fn still_known<'c>(unmet: Vec<Entry<'c>>, cache: &FileCache) -> Vec<Gone<'c>> {
     let mut ages = [0_usize; OLDEST as usize + 1];
     unmet
         .iter()
-        .for_each(|entry| ages[usize::from(entry.age())] += 1);
+        .for_each(|entry| ages[usize::from(entry.body.age())] += 1);
     let step = u8::from(ages[0] > 0);
     let mut sum = 0;
     let mut room = |count: &usize| {
@@ -272,23 +284,27 @@ fn still_known<'c>(unmet: Vec<Entry<'c>>, cache: &FileCache) -> Vec<Gone<'c>> {
     // Those that went just now are all kept: what is moved together is found together.
     let young = ages.iter().take_while(|&count| room(count)).count().max(1);
     let keep = |entry: &Entry<'_>| {
-        usize::from(entry.age()) < young && entry.age() + step <= OLDEST && entry.is_audio()
+        usize::from(entry.body.age()) < young
+            && entry.body.age() + step <= OLDEST
+            && entry.body.is_audio()
     };
     let kept = unmet.into_iter().filter(keep);
     kept.map(|entry| {
         let path = MediaPath::new(String::from_utf8_lossy(entry.path));
         Gone {
-            age: entry.age() + step,
-            hash: cache.learnt(&path, &entry.stat).or_else(|| entry.hash()),
+            age: entry.body.age() + step,
+            hash: cache
+                .learnt(&path, &entry.stat)
+                .or_else(|| entry.body.hash()),
             entry,
         }
     })
     .collect()
 }
 
-fn reuse(file: Found, entry: Entry<'_>, cache: &FileCache, wish: Wish) -> Learnt {
+fn reuse<'c>(file: Found, body: Body<'c>, cache: &FileCache, wish: Wish) -> Learnt<'c> {
     if !file.is_audio {
-        return match entry.hash() {
+        return match body.hash() {
             Some(hash) => Learnt::Playlist(SidecarFile {
                 path: file.path,
                 stat: file.stat,
@@ -297,21 +313,17 @@ fn reuse(file: Found, entry: Entry<'_>, cache: &FileCache, wish: Wish) -> Learnt
             None => Learnt::Nothing(file),
         };
     }
-    let hash = cache
-        .learnt(&file.path, &file.stat)
-        .or_else(|| entry.hash());
-    if hash.is_none() && wish.hashes {
+    let hash = cache.learnt(&file.path, &file.stat);
+    if !body.is_audio() || (wish.hashes && hash.is_none() && body.hash().is_none()) {
         return Learnt::Nothing(file);
     }
-    match entry.facts() {
-        Some(facts) => audio_of(file.path, file.stat, facts, hash),
-        None => Learnt::Nothing(file),
-    }
+    let hash = hash.map(Box::new);
+    Learnt::Audio(Audio::Known(file, body, hash))
 }
 
 /// The files to be opened, by their places in the list: the names of one inode together, in the order
 /// of inodes, which on many volumes is that of the disk.
-fn by_inode(files: &[Learnt]) -> Vec<Vec<usize>> {
+fn by_inode(files: &[Learnt<'_>]) -> Vec<Vec<usize>> {
     let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     let mut alone = Vec::new();
     for (at, file) in files.iter().enumerate() {
@@ -331,13 +343,13 @@ fn by_inode(files: &[Learnt]) -> Vec<Vec<usize>> {
 /// Reads one file, and tells of all its names. The flag says whether the result may be remembered.
 fn read_once(
     roots: &[PathBuf],
-    files: &[Learnt],
+    files: &[Learnt<'_>],
     same: &[usize],
     cache: &FileCache,
     wish: Wish,
-) -> Vec<(usize, Learnt, bool)> {
+) -> Vec<(usize, Learnt<'static>, bool)> {
     let promise = |path: &MediaPath| tags::format_of_name(Path::new(path.as_str()));
-    let mut results: Vec<(usize, Learnt, bool)> = Vec::with_capacity(same.len());
+    let mut results: Vec<(usize, Learnt<'static>, bool)> = Vec::with_capacity(same.len());
     for &at in same {
         let Some(Learnt::Nothing(file)) = files.get(at) else {
             continue;
@@ -345,12 +357,15 @@ fn read_once(
         let twin = results
             .iter()
             .find_map(|(_, learnt, certain)| match learnt {
-                Learnt::Audio(twin) if *certain && promise(&twin.path) == promise(&file.path) => {
+                Learnt::Audio(Audio::Read(twin))
+                    if *certain && promise(&twin.path) == promise(&file.path) =>
+                {
                     let path = file.path.clone();
-                    Some(Learnt::Audio(AudioFile {
+                    let twin = AudioFile::clone(twin);
+                    Some(Learnt::Audio(Audio::Read(Box::new(AudioFile {
                         path,
-                        ..twin.clone()
-                    }))
+                        ..twin
+                    }))))
                 }
                 _ => None,
             });
@@ -361,7 +376,12 @@ fn read_once(
     results
 }
 
-fn read_one(roots: &[PathBuf], file: &Found, cache: &FileCache, wish: Wish) -> (Learnt, bool) {
+fn read_one(
+    roots: &[PathBuf],
+    file: &Found,
+    cache: &FileCache,
+    wish: Wish,
+) -> (Learnt<'static>, bool) {
     let lost = |error: &dyn std::fmt::Display| {
         let problem = Problem {
             subject: file.path.to_string(),
@@ -385,14 +405,18 @@ fn read_one(roots: &[PathBuf], file: &Found, cache: &FileCache, wish: Wish) -> (
     let named = tags::format_of_name(&real).unwrap_or(AudioFormat::Mp3);
     match tags::read_stable(&real, named) {
         Reading::Gone => lost(&"it vanished while the library was read"),
-        Reading::Doubtful(facts) => (audio_of(file.path.clone(), file.stat, facts, None), false),
+        Reading::Doubtful(facts) => {
+            let audio = audio_of(file.path.clone(), file.stat, facts, None);
+            (Learnt::Audio(Audio::Read(Box::new(audio))), false)
+        }
         Reading::Certain(facts, stat) => {
             let known = cache.learnt(&file.path, &stat);
             let hash = match (known, wish.hashes) {
                 (None, true) => hash_unchanged(&real, &stat),
                 (known, _) => known,
             };
-            (audio_of(file.path.clone(), stat, facts, hash), true)
+            let audio = audio_of(file.path.clone(), stat, facts, hash);
+            (Learnt::Audio(Audio::Read(Box::new(audio))), true)
         }
     }
 }
@@ -402,8 +426,8 @@ fn audio_of(
     stat: FileStat,
     facts: FileFacts,
     hash: Option<ContentHash>,
-) -> Learnt {
-    Learnt::Audio(AudioFile {
+) -> AudioFile {
+    AudioFile {
         path,
         stat,
         format: facts.format,
@@ -415,7 +439,7 @@ fn audio_of(
         bit_depth: facts.bit_depth,
         hash,
         problem: facts.problem,
-    })
+    }
 }
 
 /// The hash of the file, unless it is no longer the one that `stat` tells of.
@@ -423,6 +447,25 @@ pub(super) fn hash_unchanged(path: &Path, stat: &FileStat) -> Option<ContentHash
     let mut file = volume::open_regular(path).ok()?;
     let hash = hash::hash_reader(&mut file).ok()?;
     (volume::stat_of(&file.metadata().ok()?) == *stat).then_some(hash)
+}
+
+impl Audio<'_> {
+    fn decoded(self) -> AudioFile {
+        match self {
+            Self::Read(audio) => *audio,
+            Self::Known(file, body, hash) => {
+                let hash = hash.map(|hash| *hash).or_else(|| body.hash());
+                let facts = body.facts().unwrap_or_else(|| {
+                    let format = tags::format_of_name(Path::new(file.path.as_str()));
+                    FileFacts {
+                        problem: Some("what was learnt of it earlier is damaged".to_owned()),
+                        ..FileFacts::unknown(format.unwrap_or(AudioFormat::Mp3))
+                    }
+                });
+                audio_of(file.path, file.stat, facts, hash)
+            }
+        }
+    }
 }
 
 fn assemble(
@@ -435,19 +478,27 @@ fn assemble(
     let mut library = Library {
         id,
         unreadable: walked.unreadable,
-        files: Vec::with_capacity(learnt.files.len()),
         ..Library::default()
     };
     let mut problems = walked.problems;
-    for file in learnt.files {
-        match file {
-            Learnt::Audio(audio) => library.files.push(audio),
-            Learnt::Playlist(sidecar) => library.sidecars.push(sidecar),
-            Learnt::Lost(problem) => problems.push(problem),
+    let audio: Vec<Audio<'_>> = learnt
+        .files
+        .into_iter()
+        .filter_map(|file| match file {
+            Learnt::Audio(audio) => Some(audio),
+            Learnt::Playlist(sidecar) => {
+                library.sidecars.push(sidecar);
+                None
+            }
+            Learnt::Lost(problem) => {
+                problems.push(problem);
+                None
+            }
             // Every file was either known or read.
-            Learnt::Nothing(_) => {}
-        }
-    }
+            Learnt::Nothing(_) => None,
+        })
+        .collect();
+    library.files = audio.into_par_iter().map(Audio::decoded).collect();
     for file in &library.files {
         problems.extend(file.problem.as_ref().map(|message| Problem {
             subject: file.path.to_string(),

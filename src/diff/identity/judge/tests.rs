@@ -74,6 +74,10 @@ fn the_same_recording_in_other_writings_is_linked() {
                 ("Sandstorm", "", &["Darude"], 225),
             ),
             (
+                ("101-darude-sandstorm.mp3", None, 225),
+                ("Sandstorm", "", &["Darude"], 225),
+            ),
+            (
                 ("darude_-_sandstorm_(extended_mix).mp3", None, 445),
                 ("Sandstorm", "Extended Mix", &["Darude"], 445),
             ),

@@ -41,14 +41,14 @@ mod linux {
 
     impl Ask for Entry<'_> {
         fn stat(&self) -> io::Result<(Kind, FileStat)> {
-            let facts = ask(self.folder, self.name)?;
+            let facts = ask(self.folder, self.name, AtFlags::empty())?;
             let kind = FileType::from_raw_mode(facts.stx_mode.into());
             Ok((kind_of(kind).unwrap_or(Kind::Special), stat_of(&facts)))
         }
     }
 
-    fn ask(folder: &OwnedFd, name: &CStr) -> io::Result<Statx> {
-        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | AtFlags::EMPTY_PATH;
+    fn ask(folder: &OwnedFd, name: &CStr, how: AtFlags) -> io::Result<Statx> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | how;
         Ok(statx(folder, name, flags, StatxFlags::BASIC_STATS)?)
     }
 
@@ -83,7 +83,7 @@ mod linux {
         pub(in super::super) fn at(folder: &Path) -> io::Result<Self> {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
             let folder = open(folder, flags, Mode::empty())?;
-            let own = stat_of(&ask(&folder, c"")?);
+            let own = stat_of(&ask(&folder, c"", AtFlags::EMPTY_PATH)?);
             let id = (own.device, own.inode);
             Ok(Self { folder, id })
         }

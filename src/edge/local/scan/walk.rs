@@ -202,7 +202,7 @@ impl Walk {
             }
         }
         let inside = Arc::new(Above { id: open.id, above });
-        let mut found = Vec::new();
+        let mut found: Vec<Found> = Vec::new();
         let listed = open.each(|name, kind, ask| {
             let inner = self.look(folder, &Entry { name, kind, ask }, seen, &mut found);
             if let Some(mut inner) = inner {
@@ -210,7 +210,16 @@ impl Walk {
                 scope.spawn(move |scope| self.visit(scope, &inner));
             }
         });
-        found.sort_unstable_by(|a: &Found, b| a.path.cmp(&b.path));
+        // Nearly always all that differs are the names.
+        let prefix = folder.prefix.as_deref().unwrap_or_default();
+        let skip = match found
+            .iter()
+            .all(|file| file.path.as_str().starts_with(prefix))
+        {
+            true => prefix.len(),
+            false => 0,
+        };
+        found.sort_unstable_by(|a, b| a.path.as_str()[skip..].cmp(&b.path.as_str()[skip..]));
         seen.found.push(found);
         listed
     }

@@ -148,6 +148,10 @@ fn sound(
             // Its parts come one by one, and the whole is told elsewhere.
             (scale_of_length, length) = fragmented_length(view, movie, top)?;
         }
+        if length == 0 {
+            scale_of_length = scale;
+            length = length_of_fragments(view, *track, movie, top)?;
+        }
         let mut sound = Sound::of_samples(length, scale_of_length, bytes);
         sound.sample_rate_hz = Some(scale).filter(|&hz| hz > 0);
         sound.bitrate_kbps = sound.duration_ms.and_then(|ms| kbps(bytes, ms));
@@ -217,6 +221,78 @@ fn fragmented_length(view: &mut View<'_>, movie: &[Atom], top: &[Atom]) -> io::R
         }
     }
     Ok((scale, total))
+}
+
+/// The length of a track by the samples of its fragments, in its own units: what is left where nothing
+/// else tells it.
+fn length_of_fragments(
+    view: &mut View<'_>,
+    track: Atom,
+    movie: &[Atom],
+    top: &[Atom],
+) -> io::Result<u64> {
+    let Some(header) = descend(view, track, &[*b"tkhd"])? else {
+        return Ok(0);
+    };
+    let bytes = view.peek(header.start, 24)?;
+    let own = word(&bytes, if bytes.first() == Some(&1) { 20 } else { 12 });
+    let mut usual = 0;
+    if let Some(extension) = first(movie, *b"mvex") {
+        for defaults in atoms(view, extension.start, extension.end)? {
+            let bytes = view.peek(defaults.start, 16)?;
+            if &defaults.id == b"trex" && word(&bytes, 4) == own {
+                usual = word(&bytes, 12).unwrap_or(0);
+            }
+        }
+    }
+    let mut total = 0_u64;
+    for fragment in top.iter().filter(|atom| &atom.id == b"moof") {
+        for part in atoms(view, fragment.start, fragment.end)? {
+            let inner = atoms(view, part.start, part.end)?;
+            let Some(header) = first(&inner, *b"tfhd").filter(|_| &part.id == b"traf") else {
+                continue;
+            };
+            let bytes = view.peek(header.start, 24)?;
+            if word(&bytes, 4) != own {
+                continue;
+            }
+            let flags = word(&bytes, 0).unwrap_or(0);
+            // A place in the file and a description may stand before the length of a sample.
+            let at = 8 + if flags & 1 == 0 { 0 } else { 8 } + if flags & 2 == 0 { 0 } else { 4 };
+            let each = match flags & 8 {
+                0 => usual,
+                _ => word(&bytes, at).unwrap_or(0),
+            };
+            for run in inner.iter().filter(|atom| &atom.id == b"trun") {
+                total = total.saturating_add(length_of_run(view, *run, each)?);
+            }
+        }
+    }
+    Ok(total)
+}
+
+/// The length of one run of samples, each of which may bring its own.
+fn length_of_run(view: &mut View<'_>, run: Atom, each: u32) -> io::Result<u64> {
+    let bytes = view.peek(run.start, 8)?;
+    let (flags, count) = (word(&bytes, 0).unwrap_or(0), word(&bytes, 4).unwrap_or(0));
+    if flags & 0x100 == 0 {
+        return Ok(u64::from(count) * u64::from(each));
+    }
+    let skip = 8 + if flags & 1 == 0 { 0 } else { 4 } + if flags & 4 == 0 { 0 } else { 4 };
+    let size = 4 * u64::from((flags & 0xf00).count_ones());
+    let table = run
+        .end
+        .saturating_sub(run.start + skip)
+        .min(u64::from(count) * size);
+    let samples = view.peek(
+        run.start + skip,
+        usize::try_from(table.min(MAX_TEXT)).unwrap_or(0),
+    )?;
+    let entries = samples.chunks_exact(usize::try_from(size).unwrap_or(4));
+    Ok(entries
+        .filter_map(|entry| word(entry, 0))
+        .map(u64::from)
+        .sum())
 }
 
 /// What the first entry of `stsd` adds: codec, rate and depth.

@@ -314,6 +314,47 @@ fn a_million_atoms_or_blocks_are_given_up() {
 }
 
 #[test]
+fn fragments_alone_tell_how_long_they_are() {
+    let words = |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|w| w.to_be_bytes()).collect() };
+    let sound = [words(&[0, 0]), b"soun".to_vec(), vec![0; 13]].concat();
+    let media = [
+        atom(b"mdhd", &words(&[0, 0, 0, 44_100, 0, 0])),
+        atom(b"hdlr", &sound),
+    ];
+    let track = [
+        atom(b"tkhd", &words(&[0, 0, 0, 7, 0, 0])),
+        atom(b"mdia", &media.concat()),
+    ];
+    let movie = [
+        atom(
+            b"mvhd",
+            &[words(&[0, 0, 0, 1_000, 0]), vec![0; 80]].concat(),
+        ),
+        atom(b"trak", &track.concat()),
+        atom(b"mvex", &atom(b"trex", &words(&[0, 7, 1, 4_410, 0, 0]))),
+    ];
+    let fragment = |header: &[u32], run: &[u32]| {
+        let part = [atom(b"tfhd", &words(header)), atom(b"trun", &words(run))];
+        let media = [
+            atom(b"moof", &atom(b"traf", &part.concat())),
+            atom(b"mdat", &[0; 900]),
+        ];
+        media.concat()
+    };
+    let file = [
+        atom(b"ftyp", b"M4A \0\0\0\0M4A isom"),
+        atom(b"moov", &movie.concat()),
+        // Ten of the usual length, ten of another, two of their own, and one of another track.
+        fragment(&[0, 7], &[0, 10]),
+        fragment(&[0x1a, 7, 1, 8_820, 0], &[1, 10, 0]),
+        fragment(&[0, 7], &[0x301, 2, 0, 44_100, 5, 44_100, 5]),
+        fragment(&[0, 8], &[0, 10]),
+    ];
+    let facts = read("a.m4a", &file.concat());
+    assert_eq!(facts.duration_ms, Some(1_000 + 2_000 + 2_000));
+}
+
+#[test]
 fn a_huge_picture_is_stepped_over() {
     let cover = vec![7; 20 << 20];
     let data = [&[0, 0, 0, 13, 0, 0, 0, 0], cover.as_slice()].concat();
