@@ -19,7 +19,7 @@ use crate::{
     cli::{
         args::{Allowance, Overrides, PlanInputs},
         error::CliError,
-        readings,
+        readings, server,
         settings::Settings,
         ui::Ui,
     },
@@ -139,12 +139,7 @@ impl Engine {
     /// # Errors
     /// When one of them cannot be opened.
     pub async fn of(policy: Policy, settings: &Settings, ui: &Ui) -> Result<Self, CliError> {
-        if settings.database_url.is_some() {
-            return Err(CliError::config("TIDAL_CLEANUP_DATABASE_URL is set, and this version keeps its state in SQLite only")
-                .hint("unset it, and name the file with `--db PATH` or TIDAL_CLEANUP_DB_PATH"));
-        }
         let db = settings.place(Some(&policy))?.db;
-        let store = readings::open_store(settings, &db).await?;
         let sources: Vec<PathBuf> = policy
             .library
             .sources
@@ -154,6 +149,10 @@ impl Engine {
         let cache = FileCache::load(&cache_path(&db));
         let library = LibraryFolder::new(&policy.library.root, &sources, cache)
             .with_hashes(policy.library.hash_always);
+        let store = match server::address(settings, Some(&policy)) {
+            Some(url) => server::open(settings, &db, &url, library.canary()?).await?,
+            None => readings::open_store(settings, &db).await?,
+        };
         let rekordbox = rekordbox::open_rekordbox(&policy, settings, &db, ui)?;
         Ok(Self {
             policy,

@@ -3,6 +3,7 @@
 pub mod args;
 pub mod settings;
 pub mod select;
+pub mod server;
 pub mod consent;
 pub mod choice;
 pub mod decisions;

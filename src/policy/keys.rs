@@ -124,11 +124,14 @@ pub const TOP: &[Key] = &[
 ];
 
 /// `[state]`
-pub const STATE: &[Key] = &[key(
-    "path",
-    Text,
-    "the state database; relative to this file",
-)];
+pub const STATE: &[Key] = &[
+    key("path", Text, "the state database; relative to this file"),
+    key(
+        "url",
+        Text,
+        "a PostgreSQL database instead, shared by several machines or people; without a password",
+    ),
+];
 
 /// `[library]`
 pub const LIBRARY: &[Key] = &[

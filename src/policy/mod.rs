@@ -42,6 +42,8 @@ pub struct Policy {
     pub source: PolicySource,
     /// `[state] path`: the state database; absolute. `None`: in the home folder.
     pub state_path: Option<PathBuf>,
+    /// `[state] url`: a PostgreSQL database instead; without a password.
+    pub state_url: Option<String>,
     pub library: LibraryPolicy,
     pub tidal: TidalPolicy,
     pub download: DownloadPolicy,

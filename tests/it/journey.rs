@@ -50,11 +50,14 @@ fn the_same_world_gives_the_same_plan() {
 }
 
 fn first_apply(schema: RekordboxSchema) {
-    let world = World::new(Setup {
+    first_apply_in(&World::new(Setup {
         rekordbox: Some(schema),
         more: BOLD,
         ..Setup::default()
-    });
+    }));
+}
+
+pub(crate) fn first_apply_in(world: &World) {
     let (tree, rows) = (world.tree(), world.rows());
     world.tidal(&first());
     world.plan(2);

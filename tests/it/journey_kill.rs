@@ -10,8 +10,7 @@ use crate::{
 };
 
 /// The download of that track hangs as long as there is a file `hang`.
-fn hanging(track: &str) -> World {
-    let world = World::usual();
+fn hanging(world: World, track: &str) -> World {
     world.tidal(&first());
     fs::write(world.path("hang"), "").unwrap();
     world.write_downloader(&format!(
@@ -23,7 +22,11 @@ fn hanging(track: &str) -> World {
 
 /// A run that was killed while it waited for that track; the downloader has gone as well.
 fn killed(track: &str) -> World {
-    let world = hanging(track);
+    killed_in(World::usual(), track)
+}
+
+pub(crate) fn killed_in(world: World, track: &str) -> World {
+    let world = hanging(world, track);
     world.plan(2);
     assert!(world.kill(&["apply", "plan.json", "--yes"], || {
         world.path("waiting").exists()
@@ -33,7 +36,7 @@ fn killed(track: &str) -> World {
 }
 
 #[track_caller]
-fn assert_unfinished(world: &World) {
+pub(crate) fn assert_unfinished(world: &World) {
     let said = world.run(&["plan", "--detailed-exitcode"]);
     let text = format!("{}{}", said.out, said.err);
     assert!(text.contains("interrupted"), "{text}");
@@ -43,7 +46,7 @@ fn assert_unfinished(world: &World) {
 }
 
 #[track_caller]
-fn assert_whole(world: &World) {
+pub(crate) fn assert_whole(world: &World) {
     world.assert_settled();
     assert_eq!(world.titles("House 🇮🇹"), titled("0 1 2 3 4"));
     assert_eq!(world.titles("Party"), titled("2 5 6 5 7"));

@@ -63,7 +63,7 @@ pub async fn apply(
     if args.resume {
         return resume(engine, ui, interrupt, &args.consent).await;
     }
-    let locks = lock(&engine, &args.consent).await?;
+    let locks = lock(&mut engine, &args.consent).await?;
     engine.refuse_unfinished().await?;
     let (mut plan, occasion) = match &args.plan {
         Some(path) => (
@@ -138,7 +138,7 @@ pub async fn download(
     args: &DownloadArgs,
 ) -> Result<Exit, CliError> {
     let mut engine = Engine::open(settings, ui).await?;
-    let locks = lock(&engine, &args.consent).await?;
+    let locks = lock(&mut engine, &args.consent).await?;
     engine.refuse_unfinished().await?;
     let inputs = PlanInputs {
         playlists: args.playlists.clone(),
@@ -257,7 +257,7 @@ async fn resume(
     interrupt: &Interrupt,
     consent: &Consent,
 ) -> Result<Exit, CliError> {
-    let locks = lock(&engine, consent).await?;
+    let locks = lock(&mut engine, consent).await?;
     let Some(unfinished) = engine.resumable().await? else {
         return nothing(ui, "Nothing to resume: no apply is unfinished.");
     };
@@ -502,9 +502,11 @@ fn tell(ui: &Ui, progress: Progress<'_>, done: &mut u64, of: usize) {
 ///
 /// # Errors
 /// When another run holds one after the waiting time.
-pub async fn lock(engine: &Engine, consent: &Consent) -> Result<RunLock, CliError> {
+pub async fn lock(engine: &mut Engine, consent: &Consent) -> Result<RunLock, CliError> {
     let root = engine.policy.library.root.as_path();
-    Ok(RunLock::acquire(&engine.db, Some(root), consent.lock_timeout).await?)
+    let lock = RunLock::acquire(&engine.db, Some(root), consent.lock_timeout).await?;
+    engine.store.lock(consent.lock_timeout).await?;
+    Ok(lock)
 }
 
 /// The gates of the moment: freezes, Rekordbox, USB exports, room on the disk. What is let through is
@@ -618,7 +620,8 @@ impl Engine {
         let Some(row) = self.store.unfinished().await? else {
             return Ok(());
         };
-        match holder_of(&self.db) {
+        let elsewhere = self.store.holder().await?;
+        match holder_of(&self.db).or(elsewhere) {
             Some(holder) => ui.status(format!("Apply {} is running ({holder}).", row.id)),
             None => {
                 ui.warning(format!("apply {} was interrupted", row.id));

@@ -127,7 +127,11 @@ async fn backup(engine: &Engine, ui: &Ui) -> Result<Exit, CliError> {
     let path = engine
         .store
         .backup(BackupKind::Manual, Timestamp::now())
-        .await?;
+        .await?
+        .ok_or_else(|| {
+            CliError::user("the state is on a server, which makes its own backups")
+                .hint("`tidal-cleanup db export FILE` saves a copy that can be read into any state")
+        })?;
     let answer = serde_json::json!({ "path": path });
     ui.answer_either(
         format!("Saved and verified {}", path.display()),
@@ -147,7 +151,7 @@ async fn sync(
 ) -> Result<Exit, CliError> {
     let locks = match check_only {
         true => None,
-        false => Some(lock(&engine, consent).await?),
+        false => Some(lock(&mut engine, consent).await?),
     };
     match check_only {
         true => engine.tell_unfinished(ui).await?,
@@ -215,7 +219,7 @@ async fn reconcile(mut engine: Engine, ui: &Ui, interrupt: &Interrupt) -> Result
         lock_timeout: std::time::Duration::from_secs(30),
         ..Consent::default()
     };
-    let locks = lock(&engine, &consent).await?;
+    let locks = lock(&mut engine, &consent).await?;
     engine.refuse_unfinished().await?;
     let request = Request {
         mode: Some(mode),

@@ -8,6 +8,7 @@ use crate::{
         observed::Portable,
         plan::write_whole,
         readings::{self, Wish},
+        server,
         settings::Settings,
         ui::Ui,
         view::{
@@ -124,14 +125,21 @@ async fn tidal(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Result<Exit
     };
     let place = settings.place(policy.as_ref())?;
     let account = readings::tidal_settings(settings, &place)?;
-    let policy = policy.as_ref().map(|policy| &policy.tidal);
+    let policy_of = policy;
+    let policy = policy_of.as_ref().map(|policy| &policy.tidal);
     let wish = Wish {
         favorites: args.favorites || policy.is_some_and(|policy| policy.favorites),
         country: policy.and_then(|policy| policy.country.clone()),
     };
     // Where nobody is logged in nothing is left behind.
     let mut service = readings::service(None, &account, wish, ui).await?;
-    let mut store = match readings::open_store(settings, &place.db).await {
+    let opened = match server::address(settings, policy_of.as_ref()) {
+        Some(url) => server::open(settings, &place.db, &url, None).await,
+        None => readings::open_store(settings, &place.db)
+            .await
+            .map_err(CliError::from),
+    };
+    let mut store = match opened {
         Ok(store) => Some(store),
         Err(error) => {
             ui.warning(format!("the reading cannot be kept: {error}"));

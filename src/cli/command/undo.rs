@@ -34,9 +34,9 @@ pub async fn undo(
     interrupt: &Interrupt,
     args: &UndoArgs,
 ) -> Result<Exit, CliError> {
-    let engine = Engine::open(settings, ui).await?;
+    let mut engine = Engine::open(settings, ui).await?;
     engine.require_canary().await?;
-    let locks = lock(&engine, &args.consent).await?;
+    let locks = lock(&mut engine, &args.consent).await?;
     let (engine, row) = match engine.store.unfinished().await? {
         Some(row) => {
             refuse_other(args, &row)?;

@@ -171,6 +171,14 @@ impl From<StoreError> for CliError {
                 vec!["TC101: each library has its own state: name it with `--db`, or correct `[library] root`".to_owned()],
             ),
             StoreError::Unfinished(_) => (Kind::Unfinished, unfinished_hints()),
+            StoreError::Locked { .. } => (
+                Kind::Locked,
+                vec!["wait for it with `--lock-timeout 10m`; `tidal-cleanup status` shows it".to_owned()],
+            ),
+            StoreError::Pooled => (
+                Kind::Config,
+                vec!["name the server's own port, or one of the proxy's in session mode, in TIDAL_CLEANUP_DATABASE_URL".to_owned()],
+            ),
             StoreError::Fenced => (
                 Kind::Locked,
                 vec!["let the other run end, then look at `tidal-cleanup status`".to_owned()],
@@ -400,6 +408,9 @@ fn rekordbox_hint(source: &sqlx::Error) -> &'static str {
 
 /// By SQLite's primary result code: `SQLITE_BUSY`, `SQLITE_READONLY`, `SQLITE_FULL`.
 fn database_hint(source: &sqlx::Error) -> &'static str {
+    if let Some(hint) = server_hint(source) {
+        return hint;
+    }
     match primary_code(source) {
         Some(5) => "another program is using it; try again when it has ended",
         Some(8) => {
@@ -412,6 +423,47 @@ fn database_hint(source: &sqlx::Error) -> &'static str {
         }
         _ => "`tidal-cleanup db check` looks closer",
     }
+}
+
+/// What to do about a server's complaint, by its five-letter code (PostgreSQL's appendix A).
+fn server_hint(source: &sqlx::Error) -> Option<&'static str> {
+    const AGAIN: &str = "nothing is lost: try again when the server answers; `tidal-cleanup apply --resume` \
+         goes on with what was begun";
+    let code = match source {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => {
+            return Some(AGAIN);
+        }
+        sqlx::Error::Tls(_) => {
+            return Some("`?sslmode=` and `?sslrootcert=` of the address say how to encrypt");
+        }
+        sqlx::Error::Configuration(_) => {
+            return Some("write it as postgres://user@host/database?sslmode=verify-full");
+        }
+        source => source.as_database_error()?.code()?,
+    };
+    Some(match code.as_ref() {
+        "28P01" | "28000" => {
+            "check the user, and its password in PGPASSWORD or the password file ~/.pgpass"
+        }
+        "3D000" => "`createdb` makes it, or correct the name in the address",
+        "42501" | "25006" => {
+            "this user may only read: `status`, `history` and `plan --offline` work; \
+             docs/postgres.md shows how to let it write"
+        }
+        "40001" | "40P01" => "too many runs at once: try again; nothing was changed by this one",
+        "53100" => {
+            "make room on the server's disk; `tidal-cleanup apply --resume` goes on with what was begun"
+        }
+        "53300" => "the server has no connection left; try again later",
+        "57014" => {
+            "the server's statement_timeout is too short for this library: raise it for this user"
+        }
+        code if code.starts_with("57P") || code.starts_with("08") => AGAIN,
+        code if code.len() == 5 && !code.starts_with(|c: char| c.is_ascii_lowercase()) => {
+            "the server's log tells more"
+        }
+        _ => return None,
+    })
 }
 
 fn io_hint(source: &std::io::Error, path: &std::path::Path) -> String {

@@ -1,14 +1,14 @@
 //! The state wherever the user keeps it. Closed on purpose: a store is one of ours, and what differs
 //! between them is said by its own type.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
     ApplyRow, ApplyStatus, BackupKind, Finding, HistoryFilter, HistoryRow, Intent, NewApply,
-    NewOperation, NewSnapshot, OperationRow, RecentChange, Settlement, SnapshotRow, SqliteStore,
-    StateReader, StateStore, Statistics, StoreError,
+    NewOperation, NewSnapshot, OperationRow, PostgresStore, RecentChange, Settlement, SnapshotRow,
+    SqliteStore, StateReader, StateStore, Statistics, StoreError,
 };
 use crate::domain::{
     ApplyId, LibraryId, PlaylistId, State,
@@ -20,6 +20,8 @@ use crate::domain::{
 pub enum Store {
     /// One file on this machine.
     Sqlite(Box<SqliteStore>),
+    /// A database on a server, for several libraries, machines and people.
+    Postgres(Box<PostgresStore>),
 }
 
 /// Calls the method of whichever store it is.
@@ -27,23 +29,70 @@ macro_rules! each {
     ($store:expr, $it:ident => $call:expr) => {
         match $store {
             Store::Sqlite($it) => $call,
+            Store::Postgres($it) => $call,
         }
     };
 }
 
 impl Store {
-    /// A verified copy of the state, where it is kept in a file. Returns its path.
+    /// A verified copy of the state, where it is kept in a file. Returns its path; a server's state is
+    /// backed up by the server.
     ///
     /// # Errors
     /// When it cannot be written or does not verify.
-    pub async fn backup(&self, kind: BackupKind, at: Timestamp) -> Result<PathBuf, StoreError> {
-        each!(self, store => store.backup(kind, at).await)
+    pub async fn backup(
+        &self,
+        kind: BackupKind,
+        at: Timestamp,
+    ) -> Result<Option<PathBuf>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.backup(kind, at).await.map(Some),
+            Self::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// Takes the lock of the library's runs where several machines may run; a file's lock is that of its
+    /// machine ([`RunLock`](super::RunLock)).
+    ///
+    /// # Errors
+    /// As [`PostgresStore::lock`].
+    pub async fn lock(&mut self, timeout: Duration) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(store) => store.lock(timeout).await,
+        }
+    }
+
+    /// Who runs with this state on whatever machine; `None` when nobody does, or when it is a file.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn holder(&self) -> Result<Option<String>, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(store) => store.reader().holder().await,
+        }
+    }
+
+    /// The server's address, when it is on one.
+    #[must_use]
+    pub fn server(&self) -> Option<&str> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(store) => Some(store.shown()),
+        }
     }
 }
 
 impl From<SqliteStore> for Store {
     fn from(store: SqliteStore) -> Self {
         Self::Sqlite(Box::new(store))
+    }
+}
+
+impl From<PostgresStore> for Store {
+    fn from(store: PostgresStore) -> Self {
+        Self::Postgres(Box::new(store))
     }
 }
 

@@ -4,12 +4,14 @@ pub mod either;
 pub mod freeze;
 pub mod lock;
 pub mod memory;
+pub mod postgres;
 pub mod report;
 pub mod sqlite;
 
 mod occurrence;
 mod pack;
 mod rule;
+mod words;
 #[cfg(test)]
 mod story;
 
@@ -24,6 +26,7 @@ use crate::domain::{
 pub use either::Store;
 pub use lock::{LockError, RunLock};
 pub use memory::MemoryStore;
+pub use postgres::{PostgresOptions, PostgresReader, PostgresStore};
 pub use report::{Finding, HistoryFilter, HistoryRow, RecentChange, SnapshotRow, Statistics};
 pub use sqlite::{BackupKind, SqliteReader, SqliteStore, StoreOptions};
 
@@ -399,6 +402,18 @@ pub enum StoreError {
     /// A run is neither finished nor undone.
     #[error("apply {0} was interrupted")]
     Unfinished(ApplyId),
+    /// Another run holds the lock of a shared state.
+    #[error("the library in {path} is locked by another run{}", holder.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default())]
+    Locked {
+        path: String,
+        /// `anna on studio, process 4711`, where it can be read.
+        holder: Option<String>,
+    },
+    /// A proxy gives each transaction another connection, so that no lock can be held.
+    #[error(
+        "there is a proxy before the state database that gives out its connections by transaction"
+    )]
+    Pooled,
     /// Another run took over.
     #[error("another run took over the state database")]
     Fenced,
@@ -449,13 +464,34 @@ impl StoreError {
     pub fn is_read_only(&self) -> bool {
         /// `SQLITE_READONLY` and `SQLITE_CANTOPEN`.
         const CODES: [i32; 2] = [8, 14];
+        /// PostgreSQL's `insufficient_privilege` and `read_only_sql_transaction`.
+        const STATES: [&str; 2] = ["42501", "25006"];
         match self {
-            Self::Database { source, .. } => source
-                .as_database_error()
-                .and_then(|error| error.code()?.parse::<i32>().ok())
-                .is_some_and(|code| CODES.contains(&(code & 0xff))),
+            Self::Database { .. } => self.code().is_some_and(|code| match code.len() {
+                5 => STATES.contains(&code.as_str()),
+                _ => code
+                    .parse::<i32>()
+                    .is_ok_and(|code| CODES.contains(&(code & 0xff))),
+            }),
             Self::Io { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
             _ => false,
         }
+    }
+
+    /// The database's own code: SQLite's number, PostgreSQL's five letters.
+    #[must_use]
+    pub fn code(&self) -> Option<String> {
+        let Self::Database { source, .. } = self else {
+            return None;
+        };
+        Some(source.as_database_error()?.code()?.into_owned())
+    }
+
+    /// Whether the same transaction may succeed when it is tried again: it met another one.
+    #[must_use]
+    pub fn is_serialization(&self) -> bool {
+        // serialization_failure, deadlock_detected
+        self.code()
+            .is_some_and(|code| code == "40001" || code == "40P01")
     }
 }

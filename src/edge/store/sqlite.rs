@@ -31,6 +31,7 @@ use sqlx::{
 
 use super::{SCHEMA_VERSION, StoreError};
 pub use backup::BackupKind;
+pub(super) use check::INVARIANTS;
 
 /// The first bytes of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

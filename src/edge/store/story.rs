@@ -9,7 +9,9 @@ use serde_json::json;
 
 use super::{
     ApplyStatus, HistoryFilter, Intent, MemoryStore, NewApply, NewOperation, NewSnapshot,
-    OperationStatus, Settlement, SqliteStore, StateStore, StoreError, StoreOptions,
+    OperationStatus, PostgresStore, Settlement, SqliteStore, StateReader as _, StateStore,
+    StoreError, StoreOptions,
+    postgres::tests::{options as on_server, server::Server},
 };
 use crate::domain::{
     ApplyId, ContentHash, ContentId, Isrc, LibraryId, MediaPath, NodeId, PlaylistId, Provenance,
@@ -536,6 +538,15 @@ async fn undoing<S: StateStore>(told: &mut Told, store: &mut S) {
     }
 }
 
+/// A part of the story, in a library beside.
+async fn tell_more(mut first: PostgresStore, second: PostgresStore) {
+    let model = first.state().await.unwrap();
+    let lines = Vec::new();
+    let mut told = Told { lines, model };
+    rows(&mut told, &mut first).await;
+    assert_eq!(second.state().await.unwrap().files, told.model.files);
+}
+
 #[tokio::test]
 async fn every_store_tells_the_same_story() {
     let dir = tempfile::tempdir().unwrap();
@@ -552,6 +563,23 @@ async fn every_store_tells_the_same_story() {
     assert_eq!(sqlite.len(), memory.len());
     for (sqlite, memory) in sqlite.iter().zip(&memory) {
         assert_eq!(sqlite, memory);
+    }
+    if let Some(server) = Server::start() {
+        let url = server.database();
+        let open = async || {
+            let options = on_server(&url, "0c8e", "studio");
+            PostgresStore::open(&options).await.unwrap()
+        };
+        // Another library's rows in the same tables must not be seen.
+        let other = on_server(&url, "other", "studio");
+        let other = PostgresStore::open(&other).await.unwrap();
+        let again = PostgresStore::open(&on_server(&url, "other", "club")).await;
+        tell_more(other, again.unwrap()).await;
+        let postgres = tell(open().await, open().await).await;
+        for (sqlite, postgres) in sqlite.iter().zip(&postgres) {
+            assert_eq!(sqlite, postgres);
+        }
+        assert_eq!(sqlite.len(), postgres.len());
     }
     let statuses = sqlite.iter().filter(|line| line.starts_with("statuses"));
     let words = ["Completed", "Undone"];

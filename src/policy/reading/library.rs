@@ -33,6 +33,36 @@ pub(super) fn state_path(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Op
         .and_then(|value| path(&value, surroundings))
 }
 
+/// `[state] url`. A policy is shown, shared and hashed: a password has no place in it.
+pub(super) fn state_url(top: &Table<'_>) -> Option<String> {
+    let value = top.table("state")?.get("url")?;
+    let text = value.text()?;
+    let bad = |message: &str, help: &str| {
+        value.report(Code::BadValue, message.to_owned(), Some(help.to_owned()));
+        None
+    };
+    let rest = text
+        .strip_prefix("postgres://")
+        .or_else(|| text.strip_prefix("postgresql://"));
+    let Some(rest) = rest else {
+        return bad(
+            "this is no address of a PostgreSQL database",
+            "write it as \"postgres://user@host/database?sslmode=verify-full\"",
+        );
+    };
+    let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let user = before.rsplit_once('@').map_or("", |(user, _)| user);
+    let named = query.split('&').any(|pair| pair.starts_with("password="));
+    match user.contains(':') || named {
+        true => bad(
+            "a policy holds no password",
+            "leave it out here: it comes from PGPASSWORD, the password file ~/.pgpass, or the whole \
+             address from TIDAL_CLEANUP_DATABASE_URL",
+        ),
+        false => Some(text.to_owned()),
+    }
+}
+
 pub(super) fn library(top: &Table<'_>, surroundings: &Surroundings<'_>) -> LibraryPolicy {
     let mut library = LibraryPolicy {
         root: PathBuf::new(),

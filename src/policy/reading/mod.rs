@@ -75,6 +75,7 @@ fn read(top: &Table<'_>, surroundings: &Surroundings<'_>, source: PolicySource) 
     let policy = Policy {
         source,
         state_path: library::state_path(top, surroundings),
+        state_url: library::state_url(top),
         library: library::library(top, surroundings),
         tidal: sections::tidal(top, surroundings),
         download: sections::download(top),

@@ -75,6 +75,16 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("[safety]\nmax_remove = { min = 1 }", "TP004", "{ min = 1 }"),
     ("[playlist.\"x\"]", "TP004", "[playlist.\"x\"]"),
     ("[trash]\nkeep = \"30 days\"", "TP005", "\"30 days\""),
+    (
+        "[state]\nurl = \"postgres://dj:secret@host/state\"",
+        "TP005",
+        "\"postgres://dj:secret@host/state\"",
+    ),
+    (
+        "[state]\nurl = \"mysql://host/state\"",
+        "TP005",
+        "\"mysql://host/state\"",
+    ),
     ("[trash]\nmax_bytes = \"much\"", "TP005", "\"much\""),
     ("[trash]\nmax_bytes = -1", "TP005", "-1"),
     ("[match]\nauto = 101", "TP005", "101"),

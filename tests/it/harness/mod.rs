@@ -46,6 +46,8 @@ pub(crate) struct Setup {
     pub(crate) download: &'static str,
     /// More tables.
     pub(crate) more: &'static str,
+    /// The address of a shared state; `None`: a file.
+    pub(crate) server: Option<&'static str>,
 }
 
 /// What a run of the program said.
@@ -122,6 +124,7 @@ impl World {
             library,
             download,
             more: usual,
+            server: _,
         } = self.setup;
         let root = self.path("library");
         let (script, cloud) = (self.path("fetch.sh"), self.path("cloud"));
@@ -241,6 +244,9 @@ impl World {
             .env("LANG", "C.UTF-8")
             .env("TZ", "UTC")
             .env("USER", "dj");
+        if let Some(url) = self.setup.server {
+            command.env("TIDAL_CLEANUP_DATABASE_URL", url);
+        }
         command.stdin(Stdio::null());
         command
     }

@@ -73,7 +73,7 @@ async fn rows(conn: &mut SqliteConnection, library: i64) -> Result<Vec<Finding>,
 }
 
 /// What must hold, as statements that find exceptions in library `$1`.
-pub(super) const INVARIANTS: [(&str, &str); 5] = [
+pub(in crate::edge::store) const INVARIANTS: [(&str, &str); 5] = [
     (
         "positions",
         "SELECT p.name, 'its positions have gaps: ' || COUNT(*) || ' entries, the last at ' || MAX(e.position)

@@ -14,14 +14,14 @@ use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use super::load::unreadable;
 use crate::{
     domain::{
-        AudioFormat, MediaPath, PlaylistId, Provenance, Track, TrackId,
-        state::{
-            EntryRow, FileRole, FileRow, ObjectKey, ObjectRow, PlaylistRow, RowChange, StateRow,
-            TrackRow,
-        },
+        AudioFormat, MediaPath, PlaylistId, Track, TrackId,
+        state::{EntryRow, FileRow, ObjectRow, PlaylistRow, RowChange, StateRow, TrackRow},
         text::fold_name,
     },
-    edge::store::occurrence::{self, Occurrence},
+    edge::store::{
+        occurrence::{self, Occurrence},
+        words::{key_text, kind_text, list_text, provenance_text, role_text},
+    },
 };
 
 /// Whose rows, and when they change.
@@ -137,14 +137,14 @@ async fn put_track(
     .bind(&track.title)
     .bind(&track.version)
     .bind(track.artist())
-    .bind(list_text(&track.artists)?)
+    .bind(list_text(&track.artists))
     .bind(&track.album)
     .bind(track.year().map(i64::from))
     .bind(track.isrc.as_ref().map(|isrc| isrc.as_str()))
     .bind(track.duration_s.map(i64::from))
     .bind(track.explicit.map(i64::from))
     .bind(&track.release_date)
-    .bind(list_text(&track.media_tags)?)
+    .bind(list_text(&track.media_tags))
     .bind(track.streamable.map(i64::from))
     .bind(fold_name(&track.label()))
     .bind(row.file.as_ref().map(MediaPath::as_str))
@@ -513,39 +513,4 @@ pub(super) fn maybe_time(row: &SqliteRow, name: &str) -> Result<Option<Timestamp
     let text: Option<&str> = row.try_get(name)?;
     text.map(|text| text.parse().map_err(unreadable))
         .transpose()
-}
-
-fn list_text(list: &[String]) -> Result<String, sqlx::Error> {
-    serde_json::to_string(list).map_err(unreadable)
-}
-
-fn key_text(key: &ObjectKey) -> Result<String, sqlx::Error> {
-    serde_json::to_string(key).map_err(unreadable)
-}
-
-const fn kind_text(key: &ObjectKey) -> &'static str {
-    match key {
-        ObjectKey::Folder(_) => "folder",
-        ObjectKey::Playlist(_) => "playlist",
-        ObjectKey::Smart(_) => "smart",
-        ObjectKey::Tag(_, _) => "tag",
-        ObjectKey::TagLink(_, _, _) => "tag_link",
-        ObjectKey::Content(_) => "content",
-    }
-}
-
-const fn role_text(role: FileRole) -> &'static str {
-    match role {
-        FileRole::Track => "track",
-        FileRole::Copy => "copy",
-        FileRole::Playlist => "playlist",
-    }
-}
-
-const fn provenance_text(provenance: Provenance) -> &'static str {
-    match provenance {
-        Provenance::Tidal => "tidal",
-        Provenance::Adopted => "adopted",
-        Provenance::Foreign => "foreign",
-    }
 }

@@ -1,0 +1,248 @@
+//! The state of several libraries, machines and people in one PostgreSQL database.
+//!
+//! Opening connects, checks and migrates; `read` and `load` answer, `journal` writes runs, `rows` writes
+//! the state's rows, many a statement; `lock` holds the run's lock. Statements are not kept prepared and
+//! a session has no state but the lock's, so that a proxy between us and the server does no harm.
+
+mod check;
+mod journal;
+mod load;
+mod lock;
+mod read;
+mod rows;
+#[cfg(test)]
+pub(super) mod tests;
+
+use std::{str::FromStr as _, time::Duration};
+
+use jiff::Timestamp;
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::{SCHEMA_VERSION, StoreError};
+use crate::domain::LibraryId;
+use lock::Pinned;
+
+/// How long the server has to take a connection.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Serializes those who find an empty database; any number will do.
+const MIGRATING: i64 = 0x7469_6461_6c00;
+
+/// How to open a state in PostgreSQL.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// `postgres://…`; a password that it lacks comes from `PGPASSWORD` or the password file.
+    pub url: String,
+    /// Whose state: the id in the library's marker, where that is known.
+    pub library: Option<LibraryId>,
+    /// Which machine's Rekordbox this is about.
+    pub device: String,
+    /// Who is told to those who wait for the lock, such as `anna on studio, process 4711`.
+    pub who: String,
+    /// The present time.
+    pub at: Timestamp,
+    /// Whether statements are traced (`TIDAL_CLEANUP_LOG_SQL`).
+    pub log_sql: bool,
+}
+
+/// The state database, lent for reading.
+#[derive(Clone, Debug)]
+pub struct PostgresReader {
+    pool: PgPool,
+    options: PgConnectOptions,
+    /// The database as it may be shown: without a password.
+    shown: String,
+    /// The row of `meta`; 0 as long as the library is not known.
+    library: i64,
+    device: String,
+    who: String,
+}
+
+/// The state database.
+#[derive(Debug)]
+pub struct PostgresStore {
+    reader: PostgresReader,
+    /// The number of the run that this handle began or took over.
+    fencing: Option<i64>,
+    /// The connection that holds the run's lock and writes its journal.
+    pinned: Option<Pinned>,
+}
+
+impl PostgresStore {
+    /// Connects; makes the tables in an empty database, and the library's row when it has none and this
+    /// user may write. A user who may only read can do everything that only reads.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`], [`StoreError::Outdated`] when this user may not migrate, or what the server
+    /// says.
+    pub async fn open(options: &PostgresOptions) -> Result<Self, StoreError> {
+        let connect = PgConnectOptions::from_str(&options.url)
+            .map_err(|source| database("read the address of the state database", source))?
+            .application_name("tidal-cleanup")
+            .statement_cache_capacity(0);
+        let connect = match options.log_sql {
+            true => connect,
+            false => connect.disable_statement_logging(),
+        };
+        // A pool would try again and in the end say no more than that time is up.
+        let first = tokio::time::timeout(PATIENCE, connect.connect()).await;
+        let mut first = first
+            .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+            .map_err(|source| database("connect to the server", source))?;
+        let mut reader = PostgresReader {
+            pool: PgPoolOptions::new()
+                .max_connections(2)
+                .acquire_timeout(PATIENCE)
+                .connect_lazy_with(connect.clone()),
+            shown: shown(&connect),
+            options: connect,
+            library: 0,
+            device: options.device.clone(),
+            who: options.who.clone(),
+        };
+        reader.migrate(&mut first, options.at).await?;
+        if let Some(library) = &options.library {
+            reader.library = reader.find_library(&mut first, library).await?;
+        }
+        drop(first.close().await);
+        Ok(Self {
+            reader,
+            fencing: None,
+            pinned: None,
+        })
+    }
+
+    /// The same database, for what only reads.
+    #[must_use]
+    pub const fn reader(&self) -> &PostgresReader {
+        &self.reader
+    }
+
+    /// Where it is, without a password.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        &self.reader.shown
+    }
+}
+
+impl PostgresReader {
+    async fn migrate(&self, conn: &mut PgConnection, at: Timestamp) -> Result<(), StoreError> {
+        if self.is_current(conn).await? {
+            return Ok(());
+        }
+        let doing = "make the tables of the state database";
+        let mut tx = conn.begin().await.map_err(failed(doing))?;
+        // Held to the end of the transaction only; an engine without such locks fails one of two.
+        let locked = sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(MIGRATING)
+            .execute(&mut *tx)
+            .await;
+        locked.map_err(failed(doing))?;
+        if self.is_current(&mut tx).await? {
+            return Ok(());
+        }
+        sqlx::raw_sql(include_str!("../../../migrations/postgres/0001_state.sql"))
+            .execute(&mut *tx)
+            .await
+            .map_err(failed(doing))?;
+        sqlx::query("INSERT INTO tidal_cleanup_schema (version, at) VALUES ($1, $2)")
+            .bind(SCHEMA_VERSION)
+            .bind(at.to_string())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed(doing))?;
+        tx.commit().await.map_err(failed(doing))
+    }
+
+    async fn is_current(&self, conn: &mut PgConnection) -> Result<bool, StoreError> {
+        let doing = "read the version";
+        let (ours, strange): (bool, bool) = sqlx::query_as(
+            "SELECT COUNT(*) FILTER (WHERE table_name = 'tidal_cleanup_schema') > 0,
+                COUNT(*) FILTER (WHERE table_name IN ('meta', 'tracks', 'playlists')) > 0
+             FROM information_schema.tables WHERE table_schema = current_schema()",
+        )
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(failed(doing))?;
+        match (ours, strange) {
+            (false, false) => return Ok(false),
+            (false, true) => {
+                return Err(StoreError::Damaged {
+                    path: self.shown.clone(),
+                    reason: "it is another program's database, or you may not read it".to_owned(),
+                });
+            }
+            (true, _) => {}
+        }
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT MAX(version) FROM tidal_cleanup_schema")
+                .fetch_one(conn)
+                .await
+                .map_err(failed(doing))?;
+        let path = self.shown.clone();
+        let known = SCHEMA_VERSION;
+        match found.unwrap_or_default() {
+            found if found > known => Err(StoreError::Newer { path, found, known }),
+            found if found < known => Err(StoreError::Outdated { path, found, known }),
+            _ => Ok(true),
+        }
+    }
+
+    /// The library's row; made when there is none. 0 for a user who may not make it.
+    async fn find_library(
+        &self,
+        conn: &mut PgConnection,
+        library: &LibraryId,
+    ) -> Result<i64, StoreError> {
+        let doing = "read meta";
+        let find = "SELECT id FROM meta WHERE library_id = $1";
+        let found: Option<i64> = sqlx::query_scalar(find)
+            .bind(library.as_str())
+            .fetch_optional(&mut *conn)
+            .await
+            .map_err(failed(doing))?;
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        let made = sqlx::query(
+            "INSERT INTO meta (library_id, lineage) VALUES ($1, $2) ON CONFLICT (library_id) DO NOTHING",
+        )
+        .bind(library.as_str())
+        .bind(uuid::Uuid::new_v4().to_string())
+        .execute(&mut *conn)
+        .await;
+        match made.map_err(failed("record the library")) {
+            Err(error) if error.is_read_only() => return Ok(0),
+            made => made?,
+        };
+        let found: Option<i64> = sqlx::query_scalar(find)
+            .bind(library.as_str())
+            .fetch_optional(conn)
+            .await
+            .map_err(failed(doing))?;
+        Ok(found.unwrap_or_default())
+    }
+}
+
+/// `postgres://host:5432/name`, or the socket's folder; never a password.
+fn shown(options: &PgConnectOptions) -> String {
+    let name = options.get_database().unwrap_or_default();
+    let user = options.get_username();
+    match options.get_socket() {
+        Some(socket) => format!("postgres://{user}@{}/{name}", socket.display()),
+        None => {
+            let (host, port) = (options.get_host(), options.get_port());
+            format!("postgres://{user}@{host}:{port}/{name}")
+        }
+    }
+}
+
+fn database(doing: &'static str, source: sqlx::Error) -> StoreError {
+    StoreError::Database { doing, source }
+}
+
+fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |source| database(doing, source)
+}

@@ -1,0 +1,600 @@
+//! Writes runs: intents before effects, outcomes and rows together.
+//!
+//! Every transaction locks the library's row of `meta` first, so that writers of one library queue there
+//! and the fencing number that is read stays true to the end. What the server cannot serialize is done
+//! again from the start.
+
+use std::{collections::HashMap, time::Duration};
+
+use jiff::Timestamp;
+use sqlx::{Connection as _, PgConnection, Postgres, QueryBuilder};
+
+use super::{PostgresStore, failed, load::unreadable, read, rows, rows::Scope};
+use crate::{
+    domain::{ApplyId, LibraryId},
+    edge::store::{
+        ApplyStatus, Intent, NewApply, NewOperation, NewSnapshot, OperationStatus, SNAPSHOTS_KEPT,
+        Settlement, StateStore, StoreError, pack, rule,
+    },
+};
+
+/// Rows a statement; each has up to 16 values, and the protocol takes 65,535.
+const BATCH: usize = 2_000;
+/// How often a transaction is tried that the server could not serialize.
+const TRIES: u32 = 8;
+
+/// Does `$body`, which gives a `Result<_, StoreError>`, in one transaction: on the pinned connection where
+/// there is one, and again when the server could not serialize it.
+macro_rules! writing {
+    ($store:expr, $doing:expr, |$conn:ident| $body:block) => {{
+        let mut tries = 0;
+        loop {
+            let (mut guard, mut pooled);
+            let conn: &mut PgConnection = match &$store.pinned {
+                Some(pinned) => {
+                    guard = pinned.conn.lock().await;
+                    &mut *guard
+                }
+                None => {
+                    pooled = $store.reader.pool.acquire().await.map_err(failed($doing))?;
+                    &mut *pooled
+                }
+            };
+            let outcome: Result<_, StoreError> = async {
+                let mut tx = conn.begin().await.map_err(failed($doing))?;
+                let $conn: &mut PgConnection = &mut tx;
+                let value: Result<_, StoreError> = async { $body }.await;
+                let value = value?;
+                tx.commit().await.map_err(failed($doing))?;
+                Ok(value)
+            }
+            .await;
+            match outcome {
+                Err(error) if error.is_serialization() && tries < TRIES => tries += 1,
+                outcome => break outcome,
+            }
+            tokio::time::sleep(Duration::from_millis(5 << tries)).await;
+        }
+    }};
+}
+
+impl StateStore for PostgresStore {
+    async fn set_library(&mut self, id: &LibraryId) -> Result<(), StoreError> {
+        let doing = "record the library";
+        if self.reader.library == 0 {
+            let mut conn = self.reader.pool.acquire().await.map_err(failed(doing))?;
+            self.reader.library = self.reader.find_library(&mut conn, id).await?;
+        }
+        let known: String = sqlx::query_scalar("SELECT library_id FROM meta WHERE id = $1")
+            .bind(self.reader.library)
+            .fetch_one(&self.reader.pool)
+            .await
+            .map_err(failed(doing))?;
+        match known == id.as_str() {
+            true => Ok(()),
+            false => Err(StoreError::OtherLibrary {
+                expected: known.into(),
+                found: id.clone(),
+            }),
+        }
+    }
+
+    async fn save_snapshot(&mut self, snapshot: NewSnapshot<'_>) -> Result<(), StoreError> {
+        let doing = "save a snapshot";
+        let packed = packed(snapshot.data)?;
+        let library = self.reader.library;
+        writing!(self, doing, |conn| {
+            let number = lock_meta(conn, library).await.map_err(failed(doing))?;
+            if self.fencing.is_some_and(|mine| mine != number) {
+                return Err(StoreError::Fenced);
+            }
+            put_snapshot(conn, library, &snapshot, packed.clone())
+                .await
+                .map_err(failed(doing))
+        })
+    }
+
+    async fn begin_apply(
+        &mut self,
+        apply: NewApply,
+        operations: &[NewOperation],
+        at: Timestamp,
+    ) -> Result<ApplyId, StoreError> {
+        let doing = "begin an apply";
+        let packed = packed(&apply.plan)?;
+        let scope = self.scope(at);
+        let (id, fencing) = writing!(self, doing, |conn| {
+            lock_meta(conn, scope.library)
+                .await
+                .map_err(failed(doing))?;
+            let unfinished = read::unfinished(conn, scope.library).await;
+            if let Some(run) = unfinished.map_err(failed(doing))? {
+                return Err(StoreError::Unfinished(run.id));
+            }
+            let id = next_apply(conn, scope.library)
+                .await
+                .map_err(failed(doing))?;
+            rule::well_formed(operations)
+                .map_err(|reason| StoreError::Protocol { apply: id, reason })?;
+            let fencing = put_apply(conn, scope, id, &apply, packed.clone(), operations)
+                .await
+                .map_err(failed(doing))?;
+            Ok((id, fencing))
+        })?;
+        self.fencing = Some(fencing);
+        Ok(id)
+    }
+
+    async fn resume_apply(&mut self, apply: ApplyId, at: Timestamp) -> Result<(), StoreError> {
+        let doing = "resume an apply";
+        let scope = self.scope(at);
+        let fencing = writing!(self, doing, |conn| {
+            lock_meta(conn, scope.library)
+                .await
+                .map_err(failed(doing))?;
+            let unfinished = read::unfinished(conn, scope.library).await;
+            match unfinished.map_err(failed(doing))? {
+                Some(run) if run.id != apply => return Err(StoreError::Unfinished(run.id)),
+                Some(_) | None => {}
+            }
+            let status = run_status(conn, scope.library, apply).await?;
+            rule::may_resume(status).map_err(|reason| StoreError::Protocol { apply, reason })?;
+            open_again(conn, scope, apply).await.map_err(failed(doing))
+        })?;
+        self.fencing = Some(fencing);
+        Ok(())
+    }
+
+    async fn intend(
+        &mut self,
+        apply: ApplyId,
+        intents: &[Intent],
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let doing = "record an intent";
+        let (scope, fencing) = (self.scope(at), self.fencing);
+        writing!(self, doing, |conn| {
+            fenced(conn, scope.library, apply, fencing).await?;
+            let wanted: Vec<i64> = intents.iter().map(|intent| intent.seq).collect();
+            for from in statuses(conn, scope.library, apply, &wanted).await? {
+                rule::may_begin(from).map_err(|reason| StoreError::Protocol { apply, reason })?;
+            }
+            put_intents(conn, scope, apply, intents)
+                .await
+                .map_err(failed(doing))
+        })
+    }
+
+    async fn settle(
+        &mut self,
+        apply: ApplyId,
+        settlements: &[Settlement],
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let doing = "record an outcome";
+        let (scope, fencing) = (self.scope(at), self.fencing);
+        writing!(self, doing, |conn| {
+            fenced(conn, scope.library, apply, fencing).await?;
+            let wanted: Vec<i64> = settlements.iter().map(|it| it.seq).collect();
+            let from = statuses(conn, scope.library, apply, &wanted).await?;
+            for (from, settlement) in from.into_iter().zip(settlements) {
+                rule::may_settle(from, settlement.status)
+                    .map_err(|reason| StoreError::Protocol { apply, reason })?;
+            }
+            put_outcomes(conn, scope, apply, settlements)
+                .await
+                .map_err(failed(doing))?;
+            let changes = settlements.iter().flat_map(|settlement| &settlement.rows);
+            rows::change_all(conn, scope, &self.reader.device, changes)
+                .await
+                .map_err(failed(doing))
+        })
+    }
+
+    async fn finish_apply(
+        &mut self,
+        apply: ApplyId,
+        status: ApplyStatus,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let doing = "close an apply";
+        let (scope, fencing) = (self.scope(at), self.fencing);
+        writing!(self, doing, |conn| {
+            fenced(conn, scope.library, apply, fencing).await?;
+            let run = read::unfinished(conn, scope.library).await;
+            let run = run
+                .map_err(failed(doing))?
+                .ok_or(StoreError::NoSuchApply(apply))?;
+            rule::may_close(status, run.running)
+                .map_err(|reason| StoreError::Protocol { apply, reason })?;
+            close(conn, scope, &run, status)
+                .await
+                .map_err(failed(doing))
+        })
+    }
+}
+
+impl PostgresStore {
+    fn scope(&self, at: Timestamp) -> Scope {
+        Scope {
+            library: self.reader.library,
+            at,
+        }
+    }
+}
+
+/// Nobody else has taken over, and the run is open.
+async fn fenced(
+    conn: &mut PgConnection,
+    library: i64,
+    apply: ApplyId,
+    mine: Option<i64>,
+) -> Result<(), StoreError> {
+    let doing = "read the fencing number";
+    let number = lock_meta(conn, library).await.map_err(failed(doing))?;
+    let status = run_status(conn, library, apply).await?;
+    if mine != Some(number) {
+        return Err(StoreError::Fenced);
+    }
+    match status {
+        ApplyStatus::Running => Ok(()),
+        _ => Err(StoreError::Protocol {
+            apply,
+            reason: rule::CLOSED,
+        }),
+    }
+}
+
+/// Locks the library's row to the end of the transaction; its fencing number.
+async fn lock_meta(conn: &mut PgConnection, library: i64) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT fencing FROM meta WHERE id = $1 FOR UPDATE")
+        .bind(library)
+        .fetch_one(conn)
+        .await
+}
+
+async fn run_status(
+    conn: &mut PgConnection,
+    library: i64,
+    apply: ApplyId,
+) -> Result<ApplyStatus, StoreError> {
+    let doing = "read applies";
+    let status: Option<String> =
+        sqlx::query_scalar("SELECT status FROM applies WHERE library = $1 AND id = $2")
+            .bind(library)
+            .bind(apply.0)
+            .fetch_optional(conn)
+            .await
+            .map_err(failed(doing))?;
+    let status = status.ok_or(StoreError::NoSuchApply(apply))?;
+    read::apply_status(&status).map_err(failed(doing))
+}
+
+fn packed(text: &str) -> Result<Vec<u8>, StoreError> {
+    pack::pack(text).map_err(|source| StoreError::Io {
+        doing: "pack a text for",
+        path: "the state database".to_owned(),
+        source,
+    })
+}
+
+async fn put_snapshot(
+    conn: &mut PgConnection,
+    library: i64,
+    snapshot: &NewSnapshot<'_>,
+    packed: Vec<u8>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO sync_snapshots (library, snapshot_type, snapshot_data, playlist_count, track_count,
+            complete, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(library)
+    .bind(snapshot.kind)
+    .bind(packed)
+    .bind(snapshot.playlist_count)
+    .bind(snapshot.track_count)
+    .bind(i64::from(snapshot.complete))
+    .bind(snapshot.at.to_string())
+    .execute(&mut *conn)
+    .await?;
+    // A snapshot is a reading that can be taken again; nothing refers to it, so that old ones may go.
+    sqlx::query(
+        "DELETE FROM sync_snapshots WHERE library = $1 AND snapshot_type = $2
+            AND id NOT IN (SELECT id FROM sync_snapshots WHERE library = $1 AND snapshot_type = $2
+                           ORDER BY id DESC LIMIT $3)
+            AND id <> COALESCE((SELECT MAX(id) FROM sync_snapshots
+                                WHERE library = $1 AND snapshot_type = $2 AND complete = 1), 0)",
+    )
+    .bind(library)
+    .bind(snapshot.kind)
+    .bind(i64::try_from(SNAPSHOTS_KEPT).map_err(unreadable)?)
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+async fn next_apply(conn: &mut PgConnection, library: i64) -> Result<ApplyId, sqlx::Error> {
+    sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) + 1 FROM applies WHERE library = $1")
+        .bind(library)
+        .fetch_one(conn)
+        .await
+        .map(ApplyId)
+}
+
+async fn raise_fencing(conn: &mut PgConnection, library: i64) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("UPDATE meta SET fencing = fencing + 1 WHERE id = $1 RETURNING fencing")
+        .bind(library)
+        .fetch_one(conn)
+        .await
+}
+
+/// Writes the run and its operations; returns the new fencing number.
+async fn put_apply(
+    conn: &mut PgConnection,
+    scope: Scope,
+    id: ApplyId,
+    apply: &NewApply,
+    packed: Vec<u8>,
+    operations: &[NewOperation],
+) -> Result<i64, sqlx::Error> {
+    let fencing = raise_fencing(conn, scope.library).await?;
+    sqlx::query(
+        "INSERT INTO applies (library, id, mode, status, digest, policy_sha256, who, undoes, fencing,
+            started_at, pending, running, completed, failed, skipped, plan)
+         VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, 0, $11)",
+    )
+    .bind(scope.library)
+    .bind(id.0)
+    .bind(&apply.mode)
+    .bind(&apply.digest)
+    .bind(&apply.policy_sha256)
+    .bind(&apply.who)
+    .bind(apply.undoes.map(|undone| undone.0))
+    .bind(fencing)
+    .bind(scope.at.to_string())
+    .bind(i64::try_from(operations.len()).map_err(unreadable)?)
+    .bind(packed)
+    .execute(&mut *conn)
+    .await?;
+    for batch in operations.chunks(BATCH) {
+        put_operations(conn, scope, id, batch).await?;
+    }
+    link_operations(conn, scope.library, id).await?;
+    Ok(fencing)
+}
+
+async fn put_operations(
+    conn: &mut PgConnection,
+    scope: Scope,
+    apply: ApplyId,
+    operations: &[NewOperation],
+) -> Result<(), sqlx::Error> {
+    let at = scope.at.to_string();
+    let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
+        "INSERT INTO sync_operations (library, apply_id, seq, status, created_at, action_id, kind,
+            operation_type, action, source, target, playlist_tidal_id, track_tidal_id, change_type, rule,
+            label) ",
+    );
+    query.push_values(operations, |mut row, operation| {
+        row.push_bind(scope.library)
+            .push_bind(apply.0)
+            .push_bind(operation.seq)
+            .push("'pending'")
+            .push_bind(at.as_str())
+            .push_bind(operation.action_id.as_str())
+            .push_bind(operation.kind.as_str())
+            .push_bind(operation.operation_type)
+            .push_bind(operation.action)
+            .push_bind(operation.source)
+            .push_bind(operation.target)
+            .push_bind(operation.playlist.as_deref())
+            .push_bind(operation.track.as_deref())
+            .push_bind(operation.change_type.as_deref())
+            .push_bind(operation.rule.as_str())
+            .push_bind(operation.label.as_str());
+    });
+    query
+        .build()
+        .persistent(false)
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// Fills in the rows that operations are about, as far as there are such rows by now.
+async fn link_operations(
+    conn: &mut PgConnection,
+    library: i64,
+    apply: ApplyId,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE sync_operations SET
+            playlist_id = (SELECT p.id FROM playlists AS p WHERE p.library = sync_operations.library
+                           AND p.tidal_id = sync_operations.playlist_tidal_id),
+            track_id = (SELECT t.id FROM tracks AS t WHERE t.library = sync_operations.library
+                        AND t.tidal_id = sync_operations.track_tidal_id)
+         WHERE library = $1 AND apply_id = $2
+            AND (playlist_id IS NULL AND playlist_tidal_id IS NOT NULL
+                 OR track_id IS NULL AND track_tidal_id IS NOT NULL)",
+    )
+    .bind(library)
+    .bind(apply.0)
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+async fn open_again(
+    conn: &mut PgConnection,
+    scope: Scope,
+    apply: ApplyId,
+) -> Result<i64, sqlx::Error> {
+    let fencing = raise_fencing(conn, scope.library).await?;
+    sqlx::query(
+        "UPDATE applies SET status = 'running', finished_at = NULL, resumed_at = $1, fencing = $2
+         WHERE library = $3 AND id = $4",
+    )
+    .bind(scope.at.to_string())
+    .bind(fencing)
+    .bind(scope.library)
+    .bind(apply.0)
+    .execute(conn)
+    .await?;
+    Ok(fencing)
+}
+
+/// The operations' statuses, read and locked by the row of `meta`; in the order asked for.
+async fn statuses(
+    conn: &mut PgConnection,
+    library: i64,
+    apply: ApplyId,
+    wanted: &[i64],
+) -> Result<Vec<OperationStatus>, StoreError> {
+    let doing = "read operations";
+    let mut known = HashMap::new();
+    for some in wanted.chunks(BATCH) {
+        let mut query: QueryBuilder<Postgres> =
+            QueryBuilder::new("SELECT seq, status FROM sync_operations WHERE library = ");
+        query.push_bind(library);
+        query.push(" AND apply_id = ").push_bind(apply.0);
+        query.push(" AND seq IN (");
+        let mut list = query.separated(", ");
+        for seq in some {
+            list.push_bind(*seq);
+        }
+        query.push(")");
+        let query = query.build_query_as::<(i64, String)>();
+        let rows = query.persistent(false).fetch_all(&mut *conn).await;
+        for (seq, status) in rows.map_err(failed(doing))? {
+            let status = read::operation_status(&status).map_err(failed(doing))?;
+            known.insert(seq, status);
+        }
+    }
+    let reason = rule::NO_OPERATION;
+    wanted
+        .iter()
+        .map(|seq| known.get(seq).copied())
+        .collect::<Option<_>>()
+        .ok_or(StoreError::Protocol { apply, reason })
+}
+
+async fn put_intents(
+    conn: &mut PgConnection,
+    scope: Scope,
+    apply: ApplyId,
+    intents: &[Intent],
+) -> Result<(), sqlx::Error> {
+    for some in intents.chunks(BATCH) {
+        let mut query: QueryBuilder<Postgres> =
+            QueryBuilder::new("UPDATE sync_operations AS o SET status = 'running', started_at = ");
+        query.push_bind(scope.at.to_string());
+        query.push(", pre_image = v.pre_image, completed_at = NULL, error_message = NULL FROM (");
+        query.push_values(some, |mut row, intent| {
+            row.push_bind(intent.seq)
+                .push_bind(intent.pre_image.to_string());
+        });
+        query.push(") AS v (seq, pre_image) WHERE o.library = ");
+        query.push_bind(scope.library);
+        query.push(" AND o.apply_id = ").push_bind(apply.0);
+        query.push(" AND o.seq = v.seq");
+        query.build().persistent(false).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+async fn put_outcomes(
+    conn: &mut PgConnection,
+    scope: Scope,
+    apply: ApplyId,
+    settlements: &[Settlement],
+) -> Result<(), sqlx::Error> {
+    for some in settlements.chunks(BATCH) {
+        let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
+            "UPDATE sync_operations AS o SET status = v.status, post_image = v.post_image,
+                trash_path = v.trash_path, error_message = v.error_message,
+                completed_at = v.completed_at FROM (",
+        );
+        query.push_values(some, |mut row, it| {
+            let completed_at = rule::settled_at(it.status, scope.at);
+            row.push_bind(it.seq)
+                .push_bind(it.status.as_str())
+                .push_bind(it.post_image.as_ref().map(ToString::to_string))
+                .push_bind(it.trash_path.as_deref())
+                .push_bind(it.error_message.as_deref())
+                .push_bind(completed_at.map(|at| at.to_string()));
+        });
+        query.push(
+            ") AS v (seq, status, post_image, trash_path, error_message, completed_at)
+             WHERE o.library = ",
+        );
+        query.push_bind(scope.library);
+        query.push(" AND o.apply_id = ").push_bind(apply.0);
+        query.push(" AND o.seq = v.seq");
+        query.build().persistent(false).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+async fn close(
+    conn: &mut PgConnection,
+    scope: Scope,
+    run: &crate::edge::store::ApplyRow,
+    status: ApplyStatus,
+) -> Result<(), sqlx::Error> {
+    link_operations(conn, scope.library, run.id).await?;
+    sqlx::query(
+        "UPDATE applies SET status = $1, finished_at = $2, pending = $3, running = $4, completed = $5,
+            failed = $6, skipped = $7
+         WHERE library = $8 AND id = $9",
+    )
+    .bind(status.as_str())
+    .bind(scope.at.to_string())
+    .bind(run.pending)
+    .bind(run.running)
+    .bind(run.completed)
+    .bind(run.failed)
+    .bind(run.skipped)
+    .bind(scope.library)
+    .bind(run.id.0)
+    .execute(&mut *conn)
+    .await?;
+    if status == ApplyStatus::Completed {
+        take_back(conn, scope.library, run.undoes).await?;
+    }
+    sqlx::query("UPDATE meta SET serial = serial + 1 WHERE id = $1")
+        .bind(scope.library)
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// Marks what an undo takes back; what that had taken back itself is in effect again, and so on.
+async fn take_back(
+    conn: &mut PgConnection,
+    library: i64,
+    undone: Option<ApplyId>,
+) -> Result<(), sqlx::Error> {
+    let (mut next, mut in_effect) = (undone, false);
+    while let Some(apply) = next {
+        let (undoes, left): (Option<i64>, i64) = sqlx::query_as(
+            "SELECT undoes, pending + failed + skipped FROM applies WHERE library = $1 AND id = $2",
+        )
+        .bind(library)
+        .bind(apply.0)
+        .fetch_one(&mut *conn)
+        .await?;
+        let status = match in_effect {
+            true => rule::as_closed(left),
+            false => ApplyStatus::Undone,
+        };
+        sqlx::query("UPDATE applies SET status = $1 WHERE library = $2 AND id = $3")
+            .bind(status.as_str())
+            .bind(library)
+            .bind(apply.0)
+            .execute(&mut *conn)
+            .await?;
+        (next, in_effect) = (undoes.map(ApplyId), !in_effect);
+    }
+    Ok(())
+}

@@ -1,0 +1,694 @@
+//! Writes the state's rows: what [`State::apply`](crate::domain::State::apply) does to the value, done
+//! to the tables, in a number of statements that does not grow with the rows but for their batches.
+//!
+//! Of several changes to one row in one settlement only the last counts, except for playlists: their
+//! comings and goings are remembered. Tracks are written before the playlists that name them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
+
+use super::load::unreadable;
+use crate::{
+    domain::{
+        AudioFormat, MediaPath, PlaylistId, Track, TrackId,
+        state::{
+            EntryRow, FileRow, ObjectKey, ObjectRow, PlaylistRow, RowChange, StateRow, TrackRow,
+        },
+        text::fold_name,
+    },
+    edge::store::{
+        occurrence::{self, Occurrence},
+        words::{key_text, kind_text, list_text, provenance_text, role_text},
+    },
+};
+
+/// Rows a statement; each has up to 22 values, and the protocol takes 65,535.
+const BATCH: usize = 2_000;
+
+/// Whose rows, and when they change.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope {
+    pub(super) library: i64,
+    pub(super) at: Timestamp,
+}
+
+/// The last change of every row; `None`: it is taken away.
+#[derive(Default)]
+struct Last<'a> {
+    tracks: BTreeMap<&'a TrackId, Option<&'a TrackRow>>,
+    files: BTreeMap<&'a MediaPath, Option<&'a FileRow>>,
+    objects: BTreeMap<&'a ObjectKey, Option<&'a ObjectRow>>,
+    playlists: Vec<(&'a PlaylistRow, bool)>,
+}
+
+impl<'a> Last<'a> {
+    fn note(&mut self, row: &'a StateRow, here: bool) {
+        match row {
+            StateRow::Track(row) => {
+                self.tracks.insert(&row.track.id, here.then_some(row));
+            }
+            StateRow::File(row) => {
+                self.files.insert(&row.path, here.then_some(row));
+            }
+            StateRow::Object(row) => {
+                self.objects.insert(&row.key, here.then_some(row));
+            }
+            StateRow::Playlist(row) => self.playlists.push((row, here)),
+        }
+    }
+}
+
+/// Makes the changes.
+pub(super) async fn change_all(
+    conn: &mut PgConnection,
+    scope: Scope,
+    device: &str,
+    changes: impl Iterator<Item = &RowChange>,
+) -> Result<(), sqlx::Error> {
+    let mut last = Last::default();
+    for change in changes {
+        if let Some(before) = &change.before
+            && !change
+                .after
+                .as_ref()
+                .is_some_and(|after| same_key(before, after))
+        {
+            last.note(before, false);
+        }
+        if let Some(after) = &change.after {
+            last.note(after, true);
+        }
+    }
+    take_away(conn, scope, device, &last).await?;
+    let tracks: Vec<&TrackRow> = last.tracks.values().copied().flatten().collect();
+    put_tracks(conn, scope, device, &tracks).await?;
+    let files: Vec<&FileRow> = last.files.values().copied().flatten().collect();
+    put_files(conn, scope, &files).await?;
+    let mut told: BTreeSet<&TrackId> = tracks.iter().map(|row| &row.track.id).collect();
+    told.extend(files.iter().filter_map(|row| row.track.as_ref()));
+    copy_file_facts(conn, scope, &told).await?;
+    let objects: Vec<&ObjectRow> = last.objects.values().copied().flatten().collect();
+    put_objects(conn, scope, device, &objects).await?;
+    for (row, here) in last.playlists {
+        match here {
+            true => put_playlist(conn, scope, device, row).await?,
+            false => forget_playlist(conn, scope, row).await?,
+        }
+    }
+    Ok(())
+}
+
+fn same_key(before: &StateRow, after: &StateRow) -> bool {
+    match (before, after) {
+        (StateRow::Track(before), StateRow::Track(after)) => before.track.id == after.track.id,
+        (StateRow::Playlist(before), StateRow::Playlist(after)) => before.id == after.id,
+        (StateRow::File(before), StateRow::File(after)) => before.path == after.path,
+        (StateRow::Object(before), StateRow::Object(after)) => before.key == after.key,
+        (
+            StateRow::Track(_) | StateRow::Playlist(_) | StateRow::File(_) | StateRow::Object(_),
+            _,
+        ) => false,
+    }
+}
+
+/// Marks rows as no part of the state any more.
+async fn take_away(
+    conn: &mut PgConnection,
+    scope: Scope,
+    device: &str,
+    last: &Last<'_>,
+) -> Result<(), sqlx::Error> {
+    let gone = last.tracks.iter().filter(|(_, row)| row.is_none());
+    let gone: Vec<&str> = gone.map(|(id, _)| id.as_str()).collect();
+    for some in gone.chunks(BATCH) {
+        let mut query = marking("tracks", scope);
+        query.push(
+            ", file_path = NULL, file_hash = NULL, file_size_bytes = NULL, file_format = NULL,
+             file_last_modified = NULL, rekordbox_content_id = NULL, home_playlist_tidal_id = NULL",
+        );
+        among(&mut query, scope, "tidal_id", some);
+        query.push(" AND deleted_at IS NULL");
+        query.build().persistent(false).execute(&mut *conn).await?;
+        let mut query: QueryBuilder<Postgres> =
+            QueryBuilder::new("UPDATE device_ids SET rekordbox_id = NULL");
+        among(&mut query, scope, "tidal_id", some);
+        query
+            .push(" AND kind = 'track' AND device = ")
+            .push_bind(device);
+        query.build().persistent(false).execute(&mut *conn).await?;
+    }
+    let gone = last.files.iter().filter(|(_, row)| row.is_none());
+    let gone: Vec<&str> = gone.map(|(path, _)| path.as_str()).collect();
+    for some in gone.chunks(BATCH) {
+        let mut query = marking("files", scope);
+        among(&mut query, scope, "path", some);
+        query.push(" AND deleted_at IS NULL");
+        query.build().persistent(false).execute(&mut *conn).await?;
+    }
+    let gone = last.objects.iter().filter(|(_, row)| row.is_none());
+    let gone: Vec<String> = gone
+        .map(|(key, _)| key_text(key))
+        .collect::<Result<_, _>>()?;
+    let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
+    for some in gone.chunks(BATCH) {
+        let mut query = marking("rekordbox_objects", scope);
+        among(&mut query, scope, "object_key", some);
+        query
+            .push(" AND deleted_at IS NULL AND device = ")
+            .push_bind(device);
+        query.build().persistent(false).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+fn marking(table: &str, scope: Scope) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new("UPDATE ");
+    query
+        .push(table)
+        .push(" SET deleted_at = ")
+        .push_bind(scope.at.to_string());
+    query
+        .push(", updated_at = ")
+        .push_bind(scope.at.to_string());
+    query
+}
+
+/// ` WHERE library = … AND column IN (…)`
+fn among(query: &mut QueryBuilder<Postgres>, scope: Scope, column: &str, keys: &[&str]) {
+    query.push(" WHERE library = ").push_bind(scope.library);
+    query.push(" AND ").push(column).push(" IN (");
+    let mut list = query.separated(", ");
+    for key in keys {
+        list.push_bind((*key).to_owned());
+    }
+    query.push(")");
+}
+
+async fn put_tracks(
+    conn: &mut PgConnection,
+    scope: Scope,
+    device: &str,
+    rows: &[&TrackRow],
+) -> Result<(), sqlx::Error> {
+    for some in rows.chunks(BATCH) {
+        let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
+            "INSERT INTO tracks (library, tidal_id, title, version, artist, artists, album, year, isrc,
+                duration_seconds, explicit, release_date, media_tags, streamable, normalized_name,
+                file_path, file_format, rekordbox_content_id, home_playlist_tidal_id,
+                last_seen_in_tidal, created_at, updated_at) ",
+        );
+        query.push_values(some, |mut to, row| {
+            let track = &row.track;
+            to.push_bind(scope.library)
+                .push_bind(track.id.as_str())
+                .push_bind(&track.title)
+                .push_bind(&track.version)
+                .push_bind(track.artist())
+                .push_bind(list_text(&track.artists))
+                .push_bind(&track.album)
+                .push_bind(track.year().map(i64::from))
+                .push_bind(track.isrc.as_ref().map(|isrc| isrc.as_str()))
+                .push_bind(track.duration_s.map(i64::from))
+                .push_bind(track.explicit.map(i64::from))
+                .push_bind(&track.release_date)
+                .push_bind(list_text(&track.media_tags))
+                .push_bind(track.streamable.map(i64::from))
+                .push_bind(fold_name(&track.label()))
+                .push_bind(row.file.as_ref().map(MediaPath::as_str))
+                .push_bind(row.file.as_ref().and_then(file_format))
+                .push_bind(row.content.as_ref().map(|id| id.as_str()))
+                .push_bind(row.home.as_ref().map(PlaylistId::as_str))
+                .push_bind(row.last_seen_in_tidal.map(|at| at.to_string()))
+                .push_bind(scope.at.to_string())
+                .push_bind(scope.at.to_string());
+        });
+        query.push(
+            " ON CONFLICT (library, tidal_id) DO UPDATE SET
+                title = EXCLUDED.title, version = EXCLUDED.version, artist = EXCLUDED.artist,
+                artists = EXCLUDED.artists, album = EXCLUDED.album, year = EXCLUDED.year,
+                isrc = EXCLUDED.isrc, duration_seconds = EXCLUDED.duration_seconds,
+                explicit = EXCLUDED.explicit, release_date = EXCLUDED.release_date,
+                media_tags = EXCLUDED.media_tags, streamable = EXCLUDED.streamable,
+                normalized_name = EXCLUDED.normalized_name, file_path = EXCLUDED.file_path,
+                file_format = EXCLUDED.file_format,
+                rekordbox_content_id = EXCLUDED.rekordbox_content_id,
+                home_playlist_tidal_id = EXCLUDED.home_playlist_tidal_id,
+                last_seen_in_tidal = EXCLUDED.last_seen_in_tidal, updated_at = EXCLUDED.updated_at,
+                deleted_at = NULL",
+        );
+        query.build().persistent(false).execute(&mut *conn).await?;
+        let ids = some.iter().map(|row| {
+            (
+                row.track.id.as_str(),
+                row.content.as_ref().map(|id| id.as_str()),
+            )
+        });
+        put_device_ids(conn, scope, device, "track", ids).await?;
+    }
+    Ok(())
+}
+
+/// What this machine's Rekordbox calls them.
+async fn put_device_ids<'a>(
+    conn: &mut PgConnection,
+    scope: Scope,
+    device: &str,
+    kind: &'static str,
+    ids: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+) -> Result<(), sqlx::Error> {
+    let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
+        "INSERT INTO device_ids (library, device, kind, tidal_id, rekordbox_id) ",
+    );
+    query.push_values(ids, |mut to, (tidal_id, rekordbox_id)| {
+        to.push_bind(scope.library)
+            .push_bind(device.to_owned())
+            .push_bind(kind)
+            .push_bind(tidal_id.to_owned())
+            .push_bind(rekordbox_id.map(str::to_owned));
+    });
+    query.push(
+        " ON CONFLICT (library, device, kind, tidal_id) DO UPDATE SET
+            rekordbox_id = EXCLUDED.rekordbox_id",
+    );
+    query
+        .build()
+        .persistent(false)
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+fn file_format(path: &MediaPath) -> Option<&'static str> {
+    AudioFormat::from_extension(&path.extension()).map(AudioFormat::extension)
+}
+
+/// The design has a file's size and hash beside its track; the truth is the row of `files`.
+async fn copy_file_facts(
+    conn: &mut PgConnection,
+    scope: Scope,
+    tracks: &BTreeSet<&TrackId>,
+) -> Result<(), sqlx::Error> {
+    let tracks: Vec<&str> = tracks.iter().map(|id| id.as_str()).collect();
+    for some in tracks.chunks(BATCH) {
+        let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
+            "UPDATE tracks SET (file_size_bytes, file_hash, file_last_modified) =
+                (SELECT size_bytes, hash, updated_at FROM files
+                 WHERE files.library = tracks.library AND path = tracks.file_path
+                    AND files.deleted_at IS NULL)",
+        );
+        among(&mut query, scope, "tidal_id", some);
+        query.build().persistent(false).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+async fn put_files(
+    conn: &mut PgConnection,
+    scope: Scope,
+    rows: &[&FileRow],
+) -> Result<(), sqlx::Error> {
+    for some in rows.chunks(BATCH) {
+        let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
+            "INSERT INTO files (library, path, role, provenance, track_tidal_id, playlist_tidal_id,
+                size_bytes, hash, created_at, updated_at) ",
+        );
+        query.push_values(some, |mut to, row| {
+            to.push_bind(scope.library)
+                .push_bind(row.path.as_str())
+                .push_bind(role_text(row.role))
+                .push_bind(provenance_text(row.provenance))
+                .push_bind(row.track.as_ref().map(TrackId::as_str))
+                .push_bind(row.playlist.as_ref().map(PlaylistId::as_str))
+                .push_bind(i64::try_from(row.size).unwrap_or(i64::MAX))
+                .push_bind(row.hash.map(|hash| hash.to_string()))
+                .push_bind(scope.at.to_string())
+                .push_bind(scope.at.to_string());
+        });
+        query.push(
+            " ON CONFLICT (library, path) DO UPDATE SET
+                role = EXCLUDED.role, provenance = EXCLUDED.provenance,
+                track_tidal_id = EXCLUDED.track_tidal_id,
+                playlist_tidal_id = EXCLUDED.playlist_tidal_id, size_bytes = EXCLUDED.size_bytes,
+                hash = EXCLUDED.hash, updated_at = EXCLUDED.updated_at, deleted_at = NULL",
+        );
+        query.build().persistent(false).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+async fn put_objects(
+    conn: &mut PgConnection,
+    scope: Scope,
+    device: &str,
+    rows: &[&ObjectRow],
+) -> Result<(), sqlx::Error> {
+    let keys: Vec<String> = rows
+        .iter()
+        .map(|row| key_text(&row.key))
+        .collect::<Result<_, _>>()?;
+    let rows: Vec<(&ObjectRow, String)> = rows.iter().copied().zip(keys).collect();
+    for some in rows.chunks(BATCH) {
+        let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
+            "INSERT INTO rekordbox_objects (library, device, kind, object_key, rekordbox_id, provenance,
+                created_at, updated_at) ",
+        );
+        query.push_values(some, |mut to, (row, key)| {
+            to.push_bind(scope.library)
+                .push_bind(device.to_owned())
+                .push_bind(kind_text(&row.key))
+                .push_bind(key)
+                .push_bind(&row.id)
+                .push_bind(provenance_text(row.provenance))
+                .push_bind(scope.at.to_string())
+                .push_bind(scope.at.to_string());
+        });
+        query.push(
+            " ON CONFLICT (library, device, object_key) DO UPDATE SET
+                rekordbox_id = EXCLUDED.rekordbox_id, provenance = EXCLUDED.provenance,
+                updated_at = EXCLUDED.updated_at, deleted_at = NULL",
+        );
+        query.build().persistent(false).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+async fn forget_playlist(
+    conn: &mut PgConnection,
+    scope: Scope,
+    row: &PlaylistRow,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE playlists SET forgotten_at = $1, deleted_at = COALESCE(deleted_at, $1), updated_at = $1
+         WHERE library = $2 AND tidal_id = $3 AND forgotten_at IS NULL",
+    )
+    .bind(scope.at.to_string())
+    .bind(scope.library)
+    .bind(row.id.as_str())
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+async fn put_playlist(
+    conn: &mut PgConnection,
+    scope: Scope,
+    device: &str,
+    row: &PlaylistRow,
+) -> Result<(), sqlx::Error> {
+    let of = |here: fn(&EntryRow) -> bool| {
+        i64::try_from(row.entries.iter().filter(|entry| here(entry)).count()).map_err(unreadable)
+    };
+    let number: i64 = sqlx::query_scalar(
+        "INSERT INTO playlists (library, tidal_id, name, description, local_folder_path,
+            rekordbox_playlist_id, provenance, created_at, updated_at, last_synced_at, last_seen_in_tidal,
+            deleted_at, track_count_tidal, track_count_local, track_count_rekordbox)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+         ON CONFLICT (library, tidal_id) DO UPDATE SET
+            name = EXCLUDED.name, description = EXCLUDED.description,
+            local_folder_path = EXCLUDED.local_folder_path,
+            rekordbox_playlist_id = EXCLUDED.rekordbox_playlist_id, provenance = EXCLUDED.provenance,
+            created_at = EXCLUDED.created_at, updated_at = EXCLUDED.updated_at,
+            last_synced_at = EXCLUDED.last_synced_at, last_seen_in_tidal = EXCLUDED.last_seen_in_tidal,
+            deleted_at = EXCLUDED.deleted_at, forgotten_at = NULL,
+            track_count_tidal = EXCLUDED.track_count_tidal,
+            track_count_local = EXCLUDED.track_count_local,
+            track_count_rekordbox = EXCLUDED.track_count_rekordbox
+         RETURNING id",
+    )
+    .bind(scope.library)
+    .bind(row.id.as_str())
+    .bind(&row.name)
+    .bind(&row.description)
+    .bind(row.folder.as_ref().map(MediaPath::as_str))
+    .bind(row.node.as_ref().map(|id| id.as_str()))
+    .bind(provenance_text(row.provenance))
+    .bind(row.created_at.to_string())
+    .bind(scope.at.to_string())
+    .bind(row.last_synced_at.map(|at| at.to_string()))
+    .bind(row.last_seen_in_tidal.map(|at| at.to_string()))
+    .bind(row.deleted_at.map(|at| at.to_string()))
+    .bind(of(|entry| entry.in_tidal)?)
+    .bind(of(|entry| entry.in_local)?)
+    .bind(of(|entry| entry.in_rekordbox)?)
+    .fetch_one(&mut *conn)
+    .await?;
+    let id = (row.id.as_str(), row.node.as_ref().map(|id| id.as_str()));
+    put_device_ids(conn, scope, device, "playlist", std::iter::once(id)).await?;
+    put_entries(conn, scope, number, &row.entries).await
+}
+
+/// Writes only the rows that differ, and those whose place another one may want.
+async fn put_entries(
+    conn: &mut PgConnection,
+    scope: Scope,
+    playlist: i64,
+    entries: &[EntryRow],
+) -> Result<(), sqlx::Error> {
+    let old = occurrences(conn, playlist, Stays::Here).await?;
+    let new = occurrence::merge(old.clone(), entries, scope.at);
+    let old: HashMap<Option<i64>, Occurrence> = old.into_iter().map(|row| (row.id, row)).collect();
+    let vacated = |row: &Occurrence| {
+        let was = old.get(&row.id)?;
+        was.position.filter(|_| was.position != row.position)
+    };
+    let first_vacated = new.iter().filter_map(vacated).min();
+    if let Some(first) = first_vacated {
+        sqlx::query(
+            "UPDATE playlist_tracks SET position = NULL WHERE playlist_id = $1 AND position >= $2",
+        )
+        .bind(playlist)
+        .bind(first)
+        .execute(&mut *conn)
+        .await?;
+    }
+    let differs = |row: &&Occurrence| {
+        let cleared = first_vacated.is_some_and(|first| row.position >= Some(first));
+        row.id.is_some() && (cleared || old.get(&row.id) != Some(*row))
+    };
+    let changed: Vec<&Occurrence> = new.iter().filter(differs).collect();
+    update_entries(conn, scope, &changed).await?;
+    let added: Vec<&Occurrence> = new.iter().filter(|row| row.id.is_none()).collect();
+    insert_entries(conn, scope, playlist, &added).await
+}
+
+async fn insert_entries(
+    conn: &mut PgConnection,
+    scope: Scope,
+    playlist: i64,
+    rows: &[&Occurrence],
+) -> Result<(), sqlx::Error> {
+    let numbers = track_numbers(conn, scope, rows).await?;
+    for some in rows.chunks(BATCH) {
+        let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
+            "INSERT INTO playlist_tracks (library, playlist_id, track_id, position, in_tidal, in_local,
+                in_rekordbox, added_to_tidal, added_to_local, added_to_rekordbox, removed_from_tidal,
+                created_at, updated_at) ",
+        );
+        query.push_values(some, |mut to, row| {
+            to.push_bind(scope.library)
+                .push_bind(playlist)
+                .push_bind(numbers.get(&row.track).copied())
+                .push_bind(row.position)
+                .push_bind(i64::from(row.in_tidal))
+                .push_bind(i64::from(row.in_local))
+                .push_bind(i64::from(row.in_rekordbox))
+                .push_bind(row.added_to_tidal.map(|at| at.to_string()))
+                .push_bind(row.added_to_local.map(|at| at.to_string()))
+                .push_bind(row.added_to_rekordbox.map(|at| at.to_string()))
+                .push_bind(row.removed_from_tidal.map(|at| at.to_string()))
+                .push_bind(row.created_at.to_string())
+                .push_bind(scope.at.to_string());
+        });
+        query.build().persistent(false).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+async fn update_entries(
+    conn: &mut PgConnection,
+    scope: Scope,
+    rows: &[&Occurrence],
+) -> Result<(), sqlx::Error> {
+    for some in rows.chunks(BATCH) {
+        let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
+            "UPDATE playlist_tracks AS e SET position = v.position, in_tidal = v.in_tidal,
+                in_local = v.in_local, in_rekordbox = v.in_rekordbox,
+                added_to_tidal = v.added_to_tidal, added_to_local = v.added_to_local,
+                added_to_rekordbox = v.added_to_rekordbox,
+                removed_from_tidal = v.removed_from_tidal, updated_at = ",
+        );
+        query.push_bind(scope.at.to_string()).push(" FROM (");
+        query.push_values(some, |mut to, row| {
+            to.push_bind(row.id)
+                .push_bind(row.position)
+                .push_bind(i64::from(row.in_tidal))
+                .push_bind(i64::from(row.in_local))
+                .push_bind(i64::from(row.in_rekordbox))
+                .push_bind(row.added_to_tidal.map(|at| at.to_string()))
+                .push_bind(row.added_to_local.map(|at| at.to_string()))
+                .push_bind(row.added_to_rekordbox.map(|at| at.to_string()))
+                .push_bind(row.removed_from_tidal.map(|at| at.to_string()));
+        });
+        query.push(
+            ") AS v (id, position, in_tidal, in_local, in_rekordbox, added_to_tidal, added_to_local,
+                added_to_rekordbox, removed_from_tidal) WHERE e.id = v.id",
+        );
+        query.build().persistent(false).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+/// The numbers of tracks' rows; marked rows are made for tracks that the state does not have.
+async fn track_numbers(
+    conn: &mut PgConnection,
+    scope: Scope,
+    rows: &[&Occurrence],
+) -> Result<HashMap<TrackId, i64>, sqlx::Error> {
+    let wanted: BTreeSet<&str> = rows.iter().map(|row| row.track.as_str()).collect();
+    let wanted: Vec<&str> = wanted.into_iter().collect();
+    let mut numbers = HashMap::new();
+    for some in wanted.chunks(BATCH) {
+        let mut query: QueryBuilder<Postgres> =
+            QueryBuilder::new("SELECT tidal_id, id FROM tracks");
+        among(&mut query, scope, "tidal_id", some);
+        let query = query.build_query_as::<(String, i64)>();
+        let known = query.persistent(false).fetch_all(&mut *conn).await?;
+        numbers.extend(
+            known
+                .into_iter()
+                .map(|(id, number)| (TrackId::new(id), number)),
+        );
+    }
+    let missing = wanted.into_iter().map(TrackId::new);
+    let missing: Vec<TrackId> = missing.filter(|id| !numbers.contains_key(id)).collect();
+    for some in missing.chunks(BATCH) {
+        let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
+            "INSERT INTO tracks (library, tidal_id, title, artist, normalized_name, created_at,
+                updated_at, deleted_at) ",
+        );
+        let at = scope.at.to_string();
+        query.push_values(some, |mut to, track| {
+            to.push_bind(scope.library)
+                .push_bind(track.as_str())
+                .push_bind(track.as_str())
+                .push_bind("")
+                .push_bind(track.as_str())
+                .push_bind(at.as_str())
+                .push_bind(at.as_str())
+                .push_bind(at.as_str());
+        });
+        query.push(" RETURNING tidal_id, id");
+        let query = query.build_query_as::<(String, i64)>();
+        let made = query.persistent(false).fetch_all(&mut *conn).await?;
+        numbers.extend(
+            made.into_iter()
+                .map(|(id, number)| (TrackId::new(id), number)),
+        );
+    }
+    Ok(numbers)
+}
+
+/// Which rows of a playlist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stays {
+    /// Those with a position, in order.
+    Here,
+    /// Those that are over, too.
+    All,
+}
+
+pub(super) const OCCURRENCES: &str = "SELECT e.id, t.tidal_id AS track, e.position, e.in_tidal, e.in_local, e.in_rekordbox,
+            e.added_to_tidal, e.added_to_local, e.added_to_rekordbox, e.removed_from_tidal, e.created_at
+         FROM playlist_tracks AS e JOIN tracks AS t ON t.id = e.track_id
+         WHERE e.playlist_id = $1 AND (e.position IS NOT NULL OR $2 = 1)
+         ORDER BY e.position, e.id";
+
+/// The rows of one playlist.
+pub(super) async fn occurrences(
+    conn: &mut PgConnection,
+    playlist: i64,
+    stays: Stays,
+) -> Result<Vec<Occurrence>, sqlx::Error> {
+    sqlx::query(OCCURRENCES)
+        .bind(playlist)
+        .bind(i64::from(stays == Stays::All))
+        .fetch_all(conn)
+        .await?
+        .iter()
+        .map(occurrence)
+        .collect()
+}
+
+fn occurrence(row: &PgRow) -> Result<Occurrence, sqlx::Error> {
+    let flag = |name: &str| row.try_get::<i64, _>(name).map(|flag| flag == 1);
+    Ok(Occurrence {
+        id: Some(row.try_get("id")?),
+        track: TrackId::new(row.try_get::<String, _>("track")?),
+        position: row.try_get("position")?,
+        in_tidal: flag("in_tidal")?,
+        in_local: flag("in_local")?,
+        in_rekordbox: flag("in_rekordbox")?,
+        added_to_tidal: maybe_time(row, "added_to_tidal")?,
+        added_to_local: maybe_time(row, "added_to_local")?,
+        added_to_rekordbox: maybe_time(row, "added_to_rekordbox")?,
+        removed_from_tidal: maybe_time(row, "removed_from_tidal")?,
+        created_at: time(row, "created_at")?,
+    })
+}
+
+/// What a row is to the state.
+pub(super) fn entry(row: &Occurrence) -> EntryRow {
+    EntryRow {
+        track: row.track.clone(),
+        in_tidal: row.in_tidal,
+        in_local: row.in_local,
+        in_rekordbox: row.in_rekordbox,
+        added_at: row.added_to_tidal,
+    }
+}
+
+/// What people call the tracks that are or were in one playlist.
+pub(super) async fn labels(
+    conn: &mut PgConnection,
+    playlist: i64,
+) -> Result<HashMap<TrackId, String>, sqlx::Error> {
+    let rows: Vec<(String, String, Option<String>, String)> = sqlx::query_as(
+        "SELECT DISTINCT t.tidal_id, t.title, t.version, t.artists
+         FROM playlist_tracks AS e JOIN tracks AS t ON t.id = e.track_id WHERE e.playlist_id = $1",
+    )
+    .bind(playlist)
+    .fetch_all(conn)
+    .await?;
+    let labelled = rows.into_iter().map(|(id, title, version, artists)| {
+        let id = TrackId::new(id);
+        let track = Track {
+            id: id.clone(),
+            title,
+            version,
+            artists: serde_json::from_str(&artists).map_err(unreadable)?,
+            album: None,
+            isrc: None,
+            duration_s: None,
+            explicit: None,
+            release_date: None,
+            media_tags: Vec::new(),
+            streamable: None,
+        };
+        Ok((id, track.label()))
+    });
+    labelled.collect()
+}
+
+/// A timestamp column.
+pub(super) fn time(row: &PgRow, name: &str) -> Result<Timestamp, sqlx::Error> {
+    row.try_get::<&str, _>(name)?.parse().map_err(unreadable)
+}
+
+/// A timestamp column that may be empty.
+pub(super) fn maybe_time(row: &PgRow, name: &str) -> Result<Option<Timestamp>, sqlx::Error> {
+    let text: Option<&str> = row.try_get(name)?;
+    text.map(|text| text.parse().map_err(unreadable))
+        .transpose()
+}
