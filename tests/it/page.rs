@@ -3,7 +3,7 @@
 
 use std::{
     env, fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -22,7 +22,7 @@ fn browser() -> Option<PathBuf> {
 }
 
 /// What the page has become, opened with these filters.
-fn opened(browser: &PathBuf, world: &World, filters: &str) -> String {
+fn opened(browser: &Path, world: &World, filters: &str) -> String {
     let address = format!("file://{}{filters}", world.path("page.html").display());
     let output = Command::new(browser)
         .args([
@@ -65,6 +65,7 @@ fn told(dom: &str) -> &str {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that checks nothing says so")]
 fn a_browser_filters_and_searches() {
     let Some(browser) = browser() else {
         eprintln!("SKIPPED: there is no Chromium, so no browser opened the page");

@@ -4,7 +4,7 @@
 use std::{fs, path::Path, process::Command};
 
 use clap::Parser as _;
-use tidal_cleanup::cli::args::Cli;
+use tidal_cleanup::{cli::args::Cli, plan::document::Effect};
 use yaml_rust2::YamlLoader;
 
 use crate::{
@@ -105,14 +105,19 @@ fn a_plan_needs_neither_music_nor_databases() {
     // It is applied where it holds, and refused where it does not.
     fs::copy(ci.join("there.json"), world.path("plan.json")).expect("it can be copied");
     let yes = ["apply", "plan.json", "--approve", digits(&there)];
-    world.put(
-        "library/Playlists/New/Artist - Title 12.wav",
-        "in the way",
-        1_000,
-    );
+    let fetched = there
+        .body
+        .actions
+        .iter()
+        .find_map(|action| match &action.effect {
+            Effect::FileFetch { after } => Some(after.stem.to_string()),
+            _ => None,
+        });
+    let way = format!("library/{}.wav", fetched.expect("something is fetched"));
+    world.put(&way, "in the way", 1_000);
     world.expect(4, &yes);
-    fs::remove_file(world.path("library/Playlists/New/Artist - Title 12.wav"))
-        .expect("it is there");
+    fs::remove_file(world.path(&way)).expect("it is there");
+    world.expect(0, &yes);
 }
 
 #[test]

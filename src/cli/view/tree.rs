@@ -34,7 +34,7 @@ struct Node {
 /// A tree, in the order in which it is read.
 type Tree = BTreeMap<Vec<(String, String)>, Node>;
 
-fn key(place: &Place) -> Vec<(String, String)> {
+fn key(place: &[String]) -> Vec<(String, String)> {
     let part = |name: &String| (fold_name(name), name.clone());
     place.iter().map(part).collect()
 }
@@ -43,14 +43,14 @@ fn place(folder: &[String], name: &str) -> Place {
     folder.iter().cloned().chain([name.to_owned()]).collect()
 }
 
-fn put(tree: &mut Tree, at: &Place, node: Node) {
+fn put(tree: &mut Tree, at: &[String], node: Node) {
     for depth in 1..at.len() {
         let folder = Node {
             is_folder: true,
             entries: None,
             symbol: None,
         };
-        tree.entry(key(&at[..depth].to_vec())).or_insert(folder);
+        tree.entry(key(&at[..depth])).or_insert(folder);
     }
     let known = tree.entry(key(at)).or_insert(node);
     *known = Node {
