@@ -223,7 +223,7 @@ fn track(number: usize) -> Track {
     Track {
         id: TrackId::new(format!("{}", 70_000_000 + number)),
         title: format!("Title of Number {number}"),
-        version: (number % 7 == 0).then(|| "Extended Mix".to_owned()),
+        version: number.is_multiple_of(7).then(|| "Extended Mix".to_owned()),
         artists: vec![format!("Artist {}", number % 14_000)],
         album: Some(format!("Album {}", number % 9_000)),
         isrc: Isrc::parse(&format!("USABC{:07}", number % 10_000_000)),
@@ -561,14 +561,14 @@ fn whole(tracks: usize) {
     std::thread::sleep(Duration::from_secs(3));
     run(dir, &inputs, 0);
     pairs::alone("plan --desired, nothing changed", "1.0 s", ROUNDS, || {
-        run(dir, &inputs, 0)
+        run(dir, &inputs, 0);
     });
     told(dir, &inputs);
     keep_reading(dir, &reading);
     let offline = ["plan", "--offline", "--detailed-exitcode"];
     run(dir, &offline, 0);
     pairs::alone("plan --offline, nothing changed", "1.0 s", ROUNDS, || {
-        run(dir, &offline, 0)
+        run(dir, &offline, 0);
     });
     told(dir, &offline);
 }
