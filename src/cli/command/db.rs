@@ -145,7 +145,7 @@ async fn backup(engine: &Engine, ui: &Ui) -> Result<Exit, CliError> {
         .await?
         .ok_or_else(|| {
             CliError::user("the state is on a server, which makes its own backups")
-                .hint("`tidal-cleanup db export FILE` saves a copy that can be read into any state")
+                .hint("`pg_dump` saves a copy of the database, and `pg_restore` brings it back")
         })?;
     let answer = serde_json::json!({ "path": path });
     ui.answer_either(

@@ -8,6 +8,7 @@ use crate::{
         args::{RekordboxCommand, RestoreArgs},
         engine::{Engine, FoundBy, Located, load_policy, locate_rekordbox, rekordbox_options},
         error::{CliError, Exit, Kind},
+        server,
         settings::Settings,
         ui::Ui,
         view::{
@@ -178,6 +179,11 @@ async fn backup(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
 
 async fn restore(settings: &Settings, ui: &Ui, args: &RestoreArgs) -> Result<Exit, CliError> {
     let mut desk = Desk::open(settings, ui)?;
+    // Its runs, an unfinished one above all, are not known here, and their journal speaks of today's rows.
+    if !args.dry_run && server::address(settings, desk.policy.as_ref()).is_some() {
+        return Err(CliError::user("the state is on a server, and this version restores beside a file only")
+            .hint("with Rekordbox and all applies ended, put the backup's files in place by hand: `tidal-cleanup rekordbox status` says where they lie"));
+    }
     let backups = desk.library.backup_list();
     let chosen = choose(&backups, args.backup.as_deref())?.clone();
     let lock = match args.dry_run {
