@@ -12,6 +12,7 @@ mod journey_delivery;
 mod journey_gates;
 mod journey_kill;
 mod journey_names;
+mod journey_server;
 mod moved;
 mod page;
 mod partial;
@@ -19,6 +20,8 @@ mod policy;
 mod portable;
 mod policy_gates;
 mod local;
+#[path = "../common/postgres.rs"]
+mod postgres;
 mod rekordbox;
 mod rekordbox_backup;
 mod rekordbox_export;

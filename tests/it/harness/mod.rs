@@ -74,6 +74,16 @@ impl World {
         })
     }
 
+    /// The usual world with its state on a server.
+    pub(crate) fn on_server(url: &str) -> Self {
+        Self::new(Setup {
+            rekordbox: Some(RekordboxSchema::V7),
+            more: BOLD,
+            server: Some(String::leak(url.to_owned())),
+            ..Setup::default()
+        })
+    }
+
     /// Two files of the DJ's, a policy, and a library that is marked as the program's to work in.
     pub(crate) fn new(setup: Setup) -> Self {
         let dir = TempDir::new_in(scratch()).unwrap();
