@@ -77,6 +77,9 @@ fn a_path_comes_back_beside_what_took_its_place() {
 fn a_purge_asks_by_number_and_waits_for_the_end_of_a_freeze() {
     let (world, before) = trashed();
     let gone = gone(&world, &before);
+    let strange = world.path("library/.tidal-cleanup/trash/1/strange.wav");
+    fs::create_dir_all(strange.parent().unwrap()).unwrap();
+    fs::write(&strange, "not ours").unwrap();
     let tree = world.tree();
     let purge = ["trash", "purge", "--older-than", "0s"];
     let said = world.expect(0, &["trash", "purge"]);
@@ -97,9 +100,6 @@ fn a_purge_asks_by_number_and_waits_for_the_end_of_a_freeze() {
     world.expect(5, &[&approved[..], &forced[..]].concat());
     world.expect(0, &["freeze", "--off"]);
     files::assert_same(&world.tree(), &tree);
-    let strange = world.path("library/.tidal-cleanup/trash/1/strange.wav");
-    fs::create_dir_all(strange.parent().unwrap()).unwrap();
-    fs::write(&strange, "not ours").unwrap();
     world.expect(0, &approved);
     assert!(strange.exists(), "what we did not put there stays");
     let list = world.expect(0, &["trash", "list", "--json"]);

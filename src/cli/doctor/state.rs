@@ -30,8 +30,12 @@ const TOLD: usize = 5;
 pub(super) async fn look(policy: Option<&Policy>, settings: &Settings) -> Vec<Finding> {
     if server::address(settings, policy).is_some() {
         return vec![
-            Finding::note(AREA, "state.server", "it is on a server, which is not asked here")
-                .remedy("`tidal-cleanup db check` looks at it"),
+            Finding::note(
+                AREA,
+                "state.server",
+                "it is on a server, which is not asked here",
+            )
+            .remedy("`tidal-cleanup db check` looks at it"),
         ];
     }
     let place = match settings.place(policy) {

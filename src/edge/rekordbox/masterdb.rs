@@ -525,6 +525,11 @@ impl Drop for Marker {
         if fs::metadata(wal).is_ok_and(|facts| facts.len() > 0) {
             return;
         }
+        // A loss of power must not bring a removed `-wal` back after the note is gone.
+        let folder = self.database.parent().unwrap_or(Path::new("."));
+        if backup::sync_folder(folder).is_err() {
+            return;
+        }
         let _ = fs::remove_file(&self.path);
         if let Some(folder) = self.path.parent() {
             let _ = backup::sync_folder(folder);

@@ -82,6 +82,8 @@ fn what_only_reads_writes_to_caches_alone() {
         &["schema", "plan"],
         &["completions", "bash"],
         &["whoami"],
+        &["doctor", "--json"],
+        &["report", "--json"],
         &["apply", "plan.json", "--yes"],
     ];
     let (before, kept) = (rig.dump(), facts(&rig));
@@ -92,7 +94,8 @@ fn what_only_reads_writes_to_caches_alone() {
         let fine = matches!(
             (args[0], code),
             (_, Some(0)) | ("whoami", _) | ("apply", Some(9))
-        ) || args.starts_with(&["policy", "fmt"]);
+        ) || args.starts_with(&["policy", "fmt"])
+            || args.starts_with(&["snapshot", "tidal"]);
         assert!(fine, "{args:?}: {ended:?}");
         let calls = rig.calls().into_iter();
         let mut foreign: Vec<_> = calls.filter(|(_, path)| !is_cache(path)).collect();

@@ -248,6 +248,13 @@ impl Rig {
         self.assert_done(what);
     }
 
+    /// Resume, and the run is closed.
+    #[track_caller]
+    pub(crate) fn resume(&self, what: &str) {
+        self.ok(&["apply", "--resume", "--yes"], what);
+        self.assert_fit(what);
+    }
+
     /// Undo, and everything is as it was: also where an undo was interrupted.
     #[track_caller]
     pub(crate) fn take_back(&self, what: &str) {
