@@ -7,6 +7,7 @@ pub mod telling;
 pub mod server;
 pub mod consent;
 pub mod choice;
+pub mod commit;
 pub mod decisions;
 pub mod observed;
 pub mod plan;

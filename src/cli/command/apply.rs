@@ -1,6 +1,6 @@
 //! `apply`, `apply --resume` and `download`: one way from a plan to its effects.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -9,6 +9,7 @@ use crate::{
     cli::{
         args::{ApplyArgs, Approval, Consent, DownloadArgs, PlanInputs, Rendering},
         choice::{LeftOut, Wish, narrow},
+        commit::commit_of,
         consent::{Occasion, Weight, agree},
         downloads::Downloads,
         engine::{Engine, Request, allows},
@@ -20,7 +21,7 @@ use crate::{
         ui::Ui,
         view::{Envelope, apply::ApplyReport, plan::is_empty, text::count},
     },
-    domain::{ActionId, ApplyId},
+    domain::ApplyId,
     edge::{
         download::{Step, command::CommandDownloader},
         local::folder::LibraryFolder,
@@ -40,7 +41,10 @@ use crate::{
     record::XML_KIND,
 };
 
-use super::plan::{read_plan, undo_until, verify_plan};
+use super::{
+    plan::{read_plan, undo_until, verify_plan},
+    replan::replan,
+};
 
 /// The worlds of a real run.
 pub type RealWorlds = Worlds<LibraryFolder, MasterDb, CommandDownloader, Store>;
@@ -185,98 +189,6 @@ pub async fn download(
         locks,
     )
     .await
-}
-
-/// The commit of the repository that the policy lies in, for the history; with a `+` when the file is
-/// not as it was committed. `None` without a repository, or without git.
-fn commit_of(policy: &std::path::Path) -> Option<String> {
-    let folder = policy.parent()?;
-    let git = |words: &[&std::ffi::OsStr]| {
-        let mut git = std::process::Command::new("git");
-        git.arg("-C")
-            .arg(folder)
-            .args(["-c", "core.fsmonitor=false"]);
-        git.args(words).env("GIT_OPTIONAL_LOCKS", "0");
-        let done = git.stdin(std::process::Stdio::null()).output().ok()?;
-        let said = String::from_utf8(done.stdout).ok()?;
-        done.status.success().then(|| said.trim().to_owned())
-    };
-    let commit = git(&["rev-parse".as_ref(), "--verify".as_ref(), "HEAD".as_ref()])?;
-    let status = git(&[
-        "status".as_ref(),
-        "--porcelain".as_ref(),
-        "--".as_ref(),
-        policy.file_name()?,
-    ])?;
-    let mark = if status.is_empty() { "" } else { "+" };
-    Some(format!("{commit}{mark}"))
-}
-
-/// A new plan in place of one that no longer fits, if it does nothing that the old one did not: what was
-/// approved covers it then. The answers and exclusions of the old plan's review go with it.
-async fn replan(
-    engine: &mut Engine,
-    ui: &Ui,
-    args: &ApplyArgs,
-    old: &Plan,
-    stale: CliError,
-) -> Result<Plan, CliError> {
-    // What was edited is not what was approved.
-    if canonical::digest(&old.body) != old.digest {
-        return Err(stale);
-    }
-    let inputs = PlanInputs {
-        desired: old.meta.tidal_file.as_ref().map(std::path::PathBuf::from),
-        ..args.inputs.clone()
-    };
-    let request = Request {
-        inputs,
-        overrides: args.consent.overrides.clone(),
-        mode: Some(old.body.mode),
-        ..Request::default()
-    };
-    ui.status("The plan no longer fits; making a new one …");
-    let mut new = engine.plan(&request, ui).await?.plan;
-    let approved: BTreeSet<&ActionId> =
-        left_in(old)?.into_iter().map(|action| &action.id).collect();
-    if let Some(review) = &old.review {
-        let known = |id: &&ActionId| new.body.actions.iter().any(|action| action.id == **id);
-        let asked = |id: &str| {
-            new.body
-                .decisions
-                .iter()
-                .any(|asked| asked.id.as_str() == id)
-        };
-        let exclude = review.exclude.iter().filter(known).cloned().collect();
-        let answers = review.decisions.iter();
-        let answers = answers.filter(|(id, _)| asked(id.as_str()));
-        new.review = Some(Review {
-            for_digest: new.digest.clone(),
-            exclude,
-            decisions: answers.map(|(id, key)| (id.clone(), key.clone())).collect(),
-            ..Review::default()
-        });
-    }
-    let more: Vec<&Action> = left_in(&new)?
-        .into_iter()
-        .filter(|action| !approved.contains(&action.id))
-        .collect();
-    let Some(first) = more.first() else {
-        show(ui, engine, &new)?;
-        return Ok(new);
-    };
-    let error = CliError::message(
-        Kind::Stale,
-        format!(
-            "the new plan does more than was approved: {} {} ({} in all)",
-            first.effect.kind(),
-            first.subject.label,
-            count(more.len(), "action", "actions")
-        ),
-    );
-    Err(error.hint(
-        "nothing was changed; look at a new plan with `tidal-cleanup plan`, and approve that",
-    ))
 }
 
 /// Ends a run that did not have to begin; a program that reads the answer is told so, too.
@@ -681,7 +593,7 @@ fn refuse_undecided(plan: &Plan, consent: &Consent) -> Result<(), CliError> {
 }
 
 /// What is carried out of the plan and of its answers.
-fn left_in(plan: &Plan) -> Result<Vec<&Action>, CliError> {
+pub(super) fn left_in(plan: &Plan) -> Result<Vec<&Action>, CliError> {
     Ok(apply::chosen(plan)?)
 }
 

@@ -16,6 +16,7 @@ pub mod look;
 pub mod plan;
 pub mod policy;
 pub mod schema;
+mod replan;
 pub mod report;
 pub mod rekordbox;
 pub mod review;
