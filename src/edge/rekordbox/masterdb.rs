@@ -394,7 +394,11 @@ impl MasterDb {
             .close()
             .await
             .map_err(failed("cannot be closed"))?;
-        Marker::clear(&self.backups());
+        // The note goes as after a write: not before the log's removal is durable.
+        drop(Marker {
+            path: Marker::path(&self.backups()),
+            database: self.database.path().to_owned(),
+        });
         Ok(())
     }
 
@@ -501,11 +505,6 @@ impl Marker {
 
     fn is_set(backups: &Path, database: &Path) -> bool {
         fs::read(Self::path(backups)).is_ok_and(|text| text == Self::text(database))
-    }
-
-    fn clear(backups: &Path) {
-        // A note that stays behind only says that we once wrote here.
-        let _ = fs::remove_file(Self::path(backups));
     }
 
     fn path(backups: &Path) -> PathBuf {
