@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A shell that wants to know what may be typed gets its answer, and that is all.
+    tidal_cleanup::cli::complete::answer_shell();
     // Each connection to SQLite has a thread, which may still be ending when the process does. OpenSSL
     // must not tidy up under its feet: this, said first, leaves its tidying out.
     openssl_sys::init();

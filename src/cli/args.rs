@@ -53,6 +53,12 @@ pub struct Global {
     /// Write ASCII only; what is no terminal, or one that knows UTF-8, gets everything
     #[arg(long, global = true)]
     pub ascii: bool,
+    /// For screen readers and logs: words instead of signs, no colour, nothing drawn or aligned
+    #[arg(long, global = true)]
+    pub plain: bool,
+    /// Also write what is said into this file, as JSON lines; it is put away at 5 MB
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
     /// Only answers, warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -83,8 +89,13 @@ pub enum ColorWhen {
 /// The commands, in the order in which a newcomer needs them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a policy and mark the library folder as ours to manage
-    #[command(after_help = "Example:\n  tidal-cleanup init --library ~/Music/Tidal")]
+    /// Ask a few questions, write a policy, mark the library, show a first plan
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup init                               asks; nothing is made before the last yes\n  \
+                      tidal-cleanup init --library ~/Music/Tidal\n  \
+                      tidal-cleanup init --yes --download tiddl --playlists \"DJ *\"   without questions\n  \
+                      tidal-cleanup init --from-peer ~/code/cleanup-tidal-playlists"
+    )]
     Init(InitArgs),
     /// Show what would change, and why; writes to no world
     #[command(after_help = "Examples:\n  tidal-cleanup plan --out plan.json\n  \
@@ -139,6 +150,13 @@ pub enum Command {
     /// Look at everything that can be wrong, and say what to do about it
     #[command(after_help = "Example:\n  tidal-cleanup doctor\n\nExit 1 when something is wrong.")]
     Doctor,
+    /// Plan on a schedule and when the library changes; tell what waits for you
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup watch\n  tidal-cleanup watch --once --json    from cron\n\n\
+                      With `apply = \"additive\"` in `[watch]`, what only adds is applied by itself: never in a freeze, and never \
+                      while Rekordbox runs.\nService files for systemd and launchd are in examples/services."
+    )]
+    Watch(WatchArgs),
     /// Fetch the missing tracks of some playlists
     #[command(after_help = "Example:\n  tidal-cleanup download --playlist \"House Italo R 🇮🇹\"")]
     Download(DownloadArgs),
@@ -214,9 +232,23 @@ pub enum Command {
     /// Look into the trash, bring back from it, empty it
     #[command(subcommand, after_help = "Example:\n  tidal-cleanup trash list")]
     Trash(TrashCommand),
-    /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  tidal-cleanup completions zsh > ~/.zfunc/_tidal-cleanup")]
+    /// Show every setting as it counts now, and who says so
+    #[command(
+        subcommand,
+        after_help = "Example:\n  tidal-cleanup config show --origin"
+    )]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell; it knows your playlists and applies
+    #[command(
+        after_help = "Examples:\n  tidal-cleanup completions zsh > ~/.zfunc/_tidal-cleanup\n  \
+                      tidal-cleanup completions bash > ~/.local/share/bash-completion/completions/tidal-cleanup\n  \
+                      tidal-cleanup completions fish > ~/.config/fish/completions/tidal-cleanup.fish"
+    )]
     Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all commands into a folder
+    #[command(after_help = "Examples:\n  tidal-cleanup man | man -l -\n  \
+                      tidal-cleanup man ~/.local/share/man/man1")]
+    Man(ManArgs),
     /// Build a small world in a folder and walk through it, offline
     #[command(after_help = "Example:\n  tidal-cleanup demo ~/tidal-cleanup-demo --pause")]
     Demo(DemoArgs),

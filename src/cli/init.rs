@@ -1,35 +1,70 @@
-//! `init`: asks for the library folder, shows what will be made, and writes a short policy.
+//! `init`: finds what is there, asks, shows what will be made, and writes a short policy.
 //!
 //! Nothing is created before the last yes. The marker of the library and the state database are made
-//! by the caller, after [`write()`].
+//! by the caller, after [`write()`]; so are the log-in and the first plan.
+
+mod ask;
+mod find;
+mod text;
 
 use std::path::{Path, PathBuf};
 
 use super::{
-    args::InitArgs,
+    args::{InitArgs, LibraryFormat},
     error::{CliError, Kind},
     settings::{POLICY_FILE, Settings},
     ui::Ui,
 };
+pub use find::{Found, Rekordbox, audio_files, look_around};
+pub use text::{PRESETS, Preset, policy_text};
 
 /// What `init` will make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
-    /// The policy; `None` when there is one already, which is left as it is.
-    pub policy: Option<PathBuf>,
+    /// The policy and its text; `None` when there is one already, which is left as it is.
+    pub policy: Option<(PathBuf, String)>,
     /// The library folder; made if it is not there. Absolute.
     pub library: PathBuf,
+    /// What comes afterwards.
+    pub then: Then,
 }
 
-/// The library folder that is proposed.
-const DEFAULT_LIBRARY: &str = "~/Music/Tidal";
+/// What happens after the policy is written, as far as it can.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Then {
+    /// Log in to TIDAL, with this client id where one was typed.
+    pub log_in: Option<Option<String>>,
+    /// Take over what lies in the library.
+    pub import: bool,
+    /// Take over what the Python tool in this folder knows, too.
+    pub peer: Option<PathBuf>,
+    /// Make a first plan.
+    pub plan: bool,
+}
+
+/// What was answered, or is the default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// Absolute.
+    pub library: PathBuf,
+    pub format: LibraryFormat,
+    /// Patterns.
+    pub playlists: Vec<String>,
+    /// A saved reading instead of the service; absolute.
+    pub snapshot: Option<PathBuf>,
+    /// The download command; `None`: none.
+    pub download: Option<Vec<String>>,
+    /// `None`: Rekordbox is left alone. `Some(None)`: it is looked for at every run.
+    pub rekordbox: Option<Option<PathBuf>>,
+    pub then: Then,
+}
 
 /// Finds out what to make, and asks. `library_of_policy` is the root that an existing policy names.
 ///
 /// # Errors
 /// [`Kind::Declined`] when the person says no; when a folder is named that an existing policy
 /// contradicts.
-pub fn propose(
+pub async fn propose(
     ui: &Ui,
     settings: &Settings,
     args: &InitArgs,
@@ -37,10 +72,7 @@ pub fn propose(
 ) -> Result<Proposal, CliError> {
     let proposal = match library_of_policy {
         Some(root) => existing(settings, args, root)?,
-        None => Proposal {
-            policy: Some(policy_to_write(settings)),
-            library: library(ui, settings, args)?,
-        },
+        None => new(ui, settings, args).await?,
     };
     ui.status(describe(&proposal));
     if args.yes {
@@ -64,17 +96,59 @@ fn existing(settings: &Settings, args: &InitArgs, root: &Path) -> Result<Proposa
         .library
         .as_deref()
         .map(|path| settings.around.absolute(path));
-    match named {
-        Some(named) if named != root => Err(CliError::user(format!(
+    if let Some(named) = named.filter(|named| named != root) {
+        return Err(CliError::user(format!(
             "the policy says that the library is {}, not {}",
             root.display(),
             named.display()
         ))
-        .hint("change `[library] root` in the policy, or leave out `--library`")),
-        _ => Ok(Proposal {
-            policy: None,
-            library: root.to_owned(),
-        }),
+        .hint("change `[library] root` in the policy, or leave out `--library`"));
+    }
+    if args.is_about_the_policy() {
+        return Err(
+            CliError::user("there is a policy already, and it is yours to edit")
+                .hint("change it there, or start another with `--policy FILE`"),
+        );
+    }
+    Ok(Proposal {
+        policy: None,
+        library: root.to_owned(),
+        then: Then::default(),
+    })
+}
+
+async fn new(ui: &Ui, settings: &Settings, args: &InitArgs) -> Result<Proposal, CliError> {
+    let found = look_around(settings, args.from_peer.as_deref()).await;
+    let answers = ask::ask(ui, settings, args, &found)?;
+    let language = match &answers.then.peer {
+        Some(_) => language(&found, ui),
+        None => String::new(),
+    };
+    let text = policy_text(&answers, settings, &language);
+    Ok(Proposal {
+        policy: Some((policy_to_write(settings), text)),
+        library: answers.library,
+        then: answers.then,
+    })
+}
+
+/// The Python tool's emoji language, as tables of a policy; empty where there is none that can be read.
+fn language(found: &Found, ui: &Ui) -> String {
+    let Some(path) = &found.mapping else {
+        return String::new();
+    };
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    match crate::policy::import::import(&[&text]) {
+        Ok(imported) => {
+            for note in &imported.notes {
+                ui.warning(note);
+            }
+            imported.toml
+        }
+        Err(error) => {
+            ui.warning(format!("{} was left out: {error}", path.display()));
+            String::new()
+        }
     }
 }
 
@@ -83,32 +157,9 @@ fn policy_to_write(settings: &Settings) -> PathBuf {
     settings.policy.clone().unwrap_or(here)
 }
 
-fn library(ui: &Ui, settings: &Settings, args: &InitArgs) -> Result<PathBuf, CliError> {
-    let named = match &args.library {
-        Some(named) => named.clone(),
-        None if args.yes => PathBuf::from(DEFAULT_LIBRARY),
-        None => {
-            let question = format!("Where shall the music from TIDAL live? [{DEFAULT_LIBRARY}]");
-            let answer = ui.ask(&question)?.unwrap_or_default();
-            match answer.trim() {
-                "" => PathBuf::from(DEFAULT_LIBRARY),
-                named => PathBuf::from(named),
-            }
-        }
-    };
-    let path = settings.around.absolute(&named);
-    match path.exists() && !path.is_dir() {
-        true => Err(CliError::user(format!(
-            "{} is not a folder",
-            path.display()
-        ))),
-        false => Ok(path),
-    }
-}
-
 fn describe(proposal: &Proposal) -> String {
     let mut lines = vec!["This will be made:".to_owned()];
-    if let Some(policy) = &proposal.policy {
+    if let Some((policy, _)) = &proposal.policy {
         lines.push(format!(
             "  + {}  the policy: yours to edit",
             policy.display()
@@ -122,6 +173,20 @@ fn describe(proposal: &Proposal) -> String {
     }
     let marker = proposal.library.join(".tidal-cleanup/library.toml");
     lines.push(format!("  + {}  its marker", marker.display()));
+    let then = &proposal.then;
+    let next = [
+        (then.log_in.is_some(), "log in to TIDAL"),
+        (
+            then.import,
+            "match the files that are there; none is changed",
+        ),
+        (
+            then.plan,
+            "show a first plan, which only adds; nothing of it is done",
+        ),
+    ];
+    let next = next.into_iter().filter(|(wanted, _)| *wanted);
+    lines.extend(next.map(|(_, what)| format!("  then {what}")));
     lines.join("\n")
 }
 
@@ -129,156 +194,20 @@ fn describe(proposal: &Proposal) -> String {
 ///
 /// # Errors
 /// When they cannot be written; an existing policy is never overwritten.
-pub fn write(proposal: &Proposal, settings: &Settings) -> Result<(), CliError> {
+pub fn write(proposal: &Proposal) -> Result<(), CliError> {
     let library = &proposal.library;
     std::fs::create_dir_all(library).map_err(|error| CliError::file("make", library, error))?;
-    let Some(policy) = &proposal.policy else {
+    let Some((policy, text)) = &proposal.policy else {
         return Ok(());
     };
     if let Some(folder) = policy.parent() {
         std::fs::create_dir_all(folder).map_err(|error| CliError::file("make", folder, error))?;
     }
-    let text = policy_text(&shorten(library, settings.around.home.as_deref()));
     let failed = |error| CliError::file("write", policy, error);
     let mut file = std::fs::File::create_new(policy).map_err(failed)?;
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(failed)?;
     file.sync_all().map_err(failed)
 }
 
-/// `~/Music/Tidal` where it is below the home folder: a policy without a user's name can be shared.
-fn shorten(path: &Path, home: Option<&Path>) -> String {
-    match home.and_then(|home| path.strip_prefix(home).ok()) {
-        Some(rest) => format!("~/{}", rest.display()),
-        None => path.display().to_string(),
-    }
-}
-
-/// A short, commented policy.
-#[must_use]
-pub fn policy_text(root: &str) -> String {
-    let root = toml::Value::String(root.to_owned());
-    format!(
-        r#"# The policy of tidal-cleanup: what your library should look like. `tidal-cleanup policy check`
-# finds slips, `tidal-cleanup plan` shows what would happen; nothing changes before `apply`.
-version = 1
-
-[library]
-root   = {root}  # every managed playlist gets a folder in Playlists/ here
-format = "keep"  # keep what is downloaded, or: mp3, m4a, flac, wav, aiff
-
-[tidal]
-playlists = ["*"]  # which playlists: patterns on names, or ids
-exclude   = ["Daily *"]
-
-[download]
-command = "none"  # such as ["your-downloader", "{{url}}", "--output", "{{dir}}"]; "none": new tracks wait
-
-[rekordbox]
-database = "auto"   # auto | a path | "none"
-folder   = "TIDAL"  # our playlists live below this folder
-relocate = false    # true once you have checked that cues follow a file that moves: README, “Files that move”
-
-[defaults]
-playlist_removed = "soft-delete"  # gone from TIDAL: soft-delete | archive | remove
-track_removed    = "keep-file"    # in no playlist any more: keep-file | trash
-
-# What is never done, whatever the rest says.
-[[protect]]
-name = "cues"
-when = {{ rekordbox.cues = ">=1" }}
-deny = ["trash", "remove"]
-"#
-    )
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::{
-        args::Global,
-        settings::{Surroundings, Verbosity},
-        ui::recorded,
-    };
-
-    fn settings(home: &Path) -> Settings {
-        let around = Surroundings {
-            home: Some(home.to_owned()),
-            cwd: home.to_owned(),
-            env: |_| None,
-        };
-        Settings::resolve(&Global::default(), around).unwrap()
-    }
-
-    fn args(library: Option<&str>, yes: bool) -> InitArgs {
-        InitArgs {
-            library: library.map(PathBuf::from),
-            yes,
-        }
-    }
-
-    #[test]
-    fn the_default_is_one_key_away() {
-        let home = tempfile::tempdir().unwrap();
-        let settings = settings(home.path());
-        let (ui, seen) = recorded::ui(Verbosity::Normal, false, &["", "y"]);
-        let proposal = propose(&ui, &settings, &args(None, false), None).unwrap();
-        assert_eq!(proposal.library, home.path().join("Music/Tidal"));
-        let shown = seen.err().replace(&home.path().display().to_string(), "~");
-        insta::assert_snapshot!(shown, @"
-        Where shall the music from TIDAL live? [~/Music/Tidal]: 
-        This will be made:
-          + ~/tidal-cleanup.toml  the policy: yours to edit
-          + ~/Music/Tidal  the library folder
-          + ~/Music/Tidal/.tidal-cleanup/library.toml  its marker
-        Go ahead? [y/N]: y
-        ");
-        assert!(
-            !proposal.library.exists(),
-            "nothing is made before the last yes"
-        );
-        write(&proposal, &settings).unwrap();
-        let policy = std::fs::read_to_string(home.path().join(POLICY_FILE)).unwrap();
-        assert!(policy.contains("root   = \"~/Music/Tidal\""), "{policy}");
-        assert!(
-            write(&proposal, &settings).is_err(),
-            "a policy is never overwritten"
-        );
-    }
-
-    #[test]
-    fn no_means_nothing() {
-        let home = tempfile::tempdir().unwrap();
-        for answers in [&["", "n"][..], &[]] {
-            let (ui, _) = recorded::ui(Verbosity::Normal, false, answers);
-            let error = propose(&ui, &settings(home.path()), &args(None, false), None).unwrap_err();
-            assert_eq!(error.exit().code(), 9);
-        }
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn an_existing_policy_wins() {
-        let home = tempfile::tempdir().unwrap();
-        let settings = settings(home.path());
-        let (ui, _) = recorded::ui(Verbosity::Quiet, false, &[]);
-        let root = home.path().join("music");
-        let proposal = propose(&ui, &settings, &args(None, true), Some(&root)).unwrap();
-        assert_eq!(
-            proposal,
-            Proposal {
-                policy: None,
-                library: root.clone()
-            }
-        );
-        assert!(propose(&ui, &settings, &args(Some("other"), true), Some(&root)).is_err());
-    }
-
-    #[test]
-    fn the_policy_is_toml_whatever_the_folder_is_called() {
-        for root in ["~/Music", "C:\\Music \"2\"", "/m/üñï"] {
-            let policy: toml::Table = policy_text(root).parse().unwrap();
-            assert_eq!(policy["library"]["root"].as_str(), Some(root));
-            assert_eq!(policy["download"]["command"].as_str(), Some("none"));
-        }
-    }
-}
+mod tests;

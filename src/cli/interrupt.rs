@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use tokio::sync::Notify;
+
 use super::error::Exit;
 
 /// What Ctrl-C asked for.
@@ -14,6 +16,9 @@ pub struct Interrupt {
     stop: Arc<AtomicBool>,
     /// An apply runs: the first Ctrl-C is only a wish.
     working: Arc<AtomicBool>,
+    /// Somebody waits for nothing but the signal: the first one ends the waiting.
+    waiting: Arc<AtomicBool>,
+    wake: Arc<Notify>,
 }
 
 /// While it lives, the first Ctrl-C lets the running action end.
@@ -32,6 +37,8 @@ impl Drop for Working {
 enum Response {
     /// Let the running action end.
     Stop,
+    /// Whoever waits ends by itself.
+    Wake,
     /// Leave at once; the journal holds what was begun.
     Leave,
 }
@@ -55,11 +62,28 @@ impl Interrupt {
         Working(Arc::clone(&self.working))
     }
 
+    /// Makes the first Ctrl-C end a waiting, by [`requested`](Self::requested), until the value is dropped.
+    pub fn waiting(&self) -> Working {
+        self.waiting.store(true, Ordering::SeqCst);
+        Working(Arc::clone(&self.waiting))
+    }
+
+    /// Ends when somebody asks to stop.
+    pub async fn requested(&self) {
+        let woken = self.wake.notified();
+        if !self.is_requested() {
+            woken.await;
+        }
+    }
+
     fn respond(&self) -> Response {
         let first = !self.stop.swap(true, Ordering::SeqCst);
-        match first && self.working.load(Ordering::SeqCst) {
-            true => Response::Stop,
-            false => Response::Leave,
+        let is = |flag: &AtomicBool| first && flag.load(Ordering::SeqCst);
+        self.wake.notify_waiters();
+        match (is(&self.working), is(&self.waiting)) {
+            (true, _) => Response::Stop,
+            (false, true) => Response::Wake,
+            (false, false) => Response::Leave,
         }
     }
 
@@ -73,6 +97,7 @@ impl Interrupt {
                         "Finishing the running action. Press Ctrl-C again to leave at once; \
                          `tidal-cleanup apply --resume` goes on either way.",
                     ),
+                    Response::Wake => {}
                     Response::Leave => leave(),
                 }
             }
@@ -122,6 +147,20 @@ mod tests {
         assert!(interrupt.is_requested() && interrupt.flag().load(Ordering::SeqCst));
         assert_eq!(interrupt.respond(), Response::Leave);
         drop(working);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_woken_and_leaves_by_himself() {
+        let interrupt = Interrupt::default();
+        let waiting = interrupt.waiting();
+        let other = interrupt.clone();
+        let woken = tokio::spawn(async move { other.requested().await });
+        tokio::task::yield_now().await;
+        assert_eq!(interrupt.respond(), Response::Wake);
+        woken.await.unwrap();
+        interrupt.requested().await;
+        assert_eq!(interrupt.respond(), Response::Leave);
+        drop(waiting);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod telling;
 pub mod server;
 pub mod consent;
 pub mod choice;
+pub mod complete;
 pub mod commit;
 pub mod decisions;
 pub mod observed;
@@ -21,16 +22,19 @@ pub mod engine;
 pub mod command;
 pub mod ui;
 pub mod interrupt;
+pub mod log;
 pub mod view;
+pub mod watch;
 pub mod error;
 
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{Cli, Command, CompletionsArgs, TidalCommand};
-use error::{CliError, Exit};
+use args::{Cli, Command, CompletionsArgs, ManArgs, TidalCommand};
+use error::{CliError, Exit, Kind};
 use interrupt::Interrupt;
+use log::LogFile;
 use settings::{Settings, Surroundings};
 use ui::Ui;
 
@@ -64,7 +68,24 @@ pub async fn invoke(words: Vec<OsString>, around: Surroundings, interrupt: &Inte
             return error.exit();
         }
     };
-    let ui = Ui::of_process(&settings);
+    let mut ui = Ui::of_process(&settings);
+    if let Some(path) = &settings.log_file {
+        match LogFile::open(path) {
+            Ok(log) => ui.log_to(log),
+            Err(error) => {
+                let error = CliError::file("write the log", path, error);
+                ui.error(&error);
+                return error.exit();
+            }
+        }
+    }
+    let ui = ui;
+    let typed = words
+        .iter()
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ");
+    ui.log("begin", &typed);
     if settings.log_sql {
         // A second command of the same process (the demonstration's) finds it set up.
         let _ = tracing_subscriber::fmt()
@@ -77,13 +98,15 @@ pub async fn invoke(words: Vec<OsString>, around: Surroundings, interrupt: &Inte
     if interrupt.is_requested() {
         return Exit::Interrupted;
     }
-    match dispatch(cli.command, &settings, &ui, interrupt).await {
+    let exit = match dispatch(cli.command, &settings, &ui, interrupt).await {
         Ok(exit) => exit,
         Err(error) => {
             ui.error(&error);
             error.exit()
         }
-    }
+    };
+    ui.log("end", &format!("exit {}", exit.code()));
+    exit
 }
 
 /// Help and version are answers; everything else that clap says is a usage error.
@@ -134,6 +157,10 @@ async fn dispatch(
             let ended = command::apply::download(settings, ui, interrupt, &args).await;
             telling::exit(ui, ended)
         }
+        Command::Watch(args) => {
+            let ended = watch::watch(settings, ui, interrupt, &args).await;
+            telling::exit(ui, ended)
+        }
         Command::Snapshot(args) => command::snapshot::snapshot(settings, ui, &args).await,
         Command::Decide(args) => command::decide::decide(settings, ui, &args).await,
         Command::Import(args) => command::import::import(settings, ui, &args).await,
@@ -149,7 +176,9 @@ async fn dispatch(
         Command::Tidal(TidalCommand::Lists) => command::tidal::lists(settings, ui).await,
         Command::Rekordbox(what) => command::rekordbox::rekordbox(settings, ui, &what).await,
         Command::Trash(what) => command::trash::trash(settings, ui, interrupt, &what).await,
+        Command::Config(what) => command::config::config(settings, ui, &what),
         Command::Completions(args) => completions(ui, &args),
+        Command::Man(args) => man(settings, ui, &args),
         Command::Demo(args) => {
             let collection = command::demo::collection;
             Box::pin(demo::run(ui, settings, interrupt, &args, collection)).await
@@ -158,13 +187,26 @@ async fn dispatch(
 }
 
 fn completions(ui: &Ui, args: &CompletionsArgs) -> Result<Exit, CliError> {
-    let mut script = Vec::new();
-    clap_complete::generate(
-        args.shell,
-        &mut Cli::command(),
-        "tidal-cleanup",
-        &mut script,
-    );
-    ui.answer(String::from_utf8_lossy(&script))?;
+    let script = complete::script(args.shell)
+        .map_err(|error| CliError::new(Kind::Bug, error).context("could not write the script"))?;
+    ui.answer(script)?;
+    Ok(Exit::Done)
+}
+
+/// `man`: the pages are made of the same definitions as `--help`.
+fn man(settings: &Settings, ui: &Ui, args: &ManArgs) -> Result<Exit, CliError> {
+    let Some(dir) = &args.dir else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(Cli::command())
+            .render(&mut page)
+            .map_err(|error| CliError::new(Kind::Bug, error).context("could not write the page"))?;
+        ui.answer(String::from_utf8_lossy(&page))?;
+        return Ok(Exit::Done);
+    };
+    let dir = settings.around.absolute(dir);
+    let failed = |error| CliError::file("write pages into", &dir, error);
+    std::fs::create_dir_all(&dir).map_err(failed)?;
+    clap_mangen::generate_to(Cli::command(), &dir).map_err(failed)?;
+    ui.status(format!("Wrote the pages into {}.", dir.display()));
     Ok(Exit::Done)
 }

@@ -63,7 +63,11 @@ pub async fn look_at_store(settings: &Settings, db: &Path) -> Result<Store, Stor
 /// # Errors
 /// When a host or the account's name cannot be used.
 pub fn tidal_settings(settings: &Settings, place: &StatePlace) -> Result<TidalSettings, CliError> {
-    let lookup = |name: &str| settings.around.variable(name);
+    // `init` may have asked for it.
+    let lookup = |name: &str| match name {
+        "TIDAL_CLEANUP_TIDAL_CLIENT_ID" => settings.tidal.client_id.clone(),
+        name => settings.around.variable(name),
+    };
     TidalSettings::from_lookup(&place.dir, &place.account, lookup)
         .map_err(|error| CliError::new(Kind::Config, error))
 }

@@ -145,12 +145,27 @@ pub struct Settings {
     pub no_color: bool,
     /// Only ASCII is wanted.
     pub ascii: bool,
+    /// Words instead of signs, nothing drawn: for screen readers.
+    pub plain: bool,
+    /// Where everything that is said is written down, too; absolute.
+    pub log_file: Option<PathBuf>,
+    /// Which of these a flag said, where that cannot be told otherwise.
+    pub flags: Flags,
     /// The locale's character set is named, and is not UTF-8.
     pub old_terminal: bool,
     /// Columns that `COLUMNS` names.
     pub columns: Option<usize>,
     /// The surroundings that it was made from.
     pub around: Surroundings,
+}
+
+/// What came from a flag and not from the environment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--db`
+    pub db: bool,
+    /// `--log-file`
+    pub log_file: bool,
 }
 
 /// Where the state of one account lies.
@@ -215,6 +230,9 @@ impl Settings {
             color: ColorWhen::Auto,
             no_color: around.is_set("NO_COLOR"),
             ascii: false,
+            plain: false,
+            log_file: None,
+            flags: Flags::default(),
             old_terminal: around.has_old_locale(),
             columns: None,
             around,
@@ -257,6 +275,16 @@ impl Settings {
             color: global.color,
             no_color: around.is_set("NO_COLOR"),
             ascii: global.ascii,
+            plain: global.plain,
+            log_file: global
+                .log_file
+                .as_deref()
+                .map(|path| around.absolute(path))
+                .or_else(|| around.path("TIDAL_CLEANUP_LOG_FILE")),
+            flags: Flags {
+                db: global.db.is_some(),
+                log_file: global.log_file.is_some(),
+            },
             old_terminal: around.has_old_locale(),
             columns: around
                 .text("COLUMNS")

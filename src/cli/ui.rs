@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{
     args::ColorWhen,
     error::{CliError, Kind},
+    log::LogFile,
     settings::{Settings, Verbosity},
     view::Look,
 };
@@ -37,6 +38,7 @@ pub struct Ui {
     verbosity: Verbosity,
     json: bool,
     bar: Arc<Mutex<Option<ProgressBar>>>,
+    log: Option<Arc<LogFile>>,
 }
 
 /// A way to speak on stderr for those whom no [`Ui`] can be lent.
@@ -45,11 +47,15 @@ pub struct Voice {
     err: Arc<Mutex<Sink>>,
     bar: Arc<Mutex<Option<ProgressBar>>>,
     quiet: bool,
+    log: Option<Arc<LogFile>>,
 }
 
 impl Voice {
     /// Says what is being done; not when quiet.
     pub fn status(&self, text: &str) {
+        if let Some(log) = &self.log {
+            log.say("status", text);
+        }
         if !self.quiet {
             // Nobody is left to tell when stderr itself fails.
             let write = || lock(&self.err).write(&format!("{text}\n"));
@@ -138,14 +144,19 @@ impl Ui {
             ColorWhen::Never => false,
             ColorWhen::Auto => is_terminal && !settings.no_color && !dumb,
         };
+        let colored = |is_terminal: bool| !settings.plain && colored(is_terminal);
         let asks = err_is_terminal && io::stdin().is_terminal();
         let streams = Streams {
             look: Look {
                 color: colored(out_is_terminal),
-                width: width(out_is_terminal, settings.columns),
+                width: match settings.plain {
+                    true => None,
+                    false => width(out_is_terminal, settings.columns),
+                },
                 verbose: settings.verbosity == Verbosity::Verbose,
                 ascii: settings.ascii || (out_is_terminal && settings.old_terminal),
                 zone: jiff::tz::TimeZone::system(),
+                plain: settings.plain,
             },
             out: Box::new(out),
             err: Box::new(err),
@@ -155,7 +166,7 @@ impl Ui {
                 Answers::Nobody
             },
             err_color: colored(err_is_terminal),
-            err_is_terminal: err_is_terminal && !dumb,
+            err_is_terminal: err_is_terminal && !dumb && !settings.plain,
         };
         Self::new(streams, settings.verbosity, settings.json)
     }
@@ -174,6 +185,19 @@ impl Ui {
             verbosity,
             json,
             bar: Arc::default(),
+            log: None,
+        }
+    }
+
+    /// From now on everything that is said is written down, too.
+    pub fn log_to(&mut self, log: LogFile) {
+        self.log = Some(Arc::new(log));
+    }
+
+    /// Writes down what nobody is told.
+    pub fn log(&self, level: &str, text: &str) {
+        if let Some(log) = &self.log {
+            log.say(level, text);
         }
     }
 
@@ -184,6 +208,7 @@ impl Ui {
             err: Arc::clone(&self.err),
             bar: Arc::clone(&self.bar),
             quiet: self.verbosity == Verbosity::Quiet,
+            log: self.log.clone(),
         }
     }
 
@@ -249,31 +274,42 @@ impl Ui {
 
     /// One line of a stream, on stdout. Whoever stops reading does not stop the work.
     pub fn event(&self, event: &serde_json::Value) {
+        if let Some(log) = &self.log {
+            log.event(event);
+        }
         let _ = self.aside(|| lock(&self.out).write(&format!("{event}\n")));
     }
 
     /// What is being done; not when quiet.
     pub fn status(&self, text: impl Display) {
+        let text = text.to_string();
+        self.log("status", &text);
         if self.verbosity > Verbosity::Quiet {
-            self.say(&text.to_string());
+            self.say(&text);
         }
     }
 
     /// What only a curious person wants to know.
     pub fn detail(&self, text: impl Display) {
+        let text = text.to_string();
+        self.log("detail", &text);
         if self.is_verbose() {
-            self.say(&text.to_string());
+            self.say(&text);
         }
     }
 
     /// Something that is not as it should be.
     pub fn warning(&self, text: impl Display) {
+        let text = text.to_string();
+        self.log("warning", &text);
         let head = self.paint("Warning:", console::Style::new().yellow().bold());
         self.say(&format!("{head} {text}"));
     }
 
     /// What to type next; not when quiet.
     pub fn hint(&self, text: impl Display) {
+        let text = text.to_string();
+        self.log("hint", &text);
         if self.verbosity > Verbosity::Quiet {
             let head = self.paint("Hint:", console::Style::new().cyan());
             self.say(&format!("{head} {text}"));
@@ -283,6 +319,7 @@ impl Ui {
     /// The error that a command ends with.
     pub fn error(&self, error: &CliError) {
         self.end_progress();
+        self.log("error", &error.render(false));
         self.say(&error.render(self.err_color));
     }
 

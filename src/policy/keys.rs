@@ -12,6 +12,18 @@ pub struct Key {
     pub needed: bool,
     /// One line for a person.
     pub meaning: &'static str,
+    /// The value that counts where the key is left out, as TOML; `None`: nothing does, or it has no
+    /// short form.
+    pub default: Option<&'static str>,
+}
+
+impl Key {
+    const fn or(self, default: &'static str) -> Self {
+        Self {
+            default: Some(default),
+            ..self
+        }
+    }
 }
 
 /// What a key holds.
@@ -96,6 +108,11 @@ pub const TOP: &[Key] = &[
         "how long the trash keeps what it has",
     ),
     key("match", Table(MATCH), "which file is which track"),
+    key(
+        "watch",
+        Table(WATCH),
+        "what `tidal-cleanup watch` does by itself",
+    ),
     key("own", Table(OWN), "whose word counts for a field"),
     key(
         "freeze",
@@ -144,27 +161,32 @@ pub const LIBRARY: &[Key] = &[
         "playlists",
         AnyText,
         "the folder below the root that holds the playlists' folders",
-    ),
+    )
+    .or(r#""Playlists""#),
     key(
         "file",
         Text,
         "a file's name, such as {artist} - {title}{ (version)}",
-    ),
+    )
+    .or(r#""{artist} - {title}{ (version)}""#),
     key(
         "format",
         Word(&["keep", "mp3", "m4a", "flac", "wav", "aiff"]),
         "what downloads are converted to",
-    ),
+    )
+    .or(r#""keep""#),
     key(
         "quality",
         Like("^(V[0-9]|[0-9]{1,4}k|lossless)$"),
         "of a conversion: V0 … V9, 320k, lossless",
-    ),
+    )
+    .or(r#""V0""#),
     key(
         "sharing",
         Word(&["m3u8", "hardlink", "copy"]),
         "what a track's further playlists get",
-    ),
+    )
+    .or(r#""m3u8""#),
     key(
         "sources",
         Few(&Either(&[Text, Table(SOURCE)])),
@@ -174,7 +196,8 @@ pub const LIBRARY: &[Key] = &[
         "hash",
         Word(&["needed", "always"]),
         "when a file's SHA-256 is learnt",
-    ),
+    )
+    .or(r#""needed""#),
 ];
 
 /// An item of `[library] sources`.
@@ -184,7 +207,8 @@ pub const SOURCE: &[Key] = &[
         "provenance",
         Word(&["foreign", "adopted"]),
         "whose its files are",
-    ),
+    )
+    .or(r#""foreign""#),
 ];
 
 /// `[tidal]`
@@ -193,13 +217,15 @@ pub const TIDAL: &[Key] = &[
         "playlists",
         Few(&Text),
         "which playlists: patterns on names, or UUIDs",
-    ),
-    key("exclude", Few(&Text), "and which not"),
+    )
+    .or(r#"["*"]"#),
+    key("exclude", Few(&Text), "and which not").or("[]"),
     key(
         "favorites",
         Flag,
         "whether the favourite tracks count as a playlist",
-    ),
+    )
+    .or("false"),
     key(
         "country",
         Like("^[A-Z]{2}$"),
@@ -210,12 +236,13 @@ pub const TIDAL: &[Key] = &[
         Text,
         "plan from a saved reading instead of asking TIDAL",
     ),
-    key("account", Text, "which log-in"),
+    key("account", Text, "which log-in").or(r#""default""#),
     key(
         "cleanup",
         Few(&Word(&["duplicates", "unavailable"])),
         "what may go from TIDAL itself; absent: nothing is written there",
-    ),
+    )
+    .or("[]"),
 ];
 
 /// `[download]`
@@ -224,42 +251,48 @@ pub const DOWNLOAD: &[Key] = &[
         "command",
         Either(&[Word(&["none"]), Many(&Text)]),
         "the command and its arguments, with {url} {id} {dir} {name}; or none",
-    ),
-    key("parallel", Number(1, 32), "how many at once"),
-    key("timeout", DURATION, "for one track"),
-    key("ffmpeg", Text, "the program to convert with"),
+    )
+    .or(r#""none""#),
+    key("parallel", Number(1, 32), "how many at once").or("2"),
+    key("timeout", DURATION, "for one track").or(r#""10m""#),
+    key("ffmpeg", Text, "the program to convert with").or(r#""ffmpeg""#),
     key(
         "retry_unavailable",
         DURATION,
         "how long a track is left alone that was not to be had",
-    ),
+    )
+    .or(r#""7d""#),
 ];
 
 /// `[rekordbox]`
 pub const REKORDBOX: &[Key] = &[
-    key("database", Text, "auto, none, or a path"),
+    key("database", Text, "auto, none, or a path").or(r#""auto""#),
     key(
         "folder",
         AnyText,
         "our playlists live below this folder; empty for the top",
-    ),
-    key("write", Flag, "false: Rekordbox is read and never written"),
+    )
+    .or(r#""TIDAL""#),
+    key("write", Flag, "false: Rekordbox is read and never written").or("true"),
     key("xml", Text, "where rekordbox.xml is exported to"),
     key(
         "relocate",
         Flag,
         "whether rows with work may be pointed at a file's new place",
-    ),
+    )
+    .or("false"),
     key(
         "duplicates",
         Word(&["keep", "merge", "merge-all"]),
         "what becomes of several rows of one recording",
-    ),
+    )
+    .or(r#""keep""#),
     key(
         "backups",
         Number(1, 1000),
         "how many backups of the database are kept",
-    ),
+    )
+    .or("10"),
 ];
 
 /// `[defaults]`
@@ -268,44 +301,52 @@ pub const DEFAULTS: &[Key] = &[
         "playlist_removed",
         Word(&["soft-delete", "archive", "remove"]),
         "of a playlist that is gone from TIDAL",
-    ),
+    )
+    .or(r#""soft-delete""#),
     key(
         "track_removed",
         Word(&["keep-file", "trash"]),
         "of a file that no playlist needs",
-    ),
+    )
+    .or(r#""keep-file""#),
     key(
         "unavailable_on_tidal",
         Word(&["keep"]),
         "of a track that TIDAL no longer streams: that is no removal",
-    ),
-    key("mode", MODE, "how far playlists are managed"),
+    )
+    .or(r#""keep""#),
+    key("mode", MODE, "how far playlists are managed").or(r#""manage""#),
 ];
 
 /// `[safety]`
 pub const SAFETY: &[Key] = &[
-    key("max_remove", LIMIT, "TC201: removals of one plan"),
+    key("max_remove", LIMIT, "TC201: removals of one plan")
+        .or("{ count = 25, percent = 5, min = 10 }"),
     key(
         "max_remove_per_playlist",
         LIMIT,
         "TC202: removals from one playlist",
-    ),
+    )
+    .or("{ percent = 50, min = 10 }"),
     key(
         "rolling",
         Table(ROLLING),
         "TC203: removals of all runs within a window",
-    ),
-    key("min_files_seen", PERCENT, "TC102: percent of the last scan"),
+    )
+    .or(r#"{ count = 100, window = "7d" }"#),
+    key("min_files_seen", PERCENT, "TC102: percent of the last scan").or("90"),
     key(
         "work_at_risk",
         Word(&["ask", "deny", "allow"]),
         "TC303: files with cues, ratings or plays",
-    ),
+    )
+    .or(r#""ask""#),
     key(
         "plan_max_age",
         DURATION,
         "TC404: an older plan must be made again",
-    ),
+    )
+    .or(r#""24h""#),
 ];
 
 /// A limit as a table.
@@ -327,49 +368,82 @@ pub const ROLLING: &[Key] = &[
 
 /// `[trash]`
 pub const TRASH: &[Key] = &[
-    key("keep", DURATION, "how long"),
-    key("max_bytes", Size, "how much"),
+    key("keep", DURATION, "how long").or(r#""30d""#),
+    key("max_bytes", Size, "how much").or(r#""50GiB""#),
 ];
 
 /// `[match]`
 pub const MATCH: &[Key] = &[
-    key("auto", PERCENT, "linked without asking at or above this"),
-    key("ask", PERCENT, "asked at or above this"),
-    key("duration_tolerance", DURATION, "how far lengths may differ"),
+    key("auto", PERCENT, "linked without asking at or above this").or("97"),
+    key("ask", PERCENT, "asked at or above this").or("80"),
+    key("duration_tolerance", DURATION, "how far lengths may differ").or(r#""3s""#),
     key(
         "veto",
         Few(&Word(&["version", "duration"])),
         "what no score outweighs",
-    ),
+    )
+    .or(r#"["version", "duration"]"#),
+];
+
+/// `[watch]`
+pub const WATCH: &[Key] = &[
+    key(
+        "every",
+        DURATION,
+        "how often TIDAL is asked and a plan made",
+    )
+    .or(r#""1h""#),
+    key(
+        "settle",
+        DURATION,
+        "how long the library must be quiet after a change before it is looked at",
+    )
+    .or(r#""30s""#),
+    key(
+        "apply",
+        Word(&["nothing", "additive"]),
+        "what is applied without a person: nothing, or what only adds",
+    )
+    .or(r#""nothing""#),
+    key(
+        "notify",
+        Either(&[Word(&["desktop", "none"]), Many(&Text)]),
+        "how a person is told: on the desktop, not at all, or by a command with {title} and {text}",
+    )
+    .or(r#""desktop""#),
 ];
 
 /// `[own]`
 pub const OWN: &[Key] = &[
-    key("title", OWNER, "who is authoritative"),
-    key("artist", OWNER, "who is authoritative"),
-    key("album", OWNER, "who is authoritative"),
-    key("year", OWNER, "who is authoritative"),
+    key("title", OWNER, "who is authoritative").or(r#""tidal""#),
+    key("artist", OWNER, "who is authoritative").or(r#""tidal""#),
+    key("album", OWNER, "who is authoritative").or(r#""tidal""#),
+    key("year", OWNER, "who is authoritative").or(r#""tidal""#),
     key(
         "genre",
         Word(&["rekordbox"]),
         "TIDAL tells no genre, so it is always yours",
-    ),
+    )
+    .or(r#""rekordbox""#),
     key(
         "rating",
         Word(&["rekordbox"]),
         "TIDAL has no rating, so it is always yours",
-    ),
+    )
+    .or(r#""rekordbox""#),
     key(
         "name",
         OWNER,
         "the name of our playlists and folders in Rekordbox",
-    ),
-    key("folder", OWNER, "which folder they are in there"),
+    )
+    .or(r#""tidal""#),
+    key("folder", OWNER, "which folder they are in there").or(r#""tidal""#),
     key(
         "mytags",
         OWNER,
         "whether a MyTag of ours that you took off comes back",
-    ),
+    )
+    .or(r#""tidal""#),
 ];
 
 /// `[[freeze]]`
@@ -391,7 +465,8 @@ pub const FREEZE: &[Key] = &[
             "destructive",
         ])),
         "what may be done all the same",
-    ),
+    )
+    .or(r#"["additive"]"#),
 ];
 
 /// `[[protect]]`
@@ -517,6 +592,7 @@ const fn key(name: &'static str, shape: Shape, meaning: &'static str) -> Key {
         shape,
         needed: false,
         meaning,
+        default: None,
     }
 }
 
@@ -524,5 +600,46 @@ const fn need(name: &'static str, shape: Shape, meaning: &'static str) -> Key {
     Key {
         needed: true,
         ..key(name, shape, meaning)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+
+    /// The policy that begins with these lines, as it is read; its places aside.
+    fn read(more: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tidal-cleanup.toml");
+        std::fs::write(&path, format!("version = 1\nlibrary.root = \"/m\"\n{more}")).unwrap();
+        let loaded = Policy::load(&path, &|_| None, folder.path());
+        let policy = loaded
+            .unwrap_or_else(|error| panic!("{more}: {error:?}"))
+            .policy;
+        let text = format!("{policy:#?}").replace(&folder.path().display().to_string(), "");
+        let of_the_text = ["sha256:", "line:", "file: \"", "text:"];
+        let same = |line: &&str| !of_the_text.iter().any(|part| line.trim().starts_with(part));
+        text.lines().filter(same).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_is_called_a_default_is_one() {
+        let plain = read("");
+        let mut told = 0;
+        for key in TOP {
+            let Shape::Table(keys) = key.shape else {
+                continue;
+            };
+            for inner in keys {
+                let Some(default) = inner.default else {
+                    continue;
+                };
+                told += 1;
+                let line = format!("{}.{} = {default}", key.name, inner.name);
+                assert_eq!(read(&line), plain, "{line}");
+            }
+        }
+        assert!(told > 40, "{told}");
     }
 }

@@ -17,6 +17,7 @@ pub mod keys;
 mod lint;
 pub mod load;
 mod reading;
+pub mod reference;
 pub mod schema;
 pub mod survey;
 pub mod template;
@@ -52,6 +53,7 @@ pub struct Policy {
     pub safety: Safety,
     pub trash: TrashPolicy,
     pub matching: MatchPolicy,
+    pub watch: WatchPolicy,
     pub own: Ownership,
     pub freezes: Vec<Freeze>,
     pub protects: Vec<Protect>,
@@ -201,6 +203,27 @@ pub struct RekordboxPolicy {
     pub relocate: bool,
     /// What becomes of several rows of one recording.
     pub duplicates: Duplicates,
+}
+
+/// `[watch]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchPolicy {
+    /// From one plan to the next.
+    pub every: std::time::Duration,
+    /// So long the library must be quiet after a change.
+    pub settle: std::time::Duration,
+    /// Whether what only adds is applied without a person.
+    pub apply_additive: bool,
+    pub notify: Notify,
+}
+
+/// `[watch] notify`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notify {
+    Desktop,
+    None,
+    /// A command and its arguments, with `{title}` and `{text}`; not empty.
+    Command(Vec<String>),
 }
 
 /// `[rekordbox] duplicates`

@@ -4,16 +4,91 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{super::select::PlaylistSelector, Consent, PlanInputs};
+use super::{
+    super::{complete, select::PlaylistSelector},
+    Consent, PlanInputs,
+};
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct InitArgs {
     /// The library folder; it gets a small marker, `.tidal-cleanup/library.toml`
     #[arg(long, value_name = "DIR")]
     pub library: Option<PathBuf>,
-    /// Don't ask
+    /// What downloads become: kept as they are, or converted
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub format: Option<LibraryFormat>,
+    /// Which playlists: names or patterns; may be repeated [default: all]
+    #[arg(long = "playlists", value_name = "GLOB")]
+    pub playlists: Vec<String>,
+    /// Read TIDAL from this saved reading instead of the service
+    #[arg(long, value_name = "FILE")]
+    pub snapshot: Option<PathBuf>,
+    /// What fetches a track: `tiddl`, `tidal-dl-ng`, a command line with {url} or {id} and {dir}, or `none`
+    #[arg(long, value_name = "COMMAND")]
+    pub download: Option<String>,
+    /// Leave Rekordbox alone
+    #[arg(long, conflicts_with = "rekordbox")]
+    pub no_rekordbox: bool,
+    /// Log in to TIDAL
+    #[arg(long, conflicts_with = "no_login")]
+    pub login: bool,
+    /// Don't log in to TIDAL now
+    #[arg(long)]
+    pub no_login: bool,
+    /// Match the files that lie in the library with the playlists
+    #[arg(long, conflicts_with = "no_import")]
+    pub import: bool,
+    /// Don't match files now
+    #[arg(long)]
+    pub no_import: bool,
+    /// Take over what the Python tool knows: its folder, or its sync.db
+    #[arg(long, value_name = "PATH", conflicts_with = "no_import")]
+    pub from_peer: Option<PathBuf>,
+    /// Don't show a first plan
+    #[arg(long)]
+    pub no_plan: bool,
+    /// Don't ask: what no flag says is the default, and nobody is logged in or taken over
     #[arg(short, long)]
     pub yes: bool,
+}
+
+impl InitArgs {
+    /// Whether a flag says what stands in a policy.
+    #[must_use]
+    pub fn is_about_the_policy(&self) -> bool {
+        self.format.is_some()
+            || !self.playlists.is_empty()
+            || self.snapshot.is_some()
+            || self.download.is_some()
+            || self.no_rekordbox
+            || self.from_peer.is_some()
+    }
+}
+
+/// `[library] format`: what downloads become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LibraryFormat {
+    Keep,
+    Mp3,
+    M4a,
+    Flac,
+    Wav,
+    Aiff,
+}
+
+impl LibraryFormat {
+    /// The word in the policy.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Mp3 => "mp3",
+            Self::M4a => "m4a",
+            Self::Flac => "flac",
+            Self::Wav => "wav",
+            Self::Aiff => "aiff",
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Args)]
@@ -85,13 +160,13 @@ pub enum ShelfList {
 #[derive(Clone, Debug, Args)]
 pub struct HistoryArgs {
     /// Everything that this apply did
-    #[arg(value_name = "APPLY", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(value_name = "APPLY", value_parser = clap::value_parser!(i64).range(1..), add = complete::applies())]
     pub apply: Option<i64>,
     /// The plan of that apply, as it was carried out; with --json a plan.json
     #[arg(long, requires = "apply", conflicts_with_all = ["playlist", "track"])]
     pub plan: bool,
     /// Only what concerned this playlist, by name or TIDAL uuid
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", add = complete::playlists())]
     pub playlist: Option<PlaylistSelector>,
     /// Only what concerned this track, by TIDAL id or a part of its label
     #[arg(long, value_name = "T")]
@@ -176,7 +251,7 @@ pub enum DbCommand {
     #[command(after_help = "Example:\n  tidal-cleanup db inspect --playlist \"House Italo R 🇮🇹\"")]
     Inspect {
         /// Which, by name or TIDAL uuid
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = complete::playlists())]
         playlist: PlaylistSelector,
     },
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Args;
 
-use super::super::{choice::Only, select::PlaylistSelector};
+use super::super::{choice::Only, complete, select::PlaylistSelector};
 use crate::plan::guard::Allowable;
 
 /// What a plan is made from.
@@ -17,7 +17,7 @@ pub struct PlanInputs {
     #[arg(long)]
     pub offline: bool,
     /// Only this playlist, by name or TIDAL uuid; may be repeated
-    #[arg(long = "playlist", value_name = "P")]
+    #[arg(long = "playlist", value_name = "P", add = complete::playlists())]
     pub playlists: Vec<PlaylistSelector>,
     /// Count ages to this date [default: today]
     #[arg(long, value_name = "DATE")]
@@ -115,7 +115,7 @@ pub struct ShowArgs {
     pub why: Option<String>,
 }
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct ApplyArgs {
     /// The saved plan; without one, `apply` plans, shows and asks
     #[arg(value_name = "PLAN", conflicts_with_all = ["desired", "offline", "as_of"])]
@@ -138,6 +138,19 @@ pub struct ApplyArgs {
     /// Only these: additive, move, change, remove, trash, tidal, or kinds (rb.*); may be repeated
     #[arg(long, value_name = "CLASS|KIND", value_delimiter = ',')]
     pub only: Vec<Only>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct WatchArgs {
+    /// From one plan to the next [default: as `[watch] every` says]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub every: Option<Duration>,
+    /// Plan once and end, with the exit code of `plan --detailed-exitcode`: for cron
+    #[arg(long)]
+    pub once: bool,
+    /// Apply nothing, whatever the policy says
+    #[arg(long)]
+    pub only_tell: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -179,7 +192,7 @@ pub struct Consent {
 #[derive(Clone, Debug, Args)]
 pub struct UndoArgs {
     /// The number of the apply, as `history` shows it [default: the last]
-    #[arg(value_name = "APPLY", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(value_name = "APPLY", value_parser = clap::value_parser!(i64).range(1..), add = complete::applies())]
     pub apply: Option<i64>,
     /// Only this action, by its id or the beginning of it as `history APPLY -v` shows it, and what
     /// cannot stay without it; may be repeated
@@ -192,7 +205,7 @@ pub struct UndoArgs {
 #[derive(Clone, Debug, Args)]
 pub struct RedoArgs {
     /// The number of the apply that was undone, or of the undo [default: the last undo]
-    #[arg(value_name = "APPLY", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(value_name = "APPLY", value_parser = clap::value_parser!(i64).range(1..), add = complete::applies())]
     pub apply: Option<i64>,
     #[command(flatten)]
     pub consent: Consent,

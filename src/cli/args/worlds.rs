@@ -2,11 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
-use super::plan::{Consent, duration};
+use super::{
+    super::complete,
+    plan::{Consent, duration},
+};
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct LoginArgs {
     /// Only print the address to open, and take the pasted one that the browser ends at
     #[arg(long)]
@@ -49,7 +52,7 @@ pub enum RekordboxCommand {
 #[derive(Clone, Debug, Args)]
 pub struct RestoreArgs {
     /// Which, by its name or the beginning of it, as `rekordbox status` lists them [default: the newest]
-    #[arg(value_name = "BACKUP")]
+    #[arg(value_name = "BACKUP", add = complete::rekordbox_backups())]
     pub backup: Option<String>,
     /// Don't ask
     #[arg(short, long)]
@@ -86,7 +89,7 @@ pub enum TrashCommand {
                       `undo` brings back what belongs to a file, too: its place in the lists, its row in Rekordbox.")]
     Restore {
         /// The number of an apply, or the path that a file or folder had
-        #[arg(value_name = "APPLY | PATH")]
+        #[arg(value_name = "APPLY | PATH", add = complete::applies())]
         what: String,
         #[command(flatten)]
         consent: Consent,
@@ -110,7 +113,49 @@ pub enum TrashCommand {
 pub struct CompletionsArgs {
     /// For which shell
     #[arg(value_enum)]
-    pub shell: clap_complete::Shell,
+    pub shell: Shell,
+}
+
+/// A shell that can be told what may be typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+impl Shell {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Elvish => "elvish",
+            Self::Fish => "fish",
+            Self::Powershell => "powershell",
+            Self::Zsh => "zsh",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Every setting as it counts now
+    #[command(after_help = "Example:\n  tidal-cleanup config show --origin")]
+    Show {
+        /// Say where each comes from: a flag, a variable, a line of the policy
+        #[arg(long)]
+        origin: bool,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for every command into this folder [default: print the first page]
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use crate::{
     cli::{
-        args::InitArgs,
+        args::{ImportArgs, InitArgs, LoginArgs, PlanArgs},
         engine::{Engine, load_policy},
-        error::{CliError, Exit},
-        init::{propose, write},
+        error::{CliError, Exit, Kind},
+        init::{Then, propose, write},
         settings::Settings,
         ui::Ui,
         view::Envelope,
@@ -20,6 +20,8 @@ use crate::{
         store::{StateReader as _, StateStore as _},
     },
 };
+
+use super::{account, import, plan};
 
 /// `init`
 ///
@@ -34,14 +36,50 @@ pub async fn init(settings: &Settings, ui: &Ui, args: &InitArgs) -> Result<Exit,
         // Before a folder is made where a drive belongs.
         refuse_lost(&Engine::open(settings, ui).await?).await?;
     }
-    let proposal = propose(ui, settings, args, root.as_deref())?;
-    write(&proposal, settings)?;
+    let proposal = propose(ui, settings, args, root.as_deref()).await?;
+    write(&proposal)?;
     let mut settings = settings.clone();
-    if let Some(policy) = &proposal.policy {
+    if let Some((policy, _)) = &proposal.policy {
         settings.policy = Some(policy.clone());
     }
     let mut engine = Engine::open(&settings, ui).await?;
-    plant(&mut engine, ui).await
+    let exit = plant(&mut engine, ui).await?;
+    engine.store.close().await;
+    // A program reads one answer; a person goes on.
+    if ui.is_json() {
+        return Ok(exit);
+    }
+    go_on(settings, ui, &proposal.then).await
+}
+
+/// What comes after the policy. All is made by now, so a log-in that fails is told, and no more.
+async fn go_on(mut settings: Settings, ui: &Ui, then: &Then) -> Result<Exit, CliError> {
+    let mut logged_in = true;
+    if let Some(client_id) = &then.log_in {
+        if let Some(id) = client_id {
+            settings.tidal.client_id = Some(id.clone());
+        }
+        if let Err(error) = account::log_in(&settings, ui, &LoginArgs::default()).await {
+            if error.kind == Kind::Interrupted {
+                return Err(error);
+            }
+            ui.error(&error);
+            ui.hint("everything else is made; `tidal-cleanup login` tries again");
+            logged_in = false;
+        }
+    }
+    if then.import && (logged_in || then.peer.is_some()) {
+        let args = ImportArgs {
+            from_peer: then.peer.clone(),
+            ..ImportArgs::default()
+        };
+        return import::import(&settings, ui, &args).await;
+    }
+    if then.plan && logged_in {
+        ui.status("\nA first plan. Nothing of it is done yet:");
+        return plan::plan(&settings, ui, &PlanArgs::default()).await;
+    }
+    Ok(Exit::Done)
 }
 
 /// `db init`: gives the library its marker, and the state database the library's id. Both may be there

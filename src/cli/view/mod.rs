@@ -42,6 +42,8 @@ pub struct Look {
     pub ascii: bool,
     /// In which time zone times are told.
     pub zone: TimeZone,
+    /// Whether words stand for signs, and nothing is aligned: for screen readers.
+    pub plain: bool,
 }
 
 impl Look {
@@ -54,6 +56,7 @@ impl Look {
             verbose: false,
             ascii: false,
             zone: TimeZone::UTC,
+            plain: false,
         }
     }
 

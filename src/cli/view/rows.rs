@@ -314,6 +314,13 @@ impl Columns {
     }
 
     fn line(&self, row: &Row, look: &Look, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if look.plain {
+            let (word, label) = (row.symbol.word(), row.label.text());
+            return match row.note.as_str() {
+                "" => writeln!(f, "  {word}: {label}"),
+                note => writeln!(f, "  {word}: {label}; {note}"),
+            };
+        }
         let symbol = look.paint(&row.symbol.style(), &row.symbol.character().to_string());
         if row.note.is_empty() {
             let label = row.label.fit(self.total.unwrap_or(usize::MAX));
@@ -348,6 +355,26 @@ pub fn paragraph(text: &str, indent: usize, look: &Look) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_screen_reader_gets_words() {
+        let rows = [
+            Row::new(
+                Symbol::Add,
+                "Tornado Wallace – Today",
+                "download, about 38 MB",
+            ),
+            Row::of_path(Symbol::Trash, "Playlists/a.mp3", ""),
+        ];
+        let look = Look {
+            plain: true,
+            ..Look::plain()
+        };
+        insta::assert_snapshot!(Rows { rows: &rows, look: &look }, @"
+        add: Tornado Wallace – Today; download, about 38 MB
+        to the trash: Playlists/a.mp3
+        ");
+    }
 
     fn show(rows: &[Row], width: Option<usize>) -> String {
         let look = Look {

@@ -157,6 +157,10 @@ impl StateReader for Store {
         each!(self, store => store.last_snapshot(kind).await)
     }
 
+    async fn playlist_names(&self) -> Result<Vec<String>, StoreError> {
+        each!(self, store => store.playlist_names().await)
+    }
+
     async fn playlists_by_name(&self, name: &str) -> Result<Vec<PlaylistRow>, StoreError> {
         each!(self, store => store.playlists_by_name(name).await)
     }

@@ -1,7 +1,7 @@
 //! The state in memory, with the meaning of the databases: for tests and examples.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -129,6 +129,14 @@ impl StateReader for MemoryStore {
         let memory = self.lock();
         let mut newest_first = memory.snapshots.iter().rev();
         Ok(newest_first.find(|row| row.kind == kind).cloned())
+    }
+
+    async fn playlist_names(&self) -> Result<Vec<String>, StoreError> {
+        let memory = self.lock();
+        let lists = memory.state.playlists.values();
+        let here = lists.filter(|playlist| playlist.deleted_at.is_none());
+        let names: BTreeSet<String> = here.map(|playlist| playlist.name.clone()).collect();
+        Ok(names.into_iter().collect())
     }
 
     async fn playlists_by_name(&self, name: &str) -> Result<Vec<PlaylistRow>, StoreError> {

@@ -94,6 +94,12 @@ pub trait StateReader {
         kind: &str,
     ) -> impl Future<Output = Result<Option<SnapshotRow>, StoreError>> + Send;
 
+    /// The names of the playlists that are in TIDAL, sorted, each once.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn playlist_names(&self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+
     /// The playlists of that name or TIDAL id (names compare as NFC): those in TIDAL first, then the
     /// soft-deleted ones, each in the order of their ids. Several may have the same name.
     ///

@@ -342,6 +342,7 @@ async fn rows<S: StateStore>(told: &mut Told, store: &mut S) {
     for name in ["\u{e9}te\u{301}", "p1", "House Italo R 🇮🇹 p1", "nobody"] {
         told.add("by name", &store.playlists_by_name(name).await.unwrap());
     }
+    told.add("names", &store.playlist_names().await.unwrap());
 
     let reversed = |changes: Vec<RowChange>| changes.into_iter().rev().map(RowChange::reversed);
     told.apply_rows(store, reversed(changes).collect(), 12)

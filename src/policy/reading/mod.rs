@@ -6,6 +6,7 @@ mod library;
 mod paths;
 mod rules;
 mod sections;
+mod watch;
 
 pub(super) use rules::Rules;
 
@@ -84,6 +85,7 @@ fn read(top: &Table<'_>, surroundings: &Surroundings<'_>, source: PolicySource) 
         safety: sections::safety(top),
         trash: sections::trash(top),
         matching: sections::matching(top),
+        watch: watch::read(top),
         own: sections::ownership(top),
         freezes: rules::freezes(top),
         protects: rules.protects.into_iter().map(|(it, _)| it).collect(),

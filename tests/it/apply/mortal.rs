@@ -352,6 +352,10 @@ impl<W: StateReader + Sync> StateReader for Mortal<W> {
     async fn last_snapshot(&self, kind: &str) -> Result<Option<SnapshotRow>, StoreError> {
         self.world.last_snapshot(kind).await
     }
+    async fn playlist_names(&self) -> Result<Vec<String>, StoreError> {
+        self.world.playlist_names().await
+    }
+
     async fn playlists_by_name(&self, name: &str) -> Result<Vec<PlaylistRow>, StoreError> {
         self.world.playlists_by_name(name).await
     }

@@ -2,8 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod doctor;
+mod ecosystem;
+mod init;
 mod report;
+mod screens;
 mod usage;
+mod watch;
 
 use std::{
     path::Path,

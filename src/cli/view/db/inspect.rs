@@ -179,7 +179,12 @@ impl fmt::Display for InspectView<'_> {
             writeln!(f, "{}", look.bold("Recent changes"))?;
         }
         for Recent { at, symbol, label } in &playlist.recent {
-            let line = format!("  {}  {symbol} {}", look.day(*at), visible(label));
+            let sign = match (look.plain, symbol) {
+                (false, symbol) => symbol.to_string(),
+                (true, '+') => "added:".to_owned(),
+                (true, _) => "left:".to_owned(),
+            };
+            let line = format!("  {}  {sign} {}", look.day(*at), visible(label));
             writeln!(f, "{}", fit(&line, look.width.unwrap_or(usize::MAX)))?;
         }
         Ok(())

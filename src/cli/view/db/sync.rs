@@ -202,7 +202,10 @@ impl fmt::Display for SyncView<'_> {
         }
         writeln!(f, "{}", look.bold("Changes detected"))?;
         for line in &sync.changes {
-            let symbol = look.paint(&symbol(line.kind).style(), &line.symbol.to_string());
+            let symbol = match look.plain {
+                true => format!("{}:", symbol(line.kind).word()),
+                false => look.paint(&symbol(line.kind).style(), &line.symbol.to_string()),
+            };
             let text = paragraph(&sentence(line), 4, look);
             writeln!(f, "  {symbol} {}", text.trim())?;
         }

@@ -97,6 +97,13 @@ impl StateReader for PostgresReader {
             .map_err(failed("read snapshots"))
     }
 
+    async fn playlist_names(&self) -> Result<Vec<String>, StoreError> {
+        let mut tx = self.begin_reading().await?;
+        playlist_names(&mut tx, self.library)
+            .await
+            .map_err(failed("read playlists"))
+    }
+
     async fn playlists_by_name(&self, name: &str) -> Result<Vec<PlaylistRow>, StoreError> {
         let mut tx = self.begin_reading().await?;
         playlists_by_name(&mut tx, self.library, &self.device, name)
@@ -165,6 +172,10 @@ impl StateReader for PostgresStore {
 
     async fn last_snapshot(&self, kind: &str) -> Result<Option<SnapshotRow>, StoreError> {
         self.reader.last_snapshot(kind).await
+    }
+
+    async fn playlist_names(&self) -> Result<Vec<String>, StoreError> {
+        self.reader.playlist_names().await
     }
 
     async fn playlists_by_name(&self, name: &str) -> Result<Vec<PlaylistRow>, StoreError> {
@@ -404,6 +415,19 @@ fn history_row(row: &PgRow) -> Result<HistoryRow, sqlx::Error> {
         trash_path: row.try_get("trash_path")?,
         error_message: row.try_get("error_message")?,
     })
+}
+
+async fn playlist_names(conn: &mut PgConnection, library: i64) -> Result<Vec<String>, sqlx::Error> {
+    let mut names: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT name FROM playlists
+         WHERE library = $1 AND tidal_id IS NOT NULL AND forgotten_at IS NULL AND deleted_at IS NULL",
+    )
+    .bind(library)
+    .fetch_all(conn)
+    .await?;
+    // Collations differ between databases.
+    names.sort();
+    Ok(names)
 }
 
 async fn playlists_by_name(

@@ -95,6 +95,13 @@ impl StateReader for SqliteReader {
             .map_err(self.failed("read snapshots"))
     }
 
+    async fn playlist_names(&self) -> Result<Vec<String>, StoreError> {
+        let mut tx = self.begin_reading().await?;
+        playlist_names(&mut tx, self.library)
+            .await
+            .map_err(self.failed("read playlists"))
+    }
+
     async fn playlists_by_name(&self, name: &str) -> Result<Vec<PlaylistRow>, StoreError> {
         let mut tx = self.begin_reading().await?;
         playlists_by_name(&mut tx, self.library, name)
@@ -163,6 +170,10 @@ impl StateReader for SqliteStore {
 
     async fn last_snapshot(&self, kind: &str) -> Result<Option<SnapshotRow>, StoreError> {
         self.reader.last_snapshot(kind).await
+    }
+
+    async fn playlist_names(&self) -> Result<Vec<String>, StoreError> {
+        self.reader.playlist_names().await
     }
 
     async fn playlists_by_name(&self, name: &str) -> Result<Vec<PlaylistRow>, StoreError> {
@@ -399,6 +410,22 @@ fn history_row(row: &SqliteRow) -> Result<HistoryRow, sqlx::Error> {
         trash_path: row.try_get("trash_path")?,
         error_message: row.try_get("error_message")?,
     })
+}
+
+async fn playlist_names(
+    conn: &mut SqliteConnection,
+    library: i64,
+) -> Result<Vec<String>, sqlx::Error> {
+    let mut names: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT name FROM playlists
+         WHERE library = $1 AND tidal_id IS NOT NULL AND forgotten_at IS NULL AND deleted_at IS NULL",
+    )
+    .bind(library)
+    .fetch_all(conn)
+    .await?;
+    // Collations differ between databases.
+    names.sort();
+    Ok(names)
 }
 
 async fn playlists_by_name(
