@@ -40,6 +40,8 @@ pub struct Then {
     pub peer: Option<PathBuf>,
     /// Make a first plan.
     pub plan: bool,
+    /// Nobody is logged in, and nothing else is there to plan from.
+    pub log_in_first: bool,
 }
 
 /// What was answered, or is the default.
@@ -74,7 +76,7 @@ pub async fn propose(
         Some(root) => existing(settings, args, root)?,
         None => new(ui, settings, args).await?,
     };
-    ui.status(describe(&proposal));
+    ui.status(describe(&proposal, settings));
     if args.yes {
         return Ok(proposal);
     }
@@ -157,22 +159,21 @@ fn policy_to_write(settings: &Settings) -> PathBuf {
     settings.policy.clone().unwrap_or(here)
 }
 
-fn describe(proposal: &Proposal) -> String {
+fn describe(proposal: &Proposal, settings: &Settings) -> String {
+    let home = settings.around.home.as_deref();
+    let shown = |path: &Path| text::shorten(path, home);
     let mut lines = vec!["This will be made:".to_owned()];
     if let Some((policy, _)) = &proposal.policy {
-        lines.push(format!(
-            "  + {}  the policy: yours to edit",
-            policy.display()
-        ));
+        lines.push(format!("  + {}  the policy: yours to edit", shown(policy)));
     }
     if !proposal.library.is_dir() {
         lines.push(format!(
             "  + {}  the library folder",
-            proposal.library.display()
+            shown(&proposal.library)
         ));
     }
     let marker = proposal.library.join(".tidal-cleanup/library.toml");
-    lines.push(format!("  + {}  its marker", marker.display()));
+    lines.push(format!("  + {}  its marker", shown(&marker)));
     let then = &proposal.then;
     let next = [
         (then.log_in.is_some(), "log in to TIDAL"),

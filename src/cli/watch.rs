@@ -1,13 +1,17 @@
 //! `watch`: plans on a schedule and when the library changes, applies what the policy lets it, and tells
 //! a person what waits for them.
 //!
-//! It has no way of its own: it plans as `plan` does and applies as `apply --only additive --yes` does,
-//! with all their gates. What it decides by itself is [`assess`].
+//! It has no way of its own: it plans as `plan` does, saves that plan beside the state database, and applies
+//! it as `apply PLAN --only additive --yes` does, with all their gates. What it decides by itself is
+//! `assess`.
 
 mod events;
 mod notice;
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use jiff::{Timestamp, Zoned};
 use serde::Serialize;
@@ -21,7 +25,7 @@ use super::{
     engine::{Engine, Request, load_policy},
     error::{CliError, Exit, Kind},
     interrupt::Interrupt,
-    plan,
+    plan::{self, write_whole},
     settings::Settings,
     ui::Ui,
     view::text::count,
@@ -30,7 +34,7 @@ use crate::{
     domain::Class,
     edge::{rekordbox::RekordboxReader as _, store::freeze::HandFreeze},
     plan::{
-        Plan,
+        Plan, canonical,
         document::{Action, CheckStatus},
         guard,
     },
@@ -101,6 +105,8 @@ pub async fn watch(
         return Ok(planned);
     }
     ui.status("Watching; Ctrl-C ends it.");
+    // From here on the first signal ends the loop, wherever it is.
+    let _waiting = interrupt.waiting();
     let mut cause = Cause::Schedule;
     let mut events: Option<Events> = None;
     let mut deaf = false;
@@ -113,9 +119,6 @@ pub async fn watch(
                 true
             }
         };
-        if interrupt.is_requested() {
-            break;
-        }
         // A policy that was edited counts from the next round on; a broken one was told above.
         let lookup = |name: &str| settings.around.variable(name);
         let loaded = settings
@@ -167,7 +170,6 @@ async fn wait(
     every: Duration,
     settle: Duration,
 ) -> Option<Cause> {
-    let _waiting = interrupt.waiting();
     let due = Instant::now() + every;
     tokio::select! {
         () = interrupt.requested() => return None,
@@ -206,13 +208,10 @@ struct Watcher<'a> {
 impl Watcher<'_> {
     /// Plans, applies what may be applied, tells what is left.
     async fn round(&mut self, cause: Cause) -> Result<Exit, CliError> {
-        let (plan, moment, policy) = {
-            let _waiting = self.interrupt.waiting();
-            tokio::select! {
-                made = self.look(cause) => made?,
-                () = self.interrupt.requested() => {
-                    return Err(CliError::message(Kind::Interrupted, "interrupted"));
-                }
+        let (plan, moment, policy, saved) = tokio::select! {
+            made = self.look(cause) => made?,
+            () = self.interrupt.requested() => {
+                return Err(CliError::message(Kind::Interrupted, "interrupted"));
             }
         };
         let lets = policy.apply_additive && !self.args.only_tell;
@@ -229,14 +228,14 @@ impl Watcher<'_> {
         }
         let mut exit = plan::exit(&plan, true);
         if found.apply > 0 {
-            exit = self.apply().await?;
+            exit = self.apply(&plan, &saved).await?;
         }
         self.tell(&found, &policy).await;
         Ok(exit)
     }
 
     /// A plan, and what the moment says. A change of the library is no reason to ask TIDAL.
-    async fn look(&self, cause: Cause) -> Result<(Plan, Moment, WatchPolicy), CliError> {
+    async fn look(&self, cause: Cause) -> Result<(Plan, Moment, WatchPolicy, PathBuf), CliError> {
         let mut engine = Engine::look_at(self.settings, self.ui).await?;
         engine.refuse_unfinished().await?;
         let inputs = match cause {
@@ -268,11 +267,14 @@ impl Watcher<'_> {
         };
         let policy = engine.policy.watch.clone();
         engine.store.close().await;
-        Ok((made.plan, moment, policy))
+        let saved = engine.db.with_file_name("watch-plan.json");
+        Ok((made.plan, moment, policy, saved))
     }
 
-    async fn apply(&self) -> Result<Exit, CliError> {
+    async fn apply(&self, plan: &Plan, saved: &Path) -> Result<Exit, CliError> {
+        write_whole(saved, &canonical::to_json(plan))?;
         let args = ApplyArgs {
+            plan: Some(saved.to_owned()),
             consent: Consent {
                 yes: true,
                 lock_timeout: Duration::from_secs(30),

@@ -79,6 +79,9 @@ async fn go_on(mut settings: Settings, ui: &Ui, then: &Then) -> Result<Exit, Cli
         ui.status("\nA first plan. Nothing of it is done yet:");
         return plan::plan(&settings, ui, &PlanArgs::default()).await;
     }
+    if then.log_in_first {
+        ui.hint("`tidal-cleanup login` comes first, or `plan --desired FILE` from a saved reading of TIDAL");
+    }
     Ok(Exit::Done)
 }
 

@@ -38,7 +38,7 @@ pub(super) fn ask(
     let there = audio_files(&library);
     if let Some(there) = &there {
         desk.tell(&format!(
-            "There are {there}. They stay yours until you hand them over."
+            "It holds {there}: yours, until you hand them over."
         ));
     }
     let format = format(&desk, args, found)?;
@@ -60,6 +60,7 @@ pub(super) fn ask(
     Ok(Answers {
         then: Then {
             plan: readable && !import && !args.no_plan,
+            log_in_first: !readable,
             import,
             peer,
             log_in,

@@ -31,7 +31,11 @@ async fn every_default_is_one_key_away() {
         .await
         .unwrap();
     assert_eq!(proposal.library, home.path().join("Music/Tidal"));
-    assert_eq!(proposal.then, Then::default(), "nothing to plan from yet");
+    let first = Then {
+        log_in_first: true,
+        ..Then::default()
+    };
+    assert_eq!(proposal.then, first, "nothing to plan from yet");
     let shown = seen.err().replace(&home.path().display().to_string(), "~");
     insta::assert_snapshot!(shown);
     assert!(
@@ -163,7 +167,7 @@ async fn music_and_the_python_tool_are_offered_to_be_taken_over() {
         .unwrap();
     assert_eq!(proposal.library, home.path().join("Music/TIDAL"));
     assert!(
-        seen.err().contains("There are 1 audio file."),
+        seen.err().contains("It holds 1 audio file:"),
         "{}",
         seen.err()
     );

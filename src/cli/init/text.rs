@@ -1,5 +1,7 @@
 //! The policy that `init` writes: short, commented, with what was answered.
 
+use std::path::Path;
+
 use super::Answers;
 use crate::cli::settings::Settings;
 
@@ -67,13 +69,8 @@ pub(super) fn download_command(words: &str) -> Result<Option<Vec<String>>, Strin
 }
 
 /// `~/Music/Tidal` where it is below the home folder: a policy without a user's name can be shared.
-fn shorten(path: &std::path::Path, settings: &Settings) -> String {
-    match settings
-        .around
-        .home
-        .as_deref()
-        .and_then(|home| path.strip_prefix(home).ok())
-    {
+pub(super) fn shorten(path: &Path, home: Option<&Path>) -> String {
+    match home.and_then(|home| path.strip_prefix(home).ok()) {
         Some(rest) => format!("~/{}", rest.display()),
         None => path.display().to_string(),
     }
@@ -91,13 +88,14 @@ fn list(words: &[String]) -> String {
 /// The policy. `language` are tables of an emoji language that was brought along; may be empty.
 #[must_use]
 pub fn policy_text(answers: &Answers, settings: &Settings, language: &str) -> String {
-    let root = quoted(&shorten(&answers.library, settings));
+    let home = settings.around.home.as_deref();
+    let root = quoted(&shorten(&answers.library, home));
     let format = quoted(answers.format.as_str());
     let playlists = list(&answers.playlists);
     let snapshot = match &answers.snapshot {
         Some(path) => format!(
             "\nsnapshot  = {}  # TIDAL is read from this file; without the line, from the service",
-            quoted(&shorten(path, settings))
+            quoted(&shorten(path, home))
         ),
         None => String::new(),
     };
@@ -110,7 +108,7 @@ pub fn policy_text(answers: &Answers, settings: &Settings, language: &str) -> St
     let database = match &answers.rekordbox {
         None => quoted("none"),
         Some(None) => quoted("auto"),
-        Some(Some(path)) => quoted(&shorten(path, settings)),
+        Some(Some(path)) => quoted(&shorten(path, home)),
     };
     let mut text = format!(
         r#"# The policy of tidal-cleanup: what your library should look like. `tidal-cleanup policy check`

@@ -28,7 +28,7 @@ fn a_policy_a_marker_and_a_first_plan() {
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
     assert!(said.out.contains("is ready"), "{}", said.out);
     assert!(
-        said.out.contains("House") && said.out.contains("Plan: 2 to add"),
+        said.out.contains("House") && said.out.contains("Plan: 3 to add"),
         "{}",
         said.out
     );

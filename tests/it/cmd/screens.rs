@@ -40,32 +40,45 @@ fn steady(text: &str, world: &World) -> String {
     let text = text.replace(home.trim_end_matches('/'), "~");
     let mut steady = String::new();
     for line in text.lines() {
-        let mut line = line.to_owned();
-        for (mark, shown) in [("Digest ", "9f2c41d0"), ("database ", "")] {
-            if let Some(at) = line.find(mark).filter(|_| !shown.is_empty()) {
-                let from = at + mark.len();
-                let digits = line[from..]
-                    .chars()
-                    .take_while(char::is_ascii_hexdigit)
-                    .count();
-                if digits == 8 {
-                    line.replace_range(from..from + digits, shown);
+        // How long it takes and what is free is the machine's.
+        if line.starts_with("About ") {
+            let sentences = line.split(". ").map(|part| match part {
+                part if part.starts_with("About ") => {
+                    "About 1 min, as past applies went".to_owned()
                 }
-            }
+                part => match part.split_once(": ") {
+                    Some((free, _)) if free.starts_with("Free for") => format!("{free}: 210 GB."),
+                    _ => part.to_owned(),
+                },
+            });
+            steady.push_str(&sentences.collect::<Vec<_>>().join(". "));
+        } else {
+            steady.push_str(&dated(line));
         }
-        steady.push_str(&dated(&line));
         steady.push('\n');
     }
     steady
 }
 
-/// The line with its days and times as those of one evening.
+/// What a shape of digits stands for in every screen: `0` is a digit, `f` a hexadecimal one.
+const STEADY: &[(&str, &str)] = &[
+    ("0000-00-00 00:00", "2026-11-22 21:40"),
+    ("0000-00-00", "2026-11-22"),
+    ("Digest ffffffff", "Digest 9f2c41d0"),
+    (
+        "(ffffffff-ffff-ffff-ffff-ffffffffffff)",
+        "(5f0c1d52-93a4-4c1e-9d57-2b8f6a1c7e30)",
+    ),
+];
+
+/// The line with its days, times and ids as those of one evening.
 fn dated(line: &str) -> String {
     let bytes = line.as_bytes();
     let is = |at: usize, shape: &str| {
         bytes.get(at..at + shape.len()).is_some_and(|found| {
             found.iter().zip(shape.bytes()).all(|(a, b)| match b {
                 b'0' => a.is_ascii_digit(),
+                b'f' => a.is_ascii_hexdigit(),
                 b => *a == b,
             })
         })
@@ -73,16 +86,16 @@ fn dated(line: &str) -> String {
     let mut out = String::new();
     let mut at = 0;
     while at < line.len() {
-        if is(at, "0000-00-00 00:00") {
-            out.push_str("2026-11-22 21:40");
-            at += 16;
-        } else if is(at, "0000-00-00") {
-            out.push_str("2026-11-22");
-            at += 10;
-        } else {
-            let c = line[at..].chars().next().unwrap();
-            out.push(c);
-            at += c.len_utf8();
+        match STEADY.iter().find(|(shape, _)| is(at, shape)) {
+            Some((shape, shown)) => {
+                out.push_str(shown);
+                at += shape.len();
+            }
+            None => {
+                let c = line[at..].chars().next().unwrap();
+                out.push(c);
+                at += c.len_utf8();
+            }
         }
     }
     out

@@ -54,7 +54,7 @@ fn every_shell_gets_a_completion_script() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let ended = home.run(&["completions", shell]);
         assert_eq!(ended.code, 0, "{}", ended.err);
-        assert!(ended.out.contains("detailed-exitcode"), "{shell}");
+        assert!(ended.out.contains("TIDAL_CLEANUP_COMPLETE"), "{shell}");
     }
 }
 
