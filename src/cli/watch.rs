@@ -224,7 +224,7 @@ impl Watcher<'_> {
             }));
         } else {
             self.ui
-                .status(found.line(self.ui.look().time(Timestamp::now())));
+                .status(found.line(&self.ui.look().time(Timestamp::now())));
         }
         let mut exit = plan::exit(&plan, true);
         if found.apply > 0 {
@@ -382,7 +382,7 @@ fn assess(plan: &Plan, lets: bool, moment: &Moment) -> Assessment {
     }
     // What waits for a freeze or for Rekordbox to be quit needs nobody.
     if !lets && additive > 0 {
-        person.push(format!("{} to add", additive));
+        person.push(format!("{additive} to add"));
         keys.extend(
             body.actions
                 .iter()
@@ -407,7 +407,7 @@ fn assess(plan: &Plan, lets: bool, moment: &Moment) -> Assessment {
 }
 
 impl Assessment {
-    fn line(&self, time: String) -> String {
+    fn line(&self, time: &str) -> String {
         let mut parts = Vec::new();
         if self.apply > 0 {
             parts.push(format!("{} to add, applied now", self.apply));

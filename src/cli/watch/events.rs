@@ -54,7 +54,7 @@ impl Events {
 fn matters(event: &Event, own: &Path) -> bool {
     let changes = !matches!(event.kind, EventKind::Access(_));
     let ours = |path: &PathBuf| path.starts_with(own);
-    changes && !(!event.paths.is_empty() && event.paths.iter().all(ours))
+    changes && (event.paths.is_empty() || !event.paths.iter().all(ours))
 }
 
 #[cfg(test)]
