@@ -54,7 +54,12 @@ pub fn script(shell: Shell) -> std::io::Result<String> {
         "tidal-cleanup",
         &mut script,
     )?;
-    Ok(String::from_utf8_lossy(&script).into_owned())
+    let script = String::from_utf8_lossy(&script).into_owned();
+    Ok(match name {
+        // What has blanks, quotes or `$` in it is quoted by bash where it counts as a file's name.
+        "bash" => script.replace("complete -o nospace", "complete -o filenames -o nospace"),
+        _ => script,
+    })
 }
 
 /// Names of playlists.

@@ -72,6 +72,8 @@ fn bash_takes_the_script() {
         .arg(home.path().join("script"))
         .status();
     assert!(checked.unwrap().success());
+    let quoting = script.out.matches("complete -o filenames").count();
+    assert_eq!(quoting, 2, "names with blanks are quoted: {}", script.out);
 }
 
 #[test]
