@@ -6,6 +6,7 @@ mod ecosystem;
 mod init;
 mod report;
 mod screens;
+mod shapes;
 mod usage;
 mod watch;
 

@@ -76,7 +76,7 @@ impl ReportView<'_> {
             writeln!(
                 f,
                 "  {month}  {}  {:>7}  +{added} -{removed}",
-                pad(&bar(*entries, most.unwrap_or(0)), BAR),
+                self.drawn(*entries, most.unwrap_or(0)),
                 number(*entries)
             )?;
         }
@@ -113,7 +113,7 @@ impl ReportView<'_> {
                 f,
                 "  {}  {}  {:>7}  {:>8}",
                 pad(&share.label, 18),
-                pad(&bar(share.files, all), BAR),
+                self.drawn(share.files, all),
                 number(share.files),
                 bytes(share.bytes)
             )?;
@@ -177,6 +177,14 @@ impl ReportView<'_> {
             writeln!(f, "  {}", fit(&visible(&track.label), 76))?;
         }
         self.more(f, tracks.len() - shown)
+    }
+
+    /// A bar in its column; nothing where nothing is to be drawn.
+    fn drawn(&self, of: usize, all: usize) -> String {
+        match self.look.plain {
+            true => String::new(),
+            false => pad(&bar(of, all), BAR),
+        }
     }
 
     fn shown(&self, of: usize) -> usize {
