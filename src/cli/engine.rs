@@ -363,12 +363,18 @@ impl Engine {
     /// Who runs this: the system's user name.
     #[must_use]
     pub fn who(&self) -> String {
-        let names = ["USER", "LOGNAME", "USERNAME"];
-        names
-            .iter()
-            .find_map(|name| self.settings.around.variable(name))
-            .unwrap_or_default()
+        who(&self.settings)
     }
+}
+
+/// Who runs this: the system's user name.
+#[must_use]
+pub fn who(settings: &Settings) -> String {
+    let names = ["USER", "LOGNAME", "USERNAME"];
+    names
+        .iter()
+        .find_map(|name| settings.around.variable(name))
+        .unwrap_or_default()
 }
 
 /// What varies from run to run of a plan made now.

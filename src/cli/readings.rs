@@ -49,13 +49,22 @@ pub async fn open_store(settings: &Settings, db: &Path) -> Result<Store, StoreEr
 /// # Errors
 /// When it cannot be opened.
 pub async fn look_at_store(settings: &Settings, db: &Path) -> Result<Store, StoreError> {
-    let options = StoreOptions::new(settings.backups(db), Timestamp::now());
-    match SqliteStore::open_to_read(db, &options).await {
+    match look_at_present(settings, db).await {
         Err(StoreError::Missing { .. } | StoreError::Outdated { .. }) => {
             open_store(settings, db).await
         }
-        opened => opened.map(Store::from),
+        opened => opened,
     }
+}
+
+/// Opens the state database for reading as it is: nothing is made or migrated.
+///
+/// # Errors
+/// When it is not there, of another version, or cannot be opened.
+pub async fn look_at_present(settings: &Settings, db: &Path) -> Result<Store, StoreError> {
+    let options = StoreOptions::new(settings.backups(db), Timestamp::now());
+    let opened = SqliteStore::open_to_read(db, &options).await;
+    opened.map(Store::from)
 }
 
 /// How to reach TIDAL as the account whose state lies at `place`, from the environment.

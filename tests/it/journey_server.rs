@@ -9,6 +9,7 @@ use crate::{
     journey::{first, first_apply_in},
     journey_kill::{assert_unfinished, assert_whole, killed_in},
     postgres::Server,
+    rekordbox_backup::restored_in,
 };
 
 #[test]
@@ -32,8 +33,22 @@ fn a_journey_on_a_server() {
         !world.path("home/.tidal-cleanup/sync.db").exists(),
         "no file beside"
     );
+    restored_on(&server);
     what_a_reader_may(&server);
     two_machines(&server);
+}
+
+/// Going back to a backup is written into the server's history, and waits for an unfinished apply.
+fn restored_on(server: &Server) {
+    restored_in(&World::on_server(&server.database()));
+    let world = killed_in(World::on_server(&server.database()), "1010");
+    assert_unfinished(&world);
+    let said = world.expect(8, &["rekordbox", "restore", "--yes"]);
+    assert!(said.err.contains("was interrupted"), "{}", said.err);
+    let said = world.expect(0, &["rekordbox", "restore", "--dry-run"]);
+    assert!(!said.err.contains("interrupted"), "{}", said.err);
+    let said = world.expect(0, &["policy", "check"]);
+    assert!(!said.err.contains("Nothing was read yet"), "{}", said.err);
 }
 
 /// A user without rights to write looks at everything and changes nothing.

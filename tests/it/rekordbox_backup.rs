@@ -238,7 +238,11 @@ async fn as_many_backups_are_kept_as_are_wanted_and_the_one_that_is_restored() {
 
 #[test]
 fn the_next_plan_makes_again_what_a_restore_took() {
-    let world = harness::World::usual();
+    restored_in(&harness::World::usual());
+}
+
+/// The same wherever the state is.
+pub(crate) fn restored_in(world: &harness::World) {
     world.expect(0, &["rekordbox", "backup"]);
     world.sync_with(&first());
     world.assert_settled();
@@ -267,6 +271,41 @@ fn the_next_plan_makes_again_what_a_restore_took() {
     world.assert_settled();
     assert_eq!(world.titles("Party"), harness::titled("2 5 6 5 7"));
     world.assert_xml_names_every_list();
+}
+
+#[test]
+fn a_damaged_library_is_told_in_a_line_with_the_way_back() {
+    let world = harness::World::usual();
+    world.sync_with(&first());
+    let whole = world.rows();
+    let path = world.path("rekordbox/master.db");
+    let sound = fs::read(&path).unwrap();
+    let backup = world.expect(0, &["rekordbox", "backup"]).out;
+    let name = backup.split_whitespace().nth(3).unwrap();
+    let name = Path::new(name).file_name().unwrap().to_str().unwrap();
+
+    fs::write(&path, &sound[..sound.len() / 2]).unwrap();
+    let said = world.expect(1, &["rekordbox", "status"]);
+    assert!(said.err.contains(name), "{}", said.err);
+    assert!(said.err.contains("goes back to it"), "{}", said.err);
+
+    // Pages in the middle, which nobody looks at before a backup is verified.
+    let mut flipped = sound.clone();
+    let pages = sound.len() / 4096;
+    for page in (pages / 2..pages - 1).step_by(3) {
+        flipped[page * 4096 + 100] ^= 1;
+    }
+    fs::write(&path, flipped).unwrap();
+    let said = world.expect(1, &["rekordbox", "backup"]);
+    assert!(said.err.contains("damaged"), "{}", said.err);
+    assert!(said.err.lines().count() < 6, "{}", said.err);
+
+    fs::write(&path, vec![7; 8192]).unwrap();
+    let said = world.expect(1, &["rekordbox", "backup"]);
+    assert!(said.err.contains("rekordbox/master.db is not"), "{}", said.err);
+
+    world.expect(0, &["rekordbox", "restore", name, "--yes"]);
+    harness::collection::assert_same(&world.rows(), &whole);
 }
 
 #[test]

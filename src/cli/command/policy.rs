@@ -11,6 +11,7 @@ use crate::{
         engine::{Engine, load_policy},
         error::{CliError, Exit},
         plan::write_whole,
+        server,
         settings::Settings,
         ui::Ui,
         view::Envelope,
@@ -86,8 +87,9 @@ async fn check(settings: &Settings, ui: &Ui, file: Option<&Path>) -> Result<Exit
 
 /// What the worlds tell of a sound policy, where they have been read before; nothing is made for it.
 async fn surveyed(settings: &Settings, ui: &Ui, path: &Path, policy: Policy) -> Vec<Diagnostic> {
-    let db = settings.db_path(policy.state_path.as_deref());
-    if !db.is_ok_and(|db| db.is_file()) {
+    let place = settings.place(Some(&policy));
+    let on_server = server::address(settings, Some(&policy)).is_some();
+    if !on_server && !place.is_ok_and(|place| place.db.is_file()) {
         ui.detail("Nothing was read yet: the policy is checked by itself.");
         return Vec::new();
     }

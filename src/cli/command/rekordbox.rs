@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use crate::{
     cli::{
         args::{RekordboxCommand, RestoreArgs},
-        engine::{Engine, FoundBy, Located, load_policy, locate_rekordbox, rekordbox_options},
+        engine::{FoundBy, Located, load_policy, locate_rekordbox, rekordbox_options, who},
         error::{CliError, Exit, Kind},
-        server,
+        readings, server,
         settings::Settings,
         ui::Ui,
         view::{
@@ -19,10 +19,11 @@ use crate::{
     },
     domain::{Collection, State},
     edge::{
+        local::canary,
         rekordbox::{Backup, MasterDb, RekordboxError, RekordboxReader as _},
         store::{
             ApplyStatus, Intent, NewApply, OperationStatus, Settlement, StateReader as _,
-            StateStore as _, lock::RunLock, sqlite::SqliteReader,
+            StateStore as _, Store, lock::RunLock,
         },
     },
     plan::{
@@ -50,6 +51,13 @@ pub async fn rekordbox(
     }
 }
 
+/// What is to be done with the state.
+#[derive(Clone, Copy, Debug)]
+enum Access {
+    Read,
+    Write,
+}
+
 /// The library, and what stands around it.
 pub(super) struct Desk {
     policy: Option<Policy>,
@@ -61,11 +69,7 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn open(settings: &Settings, ui: &Ui) -> Result<Self, CliError> {
         let policy = policy(settings, ui)?;
-        let db = settings.db_path(
-            policy
-                .as_ref()
-                .and_then(|policy| policy.state_path.as_deref()),
-        )?;
+        let db = settings.place(policy.as_ref())?.db;
         let (path, found_by) = match locate_rekordbox(policy.as_ref(), settings)? {
             Located::At(path, by) => (path, by),
             Located::Missing(path) => return Err(RekordboxError::Missing(path).into()),
@@ -91,12 +95,14 @@ impl Desk {
     }
 
     /// What the state remembers; nothing where there is none yet. It is not made for this.
-    async fn state(&self, ui: &Ui) -> Option<State> {
-        if !self.db.exists() {
-            return None;
-        }
-        let state = match SqliteReader::open(&self.db).await {
-            Ok(reader) => reader.state().await,
+    async fn state(&self, settings: &Settings, ui: &Ui) -> Option<State> {
+        let state = match self.store(settings, Access::Read).await {
+            Ok(None) => return None,
+            Ok(Some(store)) => {
+                let state = store.state().await.map_err(CliError::from);
+                store.close().await;
+                state
+            }
             Err(error) => Err(error),
         };
         match state {
@@ -106,6 +112,24 @@ impl Desk {
                 None
             }
         }
+    }
+
+    /// The state, on a server or in a file; `None` where there is no file yet. It is not made for this.
+    async fn store(&self, settings: &Settings, access: Access) -> Result<Option<Store>, CliError> {
+        if let Some(url) = server::address(settings, self.policy.as_ref()) {
+            let root = self.policy.as_ref().map(|policy| &policy.library.root);
+            // A library whose drive is away is the one that this machine worked with last.
+            let marker = root.and_then(|root| canary::read(root).ok().flatten());
+            let store = server::open(settings, &self.db, &url, marker).await?;
+            return Ok(Some(store));
+        }
+        if !self.db.exists() {
+            return Ok(None);
+        }
+        Ok(Some(match access {
+            Access::Read => readings::look_at_present(settings, &self.db).await?,
+            Access::Write => readings::open_store(settings, &self.db).await?,
+        }))
     }
 }
 
@@ -121,9 +145,12 @@ pub(super) fn policy(settings: &Settings, ui: &Ui) -> Result<Option<Policy>, Cli
 async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
     let desk = Desk::open(settings, ui)?;
     let library = &desk.library;
-    let observed = library.read().await?;
+    let observed = library
+        .read()
+        .await
+        .map_err(|error| damaged(error, ui, library))?;
     let facts = library.facts().await?;
-    let state = desk.state(ui).await;
+    let state = desk.state(settings, ui).await;
     let running = match library.running() {
         Ok(names) => Running {
             names,
@@ -162,6 +189,19 @@ async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
+/// A library that cannot be read, and the way back.
+fn damaged(error: RekordboxError, ui: &Ui, library: &MasterDb) -> CliError {
+    let error = CliError::from(error);
+    match library.backup_list().first() {
+        Some(newest) => error.hint(format!(
+            "the newest backup is of {} ({}): `tidal-cleanup rekordbox restore` goes back to it, `… restore --dry-run` says what that would lose",
+            ui.look().time(newest.at),
+            newest.name
+        )),
+        None => error,
+    }
+}
+
 async fn backup(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
     let desk = Desk::open(settings, ui)?;
     let made = desk.library.back_up(Timestamp::now()).await?;
@@ -179,16 +219,11 @@ async fn backup(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
 
 async fn restore(settings: &Settings, ui: &Ui, args: &RestoreArgs) -> Result<Exit, CliError> {
     let mut desk = Desk::open(settings, ui)?;
-    // Its runs, an unfinished one above all, are not known here, and their journal speaks of today's rows.
-    if !args.dry_run && server::address(settings, desk.policy.as_ref()).is_some() {
-        return Err(CliError::user("the state is on a server, and this version restores beside a file only")
-            .hint("with Rekordbox and all applies ended, put the backup's files in place by hand: `tidal-cleanup rekordbox status` says where they lie"));
-    }
     let backups = desk.library.backup_list();
     let chosen = choose(&backups, args.backup.as_deref())?.clone();
-    let lock = match args.dry_run {
+    let mut held = match args.dry_run {
         true => None,
-        false => Some(lock(&desk, args).await?),
+        false => lock(settings, &desk, args).await?,
     };
     let loss = desk.library.loss(&chosen).await?;
     let nothing = loss
@@ -219,8 +254,13 @@ async fn restore(settings: &Settings, ui: &Ui, args: &RestoreArgs) -> Result<Exi
     agree(ui, args, nothing)?;
     let before = desk.library.read().await.ok().map(|read| read.value);
     let saved = desk.library.restore(&chosen, Timestamp::now()).await?;
-    remember(settings, ui, &desk, &chosen, before.as_ref()).await?;
-    drop(lock);
+    if let Some((store, _)) = &mut held {
+        remember(settings, store, &desk, &chosen, before.as_ref()).await?;
+    }
+    if let Some((store, lock)) = held {
+        store.close().await;
+        drop(lock);
+    }
     let report = Restore {
         saved: Some(saved.clone()),
         ..report
@@ -267,14 +307,31 @@ fn choose<'b>(backups: &'b [Backup], wanted: Option<&str>) -> Result<&'b Backup,
     }
 }
 
-/// No apply may run meanwhile, and none may be half done: its journal speaks of the present rows.
-async fn lock(desk: &Desk, args: &RestoreArgs) -> Result<Option<RunLock>, CliError> {
-    if !desk.db.exists() {
+/// No apply may run meanwhile, and none may be half done: its journal speaks of the present rows. Returns
+/// the state, and the lock on it; `None` where there is no state.
+async fn lock(
+    settings: &Settings,
+    desk: &Desk,
+    args: &RestoreArgs,
+) -> Result<Option<(Store, RunLock)>, CliError> {
+    let on_server = server::address(settings, desk.policy.as_ref()).is_some();
+    if !on_server && !desk.db.exists() {
         return Ok(None);
     }
+    let folder = Settings::state_dir(&desk.db);
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| CliError::file("make the folder", &folder, error))?;
     let lock = RunLock::acquire(&desk.db, None, args.lock_timeout).await?;
-    let reader = SqliteReader::open(&desk.db).await?;
-    match reader.unfinished().await? {
+    let Some(mut store) = desk.store(settings, Access::Write).await? else {
+        return Ok(None);
+    };
+    if on_server && store.meta().await?.library_id.is_none() {
+        // A server knows nothing of a library that it was never told of.
+        store.close().await;
+        return Ok(None);
+    }
+    store.lock(args.lock_timeout).await?;
+    match store.unfinished().await? {
         Some(row) => {
             let mut error = CliError::message(
                 Kind::Unfinished,
@@ -283,7 +340,7 @@ async fn lock(desk: &Desk, args: &RestoreArgs) -> Result<Option<RunLock>, CliErr
             error.hints = crate::cli::error::unfinished_hints();
             Err(error)
         }
-        None => Ok(Some(lock)),
+        None => Ok(Some((store, lock))),
     }
 }
 
@@ -311,24 +368,23 @@ fn agree(ui: &Ui, args: &RestoreArgs, nothing: bool) -> Result<(), CliError> {
 /// Writes the restore into the history, and brings the memory in line.
 async fn remember(
     settings: &Settings,
-    ui: &Ui,
+    store: &mut Store,
     desk: &Desk,
     backup: &Backup,
     before: Option<&Collection>,
 ) -> Result<(), CliError> {
-    let Some(policy) = desk.policy.clone().filter(|_| desk.db.exists()) else {
+    let Some(policy) = &desk.policy else {
         return Ok(());
     };
     let after = desk.library.read().await?.value;
-    let mut engine = Engine::of(policy, settings, ui).await?;
-    let state = engine.store.state().await?;
+    let state = store.state().await?;
     let base = Base {
         library_id: state.meta.library_id.clone(),
         lineage: state.meta.lineage.clone(),
         serial: state.meta.serial,
         schema_version: state.meta.schema_version,
     };
-    let source = &engine.policy.source;
+    let source = &policy.source;
     let input = PolicyInput {
         path: source
             .path
@@ -344,11 +400,10 @@ async fn remember(
         mode: restored::MODE.to_owned(),
         digest: plan.digest.clone(),
         policy_sha256: plan.body.inputs.policy.sha256.to_string(),
-        who: engine.who(),
+        who: who(settings),
         undoes: None,
         plan: canonical(&plan),
     };
-    let store = &mut engine.store;
     let id = store
         .begin_apply(new, &[restored::operation(&backup.name)], at)
         .await?;

@@ -89,12 +89,16 @@ pub async fn export(settings: &Settings, ui: &Ui, args: &ExportArgs) -> Result<E
         m3u8: files.into_iter().map(|(path, _)| path).collect(),
         without_file: draft.without_file,
     };
-    let said = format!(
+    let mut said = format!(
         "Wrote {}: {} in {}.",
         file.display(),
         count(exported.tracks, "track", "tracks"),
         count(exported.playlists, "playlist", "playlists"),
     );
+    if let Some(folder) = &folder {
+        let files = count(exported.m3u8.len(), "playlist file", "playlist files");
+        said.push_str(&format!("\n{files} in {}.", folder.display()));
+    }
     ui.answer_either(said, &Envelope::new("rekordbox-export", &exported))?;
     tell_missing(ui, draft.without_file);
     ui.hint("in Rekordbox: Preferences > Advanced > rekordbox xml names the file, View shows it in the tree");

@@ -77,7 +77,7 @@ impl From<RekordboxError> for CliError {
         let (kind, hint) = match &error {
             RekordboxError::Missing(_) => (
                 Kind::World,
-                "start Rekordbox once, or set `[rekordbox] database` in the policy to its path or to \"none\"".to_owned(),
+                "is the path right, and its drive connected? A Rekordbox that is new has a library once it was started; `[rekordbox] database = \"none\"` in the policy leaves it alone".to_owned(),
             ),
             RekordboxError::NotMounted(_) => (
                 Kind::World,

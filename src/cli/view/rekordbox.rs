@@ -281,7 +281,7 @@ impl fmt::Display for View<'_> {
         };
         row(f, "Cloud", &format!("{cloud}{deleted}"))?;
         if let Some(at) = &status.facts.last_change {
-            row(f, "Changed", &visible(at))?;
+            row(f, "Changed", &local_time(at, look))?;
         }
         let running = match (&status.running.unknown, status.running.names.as_slice()) {
             (Some(why), _) => format!("cannot be told: {}", visible(why)),
@@ -341,19 +341,23 @@ impl View<'_> {
             many => writeln!(f, "{name}  {many} in {}", visible(&folder))?,
         }
         for backup in status.backups.iter().take(shown) {
-            writeln!(
-                f,
-                "            {}  {}  {}",
-                visible(&backup.name),
-                bytes(backup.bytes),
-                look.dim(if backup.has_xml {
-                    ""
-                } else {
-                    "without masterPlaylists6.xml"
-                }),
-            )?;
+            let about = format!("({}, {})", look.time(backup.at), bytes(backup.bytes));
+            let name = visible(&backup.name);
+            write!(f, "            {name}  {}", look.dim(&about))?;
+            match backup.has_xml {
+                true => writeln!(f)?,
+                false => writeln!(f, "  without masterPlaylists6.xml")?,
+            }
         }
         Ok(())
+    }
+}
+
+/// A time as Rekordbox writes it (UTC), as a person's clock showed it then.
+fn local_time(text: &str, look: &Look) -> String {
+    match jiff::Timestamp::strptime("%Y-%m-%d %H:%M:%S%.f %:z", text) {
+        Ok(at) => look.time(at),
+        Err(_) => visible(text).into_owned(),
     }
 }
 

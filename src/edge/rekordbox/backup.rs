@@ -79,7 +79,13 @@ pub(super) async fn make(request: &Request<'_>, now: Timestamp) -> Result<PathBu
     };
     if let Err(error) = done {
         discard(&unfinished);
-        return Err(error);
+        // A whole copy of what is none of Rekordbox's.
+        return Err(match error {
+            RekordboxError::NotADatabase(_) => {
+                RekordboxError::NotADatabase(request.database.path().to_owned())
+            }
+            error => error,
+        });
     }
     fs::rename(&unfinished, &finished).map_err(io("make the backup", &finished))?;
     sync_folder(&request.folder)?;
@@ -183,20 +189,27 @@ pub(super) fn sync_file(path: &Path) -> Result<(), RekordboxError> {
 
 /// Checks that a copy opens with the library's key and is whole.
 pub(super) async fn verify(database: &Database, copy: &Path) -> Result<(), RekordboxError> {
-    let mut connection = database.twin(copy).await?;
-    let found = match quick_check(&mut connection).await {
-        Ok(()) => cipher_check(&mut connection).await,
-        damaged => damaged,
-    };
-    // It was only read.
-    let _ = connection.close().await;
+    let mut one = database.twin(copy).await?;
+    let mut other = database.twin(copy).await?;
+    let found = both_checks(&mut one, &mut other).await;
+    // They only read.
+    let _ = one.close().await;
+    let _ = other.close().await;
     found
 }
 
-/// SQLite's own check of the file's structure.
-pub(super) async fn quick_check(
-    connection: &mut sqlx::SqliteConnection,
+/// Both checks side by side, over two connections to the same state: what takes the time is decrypting
+/// every page.
+pub(super) async fn both_checks(
+    one: &mut sqlx::SqliteConnection,
+    other: &mut sqlx::SqliteConnection,
 ) -> Result<(), RekordboxError> {
+    let (structure, seals) = tokio::join!(quick_check(one), cipher_check(other));
+    structure.and(seals)
+}
+
+/// SQLite's own check of the file's structure.
+async fn quick_check(connection: &mut sqlx::SqliteConnection) -> Result<(), RekordboxError> {
     let found: Vec<String> = json_rows(
         connection,
         "SELECT json_group_array(quick_check) FROM pragma_quick_check".to_owned(),
@@ -204,16 +217,26 @@ pub(super) async fn quick_check(
     .await?;
     match found.iter().find(|line| *line != "ok") {
         None => Ok(()),
+        // It tells of up to a hundred pages in one text.
         Some(damage) => Err(RekordboxError::Invariant(format!(
-            "it is damaged: {damage}"
+            "it is damaged: {}",
+            first_line(damage)
         ))),
     }
 }
 
+/// The first line that says something, and how many follow.
+fn first_line(text: &str) -> String {
+    let mut lines = text.lines().filter(|line| !line.starts_with("***"));
+    let first = lines.next().unwrap_or(text);
+    match lines.count() {
+        0 => first.to_owned(),
+        more => format!("{first}, and {more} more"),
+    }
+}
+
 /// SQLCipher's check of every page's seal.
-pub(super) async fn cipher_check(
-    connection: &mut sqlx::SqliteConnection,
-) -> Result<(), RekordboxError> {
+async fn cipher_check(connection: &mut sqlx::SqliteConnection) -> Result<(), RekordboxError> {
     let found = sqlx::query("PRAGMA cipher_integrity_check")
         .fetch_all(connection)
         .await

@@ -146,7 +146,10 @@ impl RekordboxReader for MasterDb {
                 observed.value.app_version = version;
                 return Ok(observed);
             }
-            Ok(None) => "it is missing".to_owned(),
+            Ok(None) => "it is missing; the next apply makes it anew".to_owned(),
+            Err(RekordboxError::Xml { reason, .. }) => {
+                format!("it cannot be read, so nothing is written: {reason}")
+            }
             Err(error) => error.to_string(),
         };
         observed.problems.push(problem(found));
@@ -238,7 +241,7 @@ impl RekordboxLibrary for MasterDb {
         self.recover().await?;
         let _marker = Marker::set(&self.backups(), self.database.path())?;
         let mut connection = self.database.writable().await?;
-        let checked = check(&mut connection).await;
+        let checked = check(&self.database, &mut connection).await;
         let closed = connection.close().await.map_err(failed("cannot be closed"));
         let tree = checked?;
         closed?;
@@ -576,14 +579,20 @@ async fn expect_writable(connection: &mut SqliteConnection) -> Result<(), Rekord
     schema.expect_writable(connection).await
 }
 
-/// Integrity, checkpoint, and the tree of playlists as it is.
-async fn check(connection: &mut SqliteConnection) -> Result<Tree, RekordboxError> {
-    backup::quick_check(connection).await?;
-    backup::cipher_check(connection).await?;
+/// Checkpoint, integrity of what is on disk then, and the tree of playlists as it is.
+async fn check(
+    database: &Database,
+    connection: &mut SqliteConnection,
+) -> Result<Tree, RekordboxError> {
     sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
         .execute(&mut *connection)
         .await
         .map_err(failed("cannot be checkpointed"))?;
+    let mut reader = database.beside_writer().await?;
+    let sound = backup::both_checks(connection, &mut reader).await;
+    // It only read.
+    let _ = reader.close().await;
+    sound?;
     let nodes = read::nodes(&Schema::read(connection).await?);
     let rows: Vec<RawNode> = json_rows(connection, nodes).await?;
     let node = |row: RawNode| {

@@ -128,6 +128,13 @@ impl Database {
         connect(&options, &self.path).await
     }
 
+    /// Opens the library itself for reading beside a connection that writes it, which must be closed
+    /// later: the last one to go removes `-wal` and `-shm`, and a reader may not.
+    pub(super) async fn beside_writer(&self) -> Result<SqliteConnection, RekordboxError> {
+        let key = self.keys.pragma(salt(&self.path)?);
+        connect(&options(&self.path, key).read_only(true), &self.path).await
+    }
+
     /// Copies one state of the library to `target`, what is in the `-wal` taken in; the copy is
     /// encrypted as the library is.
     pub(super) async fn copy_whole(&self, target: &Path) -> Result<(), RekordboxError> {
