@@ -509,13 +509,15 @@ impl<'a> Shelf<'a> {
                 let Some(row) = self.collection.contents.get(&fields.content) else {
                     return Some(format!("row {} is gone from Rekordbox", fields.content));
                 };
-                let same = |known: &Option<String>, now: Option<&String>| {
-                    known.is_none() || known.as_ref() == now
+                // The plan writes what a row does not have as empty, a year as 0.
+                let same = |known: &Option<String>, now: Option<&str>| {
+                    let now = now.unwrap_or_default();
+                    known.as_ref().is_none_or(|known| known == now)
                 };
                 let unchanged = same(&fields.title, Some(&row.title))
-                    && same(&fields.artist, row.artist.as_ref())
-                    && same(&fields.album, row.album.as_ref())
-                    && (fields.year.is_none() || fields.year == row.year);
+                    && same(&fields.artist, row.artist.as_deref())
+                    && same(&fields.album, row.album.as_deref())
+                    && fields.year.is_none_or(|year| year == row.year.unwrap_or(0));
                 (!unchanged).then(|| "somebody changed its fields in Rekordbox".to_owned())
             }
             Precondition::NoContent { path } => self

@@ -189,6 +189,26 @@ fn a_title_that_tidal_owns_is_set_back() {
 }
 
 #[test]
+fn fields_that_were_emptied_are_set_back() {
+    let world = world("");
+    let content = entries(&world, &node(&world, "House 🇮🇹"))[0].clone();
+    let before = world.collection().contents[&content].clone();
+    assert!(before.artist.is_some() && before.album.is_some() && before.year.is_some());
+    let folder = world.path("rekordbox");
+    for none in ["''", "'0'", "NULL"] {
+        let empty = format!(
+            "UPDATE djmdContent SET ArtistID = {none}, AlbumID = {none}, ReleaseYear = 0 \
+             WHERE ID = '{content}'"
+        );
+        collection::sql(&folder, &empty);
+        assert_drift(&world.plan(2), "TIDAL owns these fields");
+        world.sync();
+        world.assert_settled();
+        assert_eq!(world.collection().contents[&content], before);
+    }
+}
+
+#[test]
 fn a_tag_that_was_taken_off_comes_back_or_stays_off() {
     for (policy, tagged) in [("", true), ("[own]\nmytags = \"rekordbox\"\n", false)] {
         let world = world(policy);
