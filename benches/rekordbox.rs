@@ -120,7 +120,7 @@ fn library(tracks: usize, entries: usize) -> NewLibrary {
             genre: Some(format!("Genre {}", n % 40)),
             length_s: 300,
             bitrate_kbps: 320,
-            created: "2024-01-01".to_owned(),
+            created: "2024-01-01T12:00:00Z".parse().ok(),
             ..NewContentRow::default()
         },
         hot_cues: n.is_multiple_of(5).into(),

@@ -252,7 +252,7 @@ fn add(number: usize) -> Edit {
         sample_rate_hz: 44_100,
         bit_depth: 16,
         format: Some(AudioFormat::Flac),
-        created: "2026-01-01".to_owned(),
+        created: "2026-01-01T12:00:00Z".parse().ok(),
         comment: String::new(),
     }))
 }

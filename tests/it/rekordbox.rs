@@ -211,7 +211,7 @@ pub(crate) fn track(number: u32) -> NewContentRow {
         sample_rate_hz: 44_100,
         bit_depth: 16,
         format: Some(AudioFormat::Flac),
-        created: "2024-05-06".to_owned(),
+        created: "2024-05-06T12:00:00Z".parse().ok(),
         comment: "from TIDAL".to_owned(),
     }
 }
@@ -266,7 +266,7 @@ pub(crate) fn content(collection: &Collection, title: &str) -> ContentId {
 pub(crate) fn titles(collection: &Collection, list: &str) -> Vec<String> {
     let entries = &collection.nodes[&node(collection, list)].entries;
     let title = |entry: &tidal_cleanup::domain::CollectionEntry| {
-        collection.contents[&entry.content].title.clone()
+        collection.contents[&entry.content].title.to_string()
     };
     entries.iter().map(title).collect()
 }

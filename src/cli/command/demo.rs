@@ -49,7 +49,7 @@ fn track(own: &OwnTrack) -> NewTrack {
             sample_rate_hz: 44_100,
             bit_depth: 16,
             format: Some(AudioFormat::Wav),
-            created: "2024-01-15".to_owned(),
+            created: "2024-01-15T12:00:00Z".parse().ok(),
             ..NewContentRow::default()
         },
         rating: 5,

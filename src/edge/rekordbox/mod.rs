@@ -225,8 +225,8 @@ pub struct NewContentRow {
     pub bit_depth: u8,
     /// `None` when unknown.
     pub format: Option<crate::domain::AudioFormat>,
-    /// The file's creation or modification date, `YYYY-MM-DD`.
-    pub created: String,
+    /// When the file was created or modified; `None`: now.
+    pub created: Option<jiff::Timestamp>,
     pub comment: String,
 }
 

@@ -143,7 +143,7 @@ async fn real_with(folder: &Path, mut tracks: Vec<NewTrack>) -> RealBench {
             },
             title: "Own".to_owned(),
             format: Some(AudioFormat::Flac),
-            created: "2020-01-01".to_owned(),
+            created: "2020-01-01T12:00:00Z".parse().ok(),
             ..NewContentRow::default()
         },
         hot_cues: 2,
@@ -306,7 +306,7 @@ async fn a_thousand_moves_and_their_undo_are_quick() {
         let row = NewContentRow {
             file,
             title: n.to_string(),
-            created: "2020-01-01".to_owned(),
+            created: "2020-01-01T12:00:00Z".parse().ok(),
             ..NewContentRow::default()
         };
         rows.push(NewTrack {
@@ -323,7 +323,7 @@ async fn a_thousand_moves_and_their_undo_are_quick() {
         .plan(&tracks, &playlists, |desk| {
             let contents = desk.collection.contents.values();
             let ids: BTreeMap<String, _> = contents
-                .map(|row| (row.title.clone(), row.id.clone().unwrap()))
+                .map(|row| (row.title.to_string(), row.id.clone().unwrap()))
                 .collect();
             for n in 0..MOVES {
                 let path = MediaPath::new(name(n));

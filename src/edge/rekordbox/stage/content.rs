@@ -213,10 +213,7 @@ impl Stager<'_> {
         } else {
             &new.title
         };
-        let created = match new.created.as_str() {
-            "" => &self.moment.today,
-            created => created,
-        };
+        let created = new.created.map(|at| self.moment.date(at));
         let described = json!({
             "FolderPath": path,
             "FileNameL": name,
@@ -232,7 +229,7 @@ impl Stager<'_> {
             "FileSize": whole(new.file.size),
             "rb_file_id": new.file.file_id.to_string(),
             "StockDate": self.moment.today,
-            "DateCreated": created,
+            "DateCreated": created.as_ref().unwrap_or(&self.moment.today),
             "MasterDBID": self.tables.property.database,
             "MasterSongID": id,
             "DeviceID": self.tables.property.device,

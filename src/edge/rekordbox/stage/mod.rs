@@ -34,6 +34,7 @@ pub(super) struct Moment {
     pub(super) stamp: String,
     /// The local date, `2022-04-09`.
     pub(super) today: String,
+    zone: jiff::tz::TimeZone,
 }
 
 impl Moment {
@@ -41,7 +42,13 @@ impl Moment {
         Self {
             stamp: now.strftime("%Y-%m-%d %H:%M:%S%.3f +00:00").to_string(),
             today: now.to_zoned(zone.clone()).date().to_string(),
+            zone: zone.clone(),
         }
+    }
+
+    /// The local date of another time.
+    fn date(&self, at: jiff::Timestamp) -> String {
+        at.to_zoned(self.zone.clone()).date().to_string()
     }
 }
 
@@ -348,6 +355,8 @@ mod tests {
         let moment = at("2022-04-09T21:38:37.315999Z").unwrap();
         assert_eq!(moment.stamp, "2022-04-09 21:38:37.315 +00:00");
         assert_eq!(moment.today, "2022-04-10");
+        let late = "2022-04-08T22:00:00Z".parse().unwrap();
+        assert_eq!(moment.date(late), "2022-04-09");
         let round = at("2022-04-09T02:00:00Z").unwrap();
         assert_eq!(round.stamp, "2022-04-09 02:00:00.000 +00:00");
     }
