@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::{ContentId, EntryId, Isrc, MyTagId, NodeId};
 
@@ -45,13 +46,13 @@ pub struct Content {
     /// The absolute path as Rekordbox stores it (`/` also on Windows), or `tidal:tracks:ID`.
     pub folder_path: String,
     /// Title.
-    pub title: String,
-    /// Artist's name.
-    pub artist: Option<String>,
+    pub title: SmolStr,
+    /// Artist's name. Tracks share the text of a name.
+    pub artist: Option<SmolStr>,
     /// Album's name.
-    pub album: Option<String>,
+    pub album: Option<SmolStr>,
     /// Genre's name.
-    pub genre: Option<String>,
+    pub genre: Option<SmolStr>,
     /// ISRC column, where it holds one.
     pub isrc: Option<Isrc>,
     /// Whole seconds.
@@ -77,7 +78,7 @@ pub struct Content {
     /// Kilobits a second; 0 where unknown.
     pub bitrate_kbps: u32,
     /// The date added, `YYYY-MM-DD`.
-    pub stock_date: Option<String>,
+    pub stock_date: Option<SmolStr>,
     /// The MyTags on it.
     pub my_tags: BTreeSet<MyTagId>,
 }

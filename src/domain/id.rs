@@ -176,11 +176,9 @@ impl fmt::Display for ApplyId {
 }
 
 /// A normalised ISRC: twelve upper-case letters and digits, no hyphens.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-pub struct Isrc(String);
+pub struct Isrc([u8; 12]);
 
 /// The text is no ISRC (`[A-Z]{2}[A-Z0-9]{3}[0-9]{7}` after clean-up).
 #[derive(Debug, thiserror::Error)]
@@ -192,28 +190,34 @@ impl Isrc {
     /// such as `N/A`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let clean: String = text
-            .chars()
-            .filter(char::is_ascii_alphanumeric)
-            .map(|c| c.to_ascii_uppercase())
-            .collect();
-        let bytes = clean.as_bytes();
-        let shaped = bytes.len() == 12
-            && bytes[..2].iter().all(u8::is_ascii_uppercase)
-            && bytes[5..].iter().all(u8::is_ascii_digit);
+        let mut clean = [0; 12];
+        let mut length = 0;
+        for byte in text.bytes().filter(u8::is_ascii_alphanumeric) {
+            *clean.get_mut(length)? = byte.to_ascii_uppercase();
+            length += 1;
+        }
+        let shaped = length == clean.len()
+            && clean[..2].iter().all(u8::is_ascii_uppercase)
+            && clean[5..].iter().all(u8::is_ascii_digit);
         shaped.then_some(Self(clean))
     }
 
     /// The twelve characters.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).expect("letters and digits of ASCII")
+    }
+}
+
+impl fmt::Debug for Isrc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Isrc").field(&self.as_str()).finish()
     }
 }
 
 impl fmt::Display for Isrc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -227,7 +231,7 @@ impl TryFrom<String> for Isrc {
 
 impl From<Isrc> for String {
     fn from(isrc: Isrc) -> Self {
-        isrc.0
+        isrc.as_str().to_owned()
     }
 }
 

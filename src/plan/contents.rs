@@ -258,23 +258,23 @@ fn fields(
     };
     let (mut before, mut after) = (blank.clone(), blank.clone());
     // What TIDAL does not say is no wish; names are stored without blanks around them.
-    let said = |text: Option<String>| {
-        let text = text?.trim().to_owned();
-        (!text.is_empty()).then_some(text)
+    let said = |text: Option<&str>| {
+        let text = text?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
     };
-    let title = said(Some(track.full_title())).filter(|title| content.title.trim() != *title);
+    let title = said(Some(&track.full_title())).filter(|title| content.title.trim() != *title);
     if own.title == Owner::Tidal && title.is_some() {
-        before.title = Some(content.title.clone());
+        before.title = Some(content.title.to_string());
         after.title = Some(track.full_title());
     }
-    let artist = said(Some(track.artist()));
-    if own.artist == Owner::Tidal && artist.is_some() && said(content.artist.clone()) != artist {
-        before.artist = Some(content.artist.clone().unwrap_or_default());
+    let artist = said(Some(&track.artist()));
+    if own.artist == Owner::Tidal && artist.is_some() && said(content.artist.as_deref()) != artist {
+        before.artist = Some(content.artist.clone().unwrap_or_default().into());
         after.artist = artist;
     }
-    let album = said(track.album.clone());
-    if own.album == Owner::Tidal && album.is_some() && said(content.album.clone()) != album {
-        before.album = Some(content.album.clone().unwrap_or_default());
+    let album = said(track.album.as_deref());
+    if own.album == Owner::Tidal && album.is_some() && said(content.album.as_deref()) != album {
+        before.album = Some(content.album.clone().unwrap_or_default().into());
         after.album = album;
     }
     let year = track.year().filter(|year| *year > 0);

@@ -185,19 +185,19 @@ pub(super) fn keep_fields(
         (
             "title",
             own.title,
-            Some(content.title.clone()),
+            Some(content.title.to_string()),
             Some(track.full_title()),
         ),
         (
             "artist",
             own.artist,
-            content.artist.clone(),
+            content.artist.as_ref().map(ToString::to_string),
             Some(track.artist()),
         ),
         (
             "album",
             own.album,
-            content.album.clone(),
+            content.album.as_ref().map(ToString::to_string),
             track.album.clone(),
         ),
     ];

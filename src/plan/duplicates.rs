@@ -142,7 +142,7 @@ fn is_playable(draft: &Draft<'_>, id: &ContentId) -> bool {
 fn label(content: &Content) -> String {
     match &content.artist {
         Some(artist) => format!("{artist} – {}", content.title),
-        None => content.title.clone(),
+        None => content.title.to_string(),
     }
 }
 

@@ -321,7 +321,7 @@ fn rekordbox(draft: &Draft<'_>, found: &mut TakeOver) {
         if draft.index.file(&path).is_none() && !unreadable {
             let row = LostRow {
                 content: id.clone(),
-                title: content.title.clone(),
+                title: content.title.to_string(),
                 path: path.clone(),
             };
             lost.insert(path, row);

@@ -113,7 +113,7 @@ fn emoji_become_my_tags() {
             .contents
             .values()
             .filter(|content| content.my_tags.contains(id));
-        let mut titles: Vec<String> = contents.map(|content| content.title.clone()).collect();
+        let mut titles: Vec<String> = contents.map(|content| content.title.to_string()).collect();
         titles.sort();
         titles
     };

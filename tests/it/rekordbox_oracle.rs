@@ -121,13 +121,13 @@ fn walk(
                 })
                 .map(|tag| &tag.id)
                 .collect();
-            let mut titles: Vec<&String> = collection
+            let mut titles: Vec<&str> = collection
                 .contents
                 .values()
                 .filter(|content| wanted.iter().all(|tag| content.my_tags.contains(tag)))
-                .map(|content| &content.title)
+                .map(|content| content.title.as_str())
                 .collect();
-            titles.sort();
+            titles.sort_unstable();
             for title in titles {
                 text.push_str(&format!("{lead}= {title}\n"));
             }

@@ -119,10 +119,11 @@ fn names_of(observation: &Observation) -> Vec<String> {
         let nodes = read.value.nodes.values().map(|node| node.name.clone());
         let rows = read.value.contents.values();
         nodes.chain(rows.flat_map(|row| {
-            [row.title.clone()]
+            [&row.title]
                 .into_iter()
-                .chain(row.artist.clone())
-                .chain(row.album.clone())
+                .chain(&row.artist)
+                .chain(&row.album)
+                .map(ToString::to_string)
         }))
     });
     let known = observation

@@ -32,7 +32,7 @@ pub(super) struct Raw {
 
 /// Id and name of an artist, album or genre.
 #[derive(Debug, Deserialize)]
-pub(super) struct RawName(pub(super) Option<String>, pub(super) Option<String>);
+pub(super) struct RawName(pub(super) Option<SmolStr>, pub(super) Option<SmolStr>);
 
 /// A track with its number of hot cues and of memory cues.
 #[derive(Debug, Deserialize)]
@@ -109,7 +109,7 @@ impl Problems {
     }
 }
 
-pub(super) type NamesById = HashMap<SmolStr, String, Quick>;
+pub(super) type NamesById = HashMap<SmolStr, SmolStr, Quick>;
 
 /// The names that tracks refer to, by id.
 #[derive(Debug, Default)]
@@ -122,7 +122,7 @@ pub(super) struct Names {
 pub(super) fn named(rows: Vec<RawName>) -> NamesById {
     let pairs = rows
         .into_iter()
-        .filter_map(|RawName(id, name)| Some((SmolStr::from(id?), name?)));
+        .filter_map(|RawName(id, name)| Some((id?, name?)));
     pairs.filter(|(_, name)| !name.is_empty()).collect()
 }
 
@@ -229,7 +229,7 @@ impl Shelf {
         let content = Content {
             id: Some(id.clone()),
             folder_path: path.into_owned(),
-            title: row.title.unwrap_or_default().into_owned(),
+            title: row.title.unwrap_or_default().into(),
             artist: Self::name(&self.names.artists, row.artist),
             album: Self::name(&self.names.albums, row.album),
             genre: Self::name(&self.names.genres, row.genre),
@@ -248,13 +248,13 @@ impl Shelf {
             stock_date: row
                 .stock_date
                 .filter(|date| !date.is_empty())
-                .map(Cow::into_owned),
+                .map(SmolStr::from),
             my_tags,
         };
         self.contents.push((id, content));
     }
 
-    fn name(names: &NamesById, id: Option<Cow<'_, str>>) -> Option<String> {
+    fn name(names: &NamesById, id: Option<Cow<'_, str>>) -> Option<SmolStr> {
         // Rekordbox has three ways to say that a reference is to nothing.
         let id = id.filter(|id| !id.is_empty() && id != "0")?;
         names.get(&*id).cloned()

@@ -472,7 +472,7 @@ impl Tracks {
     fn name(&self, table: &str, id: Option<Cow<'_, str>>) -> String {
         let names = self.names.get(table);
         let name = id.and_then(|id| names?.get(&*id).cloned());
-        name.unwrap_or_default()
+        name.unwrap_or_default().into()
     }
 }
 

@@ -147,7 +147,7 @@ fn label(content: &Content) -> String {
     match &content.artist {
         Some(artist) => format!("{artist} – {}", content.title),
         None if content.title.is_empty() => content.folder_path.clone(),
-        None => content.title.clone(),
+        None => content.title.to_string(),
     }
 }
 

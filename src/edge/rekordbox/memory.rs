@@ -131,8 +131,13 @@ impl MemoryRekordbox {
         let names = |table| {
             let rows = self.live(table);
             named(
-                rows.map(|row| RawName(string(row, "ID"), string(row, "Name")))
-                    .collect(),
+                rows.map(|row| {
+                    RawName(
+                        string(row, "ID").map(Into::into),
+                        string(row, "Name").map(Into::into),
+                    )
+                })
+                .collect(),
             )
         };
         let cues = |(id, (hot, memory)): (&String, &(u32, u32))| {

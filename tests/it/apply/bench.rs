@@ -91,7 +91,7 @@ pub(crate) fn own_collection(root: &str) -> Collection {
     let content = Content {
         id: Some("77".into()),
         folder_path: format!("{root}/Own/song.flac"),
-        title: "Own".to_owned(),
+        title: "Own".into(),
         rating: 4,
         hot_cues: 3,
         ..Content::default()

@@ -295,7 +295,7 @@ impl World {
         let collection = self.collection();
         let mut nodes = collection.nodes.values();
         let node = nodes.find(|node| node.name == list && node.kind == NodeKind::List)?;
-        let title = |id| collection.contents[id].title.clone();
+        let title = |id| collection.contents[id].title.to_string();
         Some(
             node.entries
                 .iter()
