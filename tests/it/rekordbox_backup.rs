@@ -302,7 +302,11 @@ fn a_damaged_library_is_told_in_a_line_with_the_way_back() {
 
     fs::write(&path, vec![7; 8192]).unwrap();
     let said = world.expect(1, &["rekordbox", "backup"]);
-    assert!(said.err.contains("rekordbox/master.db is not"), "{}", said.err);
+    assert!(
+        said.err.contains("rekordbox/master.db is not"),
+        "{}",
+        said.err
+    );
 
     world.expect(0, &["rekordbox", "restore", name, "--yes"]);
     harness::collection::assert_same(&world.rows(), &whole);
