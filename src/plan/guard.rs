@@ -516,7 +516,10 @@ fn rolling(input: &GuardInput<'_>, removals: &Removals) -> Check {
         return check;
     }
     let text = format!(
-        "{now} would be removed after {before} in the last {} days, and [safety] rolling lets {} go",
+        "{now} of {} managed entries and files would be removed ({}) after {before} in the last {} days, \
+         {total} together, and [safety] rolling lets {} go",
+        input.managed.base(),
+        removals.in_words(),
         rolling.window.as_secs().div_ceil(86_400),
         rolling.count
     );

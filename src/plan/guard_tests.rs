@@ -612,3 +612,6 @@ fn missing_files_can_be_let_through_by_number() {
     assert_eq!(held.status, CheckStatus::Hold);
     assert!(held.text.contains("--allow missing=101"), "{}", held.text);
 }
+
+#[path = "guard_limits.rs"]
+mod limits;
