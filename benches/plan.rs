@@ -188,6 +188,7 @@ impl World {
             changes: diff(&ready.desired, state, true),
             identities: &ready.identities,
             cleanup: &Cleanup::default(),
+            moved: &[],
             scope: None,
             mode: Mode::Normal,
             as_of: date(2026, 11, 1),

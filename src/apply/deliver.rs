@@ -14,7 +14,7 @@ use super::{
     batch::{self, Job},
     meddling::Watch,
     run::{Attempt, BATCH, Effected, Failure, Phase, Result, Run, failed},
-    verify::{AUDIO_EXTENSIONS, missing_folders},
+    verify::{missing_folders, names_of},
 };
 use crate::{
     domain::{AudioFormat, ContentHash, MediaPath, Track, TrackId},
@@ -24,7 +24,10 @@ use crate::{
         rekordbox::RekordboxLibrary,
         store::{OperationStatus, StateStore},
     },
-    plan::document::Effect,
+    plan::{
+        NO_BETTER,
+        document::{Effect, Fetch, OldFile},
+    },
     record::{FileImage, Intent, Outcome, PreImage, image::Ready},
 };
 
@@ -162,9 +165,7 @@ where
     fn may_deliver(&self, seq: usize) -> Attempt<()> {
         self.blocked(seq, &BTreeSet::new())?;
         match &self.actions[seq].effect {
-            Effect::FileFetch { after } if after.convert_to.is_none() => {
-                self.vacant_stem(&after.stem)
-            }
+            Effect::FileFetch { after } if after.convert_to.is_none() => self.vacant_stem(after),
             Effect::FileConvert { after } => self.vacant(&after.path),
             _ => Ok(()),
         }
@@ -244,10 +245,12 @@ where
         let done = result.is_ok();
         let waits =
             matches!(&result, Ok(effected) if matches!(effected.outcome, Outcome::Waiting { .. }));
+        let refused =
+            matches!(&result, Err(Failure::Failed(reason)) if reason.starts_with(NO_BETTER));
         self.settle(vec![(seq, result)]).await?;
-        // What came and could not get its name is kept for the next try.
-        if !waits && (done || !came) {
-            self.clear(seq, done);
+        // What came and could not get its name is kept for the next try; not what was refused.
+        if !waits && (done || !came || refused) {
+            self.clear(seq, done || refused);
         }
         Ok(())
     }
@@ -259,6 +262,9 @@ where
         path: PathBuf,
         format: AudioFormat,
     ) -> Result<Attempt<Effected>> {
+        if let Err(failure) = self.judge(seq, &path) {
+            return Ok(Err(failure));
+        }
         let ready = match self.ready(seq, &path, format) {
             Ok(Ok(ready)) => ready,
             Ok(Err(waiting)) => return Ok(Ok(Effected::of(waiting))),
@@ -308,11 +314,7 @@ where
         path: &Path,
         format: AudioFormat,
     ) -> Attempt<std::result::Result<Ready, Outcome>> {
-        let root = self.local.roots().first().cloned().unwrap_or_default();
-        let relative = path
-            .strip_prefix(&root)
-            .map_err(|_| Failure::Failed(format!("{} is not below the library", path.display())))?;
-        let from = MediaPath::from_relative(0, relative);
+        let from = self.below_root(path)?;
         let to = match &self.actions[seq].effect {
             Effect::FileFetch { after } if after.convert_to.is_some() => {
                 let incoming = self.incoming(seq);
@@ -322,8 +324,8 @@ where
                 }));
             }
             Effect::FileFetch { after } => {
-                self.vacant_stem(&after.stem)?;
-                after.stem.with_appended_extension(format.extension())
+                self.vacant_stem(after)?;
+                self.name_of(after, format)?
             }
             Effect::FileConvert { after } => after.path.clone(),
             _ => return Err(Failure::Failed("it is no delivery".to_owned())),
@@ -383,11 +385,67 @@ where
         }
     }
 
-    fn vacant_stem(&self, stem: &MediaPath) -> Attempt<()> {
-        let mut paths = AUDIO_EXTENSIONS
-            .iter()
-            .map(|ext| stem.with_appended_extension(ext));
-        paths.try_for_each(|path| self.vacant(&path))
+    fn vacant_stem(&self, fetch: &Fetch) -> Attempt<()> {
+        let old = fetch.instead_of.as_ref().map(|old| &old.path);
+        names_of(&fetch.stem, old).try_for_each(|path| self.vacant(&path))
+    }
+
+    /// Its stem and what came; with a number where that is the name of the file that it replaces.
+    fn name_of(&self, fetch: &Fetch, format: AudioFormat) -> Attempt<MediaPath> {
+        let name = |stem: &str| MediaPath::new(format!("{stem}.{}", format.extension()));
+        let plain = name(fetch.stem.as_str());
+        let is_old = |old: &OldFile| old.path.as_str().eq_ignore_ascii_case(plain.as_str());
+        if !fetch.instead_of.as_ref().is_some_and(is_old) {
+            return Ok(plain);
+        }
+        for number in 2..1_000 {
+            let path = name(&format!("{} ({number})", fetch.stem));
+            if self.stat(&path)?.is_none() {
+                return Ok(path);
+            }
+        }
+        Err(Failure::Failed(format!("{plain} already exists")))
+    }
+
+    /// Whether what came is better than the file that it shall take the place of.
+    fn judge(&mut self, seq: usize, path: &Path) -> Attempt<()> {
+        let Some(old) = self.actions[seq].effect.replaced() else {
+            return Ok(());
+        };
+        let came = self.below_root(path)?;
+        let came = self.local.facts(&came).map_err(|e| failed(&e))?;
+        let lossless = came.format.is_lossless();
+        // Rates of the same encoder differ a little from file to file: a tenth more is what it takes.
+        let rate = match (came.kbps(), old.kbps) {
+            (Some(new), Some(old)) => u64::from(new) * 10 >= u64::from(old) * 11,
+            _ => false,
+        };
+        let better = match (lossless, old.lossless) {
+            (true, false) => true,
+            (false, true) => false,
+            (true, true) | (false, false) => rate,
+        };
+        if better {
+            return Ok(());
+        }
+        let words = |lossless: bool, kbps: Option<u32>| {
+            let kind = if lossless { "lossless" } else { "lossy" };
+            kbps.map_or_else(|| kind.to_owned(), |kbps| format!("{kind}, {kbps} kbit/s"))
+        };
+        Err(Failure::Failed(format!(
+            "{NO_BETTER}what came is {}, and {} is {}",
+            words(lossless, came.kbps()),
+            old.path,
+            words(old.lossless, old.kbps),
+        )))
+    }
+
+    fn below_root(&self, path: &Path) -> Attempt<MediaPath> {
+        let root = self.local.roots().first().cloned().unwrap_or_default();
+        let relative = path
+            .strip_prefix(&root)
+            .map_err(|_| Failure::Failed(format!("{} is not below the library", path.display())))?;
+        Ok(MediaPath::from_relative(0, relative))
     }
 
     /// A file as it stands.

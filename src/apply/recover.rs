@@ -48,6 +48,7 @@ where
         self.recover_rekordbox(recovery).await?;
         self.recover_tidal(recovery).await?;
         for phase in [
+            Phase::Rekey,
             Phase::Fetch,
             Phase::Convert,
             Phase::Adopt,

@@ -253,6 +253,7 @@ where
 
     /// Does everything that is not done yet.
     pub(super) async fn carry_out(&mut self) -> Result<ApplyReport> {
+        self.record(Phase::Rekey).await?;
         self.deliver(Phase::Fetch).await?;
         self.deliver(Phase::Convert).await?;
         self.record(Phase::Adopt).await?;

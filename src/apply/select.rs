@@ -119,8 +119,9 @@ fn without<'a>(actions: Vec<&'a Action>, exclude: &[ActionId]) -> Vec<&'a Action
                 if out.contains(need) && needs(&action.effect, &needed.effect) {
                     out.insert(&action.id);
                 }
-                // A moved file whose row may not follow stays where the row says it is.
-                let moves = matches!(needed.effect, Effect::FilePlace { .. });
+                // A moved or better file whose row may not follow: the row's file stays what it is.
+                let moves = matches!(needed.effect, Effect::FilePlace { .. })
+                    || needed.effect.replaced().is_some();
                 if moves && follows_file(&action.effect) && out.contains(&action.id) {
                     out.insert(need);
                 }

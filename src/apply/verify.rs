@@ -33,6 +33,20 @@ pub(super) const AUDIO_EXTENSIONS: [&str; 26] = [
     "opus", "MP3", "M4A", "MP4", "AAC", "ALAC", "FLAC", "WAV", "AIF", "AIFF", "OGG", "OGA", "OPUS",
 ];
 
+/// The names that an audio file of this stem may have, without that of the file which it replaces (where
+/// case counts for nothing, that has several).
+pub(super) fn names_of(
+    stem: &MediaPath,
+    but: Option<&MediaPath>,
+) -> impl Iterator<Item = MediaPath> {
+    let names = AUDIO_EXTENSIONS.iter();
+    let names = names.map(|extension| stem.with_appended_extension(extension));
+    let is_old = move |path: &MediaPath| {
+        but.is_some_and(|old| old.as_str().eq_ignore_ascii_case(path.as_str()))
+    };
+    names.filter(move |path| !is_old(path))
+}
+
 /// What a plan is held against, besides the worlds.
 #[derive(Clone, Copy, Debug)]
 pub struct Verification<'a> {
@@ -211,7 +225,7 @@ async fn preconditions<L: LocalReader, R: RekordboxReader, S: StateReader>(
             Precondition::Vacant { path } => local
                 .stat(path)?
                 .map(|_| format!("something is at {path} now")),
-            Precondition::VacantStem { stem } => occupied_stem(local, stem)?,
+            Precondition::VacantStem { stem, but } => occupied_stem(local, stem, but.as_ref())?,
             Precondition::DesiredAbsent { track, .. } => desired(asked.tidal, track),
             Precondition::PlaylistAbsent { playlist } => match complete(asked.tidal) {
                 Err(text) => Some(text),
@@ -336,9 +350,12 @@ async fn touched<L: LocalReader, S: StateReader>(
     Ok(violations)
 }
 
-fn occupied_stem(local: &impl LocalReader, stem: &MediaPath) -> Result<Option<String>, LocalError> {
-    for extension in AUDIO_EXTENSIONS {
-        let path = stem.with_appended_extension(extension);
+fn occupied_stem(
+    local: &impl LocalReader,
+    stem: &MediaPath,
+    but: Option<&MediaPath>,
+) -> Result<Option<String>, LocalError> {
+    for path in names_of(stem, but) {
         if local.stat(&path)?.is_some() {
             return Ok(Some(format!("{path} exists now")));
         }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     apply::chosen,
-    domain::{ActionId, Class, PlaylistId},
+    domain::{ActionId, Class, PlaylistId, TrackId},
     plan::document::{Action, Body, Effect, Plan, Review},
     policy::glob,
 };
@@ -198,8 +198,34 @@ fn of_playlists(
         .iter()
         .filter(|change| lists.contains(&change.playlist));
     let by_change = changes.flat_map(|change| change.actions.iter().cloned());
-    let wanted: BTreeSet<ActionId> = by_action.chain(by_change).collect();
+    // A shared track belongs to the list that is its home, and the others need it as much.
+    let entries = lists
+        .iter()
+        .filter_map(|id| body.playlists.get(*id))
+        .flat_map(|list| &list.entries);
+    let entries: BTreeSet<&TrackId> = entries.collect();
+    let by_track = actions(plan)
+        .filter(|action| brings(action))
+        .filter(|action| {
+            let track = action.subject.track.as_ref();
+            track.is_some_and(|track| entries.contains(track))
+        })
+        .map(|action| action.id.clone());
+    let wanted: BTreeSet<ActionId> = by_action.chain(by_change).chain(by_track).collect();
     Ok(with_needs(plan, wanted))
+}
+
+/// Whether it only makes a track be there, wherever it is listed.
+fn brings(action: &Action) -> bool {
+    let kind = matches!(
+        action.effect,
+        Effect::FileFetch { .. }
+            | Effect::FileConvert { .. }
+            | Effect::StateAdopt { .. }
+            | Effect::ContentAdd { .. }
+            | Effect::MyTagSet { .. }
+    );
+    kind && action.class == Class::Additive
 }
 
 /// These actions, and all that they depend on.

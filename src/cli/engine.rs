@@ -40,7 +40,7 @@ use crate::{
         document::{Body, Mode, PlanMeta},
         guard::{Allow, Leave},
     },
-    policy::{Outcome, Policy},
+    policy::Policy,
 };
 
 pub use decide::{Evidence, Learn, plan_over};
@@ -102,33 +102,7 @@ pub fn load_policy(settings: &Settings, ui: &Ui) -> Result<Policy, CliError> {
     for warning in &loaded.warnings {
         ui.warning(warning.render(ui.look().color));
     }
-    for part in not_carried_out(&loaded.policy) {
-        ui.warning(format!(
-            "{part} is read, and not carried out by this version"
-        ));
-    }
     Ok(loaded.policy)
-}
-
-/// Parts of the language that this version understands and does not act on. Each leaves things as they
-/// are, so saying it is enough.
-fn not_carried_out(policy: &Policy) -> Vec<&'static str> {
-    let upgrades = policy
-        .rules
-        .iter()
-        .any(|rule| rule.then == Outcome::Upgrade);
-    let parts = [
-        (
-            !policy.moved.is_empty(),
-            "`[[moved]]` (the playlist counts as a new one)",
-        ),
-        (upgrades, "a rule's `upgrade` (the file stays as it is)"),
-    ];
-    parts
-        .into_iter()
-        .filter(|(asked, _)| *asked)
-        .map(|(_, part)| part)
-        .collect()
 }
 
 impl Engine {

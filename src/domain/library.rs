@@ -35,14 +35,20 @@ impl Library {
     /// A file whose path is `stem` and an extension, by binary search.
     #[must_use]
     pub fn file_of_stem(&self, stem: &MediaPath) -> Option<&AudioFile> {
+        self.files_of_stem(stem).next()
+    }
+
+    /// The files whose path is `stem` and an extension, by binary search.
+    pub fn files_of_stem(&self, stem: &MediaPath) -> impl Iterator<Item = &AudioFile> {
         let start = format!("{stem}.");
         let from = self
             .files
             .partition_point(|file| file.path.as_str() < start.as_str());
+        let begin = start.clone();
         self.files[from..]
             .iter()
-            .take_while(|file| file.path.as_str().starts_with(&start))
-            .find(|file| !file.path.as_str()[start.len()..].contains(['.', '/']))
+            .take_while(move |file| file.path.as_str().starts_with(&begin))
+            .filter(move |file| !file.path.as_str()[start.len()..].contains(['.', '/']))
     }
 
     /// The file that was at `path`, by binary search.
@@ -92,6 +98,16 @@ pub struct AudioFile {
     pub hash: Option<ContentHash>,
     /// Why the file could not be read fully; what could be learnt stands beside it.
     pub problem: Option<String>,
+}
+
+impl AudioFile {
+    /// Kilobits a second: what it says, else its bytes over its length.
+    #[must_use]
+    pub fn kbps(&self) -> Option<u32> {
+        let length = self.duration_ms.filter(|length| *length > 0);
+        self.bitrate_kbps
+            .or_else(|| u32::try_from(self.stat.size.saturating_mul(8) / length?).ok())
+    }
 }
 
 /// An audio file that was there once.

@@ -283,6 +283,59 @@ impl State {
         state
     }
 
+    /// The changes after which all that belongs to playlist `from` belongs to playlist `to`: its row and
+    /// entries, the homes of its tracks, its files, and its list in Rekordbox. A soft-deleted row is
+    /// revived. Empty where there is no `from`, or where `to` is known as well.
+    #[must_use]
+    pub fn rekeyed(&self, from: &PlaylistId, to: &PlaylistId) -> Vec<RowChange> {
+        let Some(row) = self.playlists.get(from) else {
+            return Vec::new();
+        };
+        if self.playlists.contains_key(to) {
+            return Vec::new();
+        }
+        let change = |before, after| RowChange { before, after };
+        let mut new = PlaylistRow {
+            id: to.clone(),
+            ..row.clone()
+        };
+        if new.deleted_at.take().is_some() {
+            new.entries
+                .iter_mut()
+                .for_each(|entry| entry.in_tidal = true);
+        }
+        // The new row comes before what refers to it, the old one goes after.
+        let mut changes = vec![change(None, Some(StateRow::Playlist(new)))];
+        let track = |row| Some(StateRow::Track(Box::new(row)));
+        let homes = self.tracks.values();
+        for row in homes.filter(|row| row.home.as_ref() == Some(from)) {
+            let after = TrackRow {
+                home: Some(to.clone()),
+                ..row.clone()
+            };
+            changes.push(change(track(row.clone()), track(after)));
+        }
+        let files = self.files.values();
+        for row in files.filter(|row| row.playlist.as_ref() == Some(from)) {
+            let after = FileRow {
+                playlist: Some(to.clone()),
+                ..row.clone()
+            };
+            let row = Some(StateRow::File(row.clone()));
+            changes.push(change(row, Some(StateRow::File(after))));
+        }
+        if let Some(row) = self.objects.get(&ObjectKey::Playlist(from.clone())) {
+            let after = ObjectRow {
+                key: ObjectKey::Playlist(to.clone()),
+                ..row.clone()
+            };
+            changes.push(change(Some(StateRow::Object(row.clone())), None));
+            changes.push(change(None, Some(StateRow::Object(after))));
+        }
+        changes.push(change(Some(StateRow::Playlist(row.clone())), None));
+        changes
+    }
+
     /// The provenance of the file at `path`: foreign unless the state says otherwise.
     #[must_use]
     pub fn provenance(&self, path: &MediaPath) -> Provenance {

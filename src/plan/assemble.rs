@@ -14,7 +14,7 @@ use crate::{
         draft::{Draft, Hold, held},
         guard::{self, Leave},
     },
-    policy::SyncMode,
+    policy::{Policy, SyncMode},
 };
 
 /// The reviewed part of a plan.
@@ -31,6 +31,8 @@ pub(super) fn body(mut draft: Draft<'_>) -> Body {
     let tracks = tracks(&draft, &playlists);
     let summary = summary(&draft, &changes);
     let mut held = std::mem::take(&mut draft.held);
+    held.iter_mut()
+        .for_each(|held| explain_held(draft.input.policy, held));
     held.sort_by(|a, b| (&a.playlist, &a.label, &a.id).cmp(&(&b.playlist, &b.label, &b.id)));
     let mut drift = std::mem::take(&mut draft.drift);
     drift.sort();
@@ -86,27 +88,28 @@ pub(super) fn keep_downloads(draft: &mut Draft<'_>) {
 /// The phase in which an action is carried out.
 const fn rank(effect: &Effect) -> u8 {
     match effect {
-        Effect::FileFetch { .. } => 0,
-        Effect::FileConvert { .. } => 1,
-        Effect::FileRestore { .. } => 2,
-        Effect::FilePlace { .. } => 3,
-        Effect::StateAdopt { .. } => 4,
-        Effect::FileLink { .. } => 5,
-        Effect::MyTagCreate { .. } => 6,
-        Effect::NodeCreate { .. } => 7,
-        Effect::NodeUpdate { .. } => 8,
-        Effect::ContentAdd { .. } => 9,
-        Effect::ContentRelocate { .. } => 10,
-        Effect::ContentUpdate { .. } => 11,
-        Effect::EntriesSet { .. } | Effect::EntriesMerge { .. } => 12,
-        Effect::MyTagSet { .. } => 13,
-        Effect::NodeRemove { .. } => 14,
-        Effect::RowsRestore { .. } => 15,
-        Effect::StateRecord { .. } => 16,
-        Effect::StateForget { .. } => 17,
-        Effect::StateRestore { .. } => 18,
-        Effect::FileTrash { .. } | Effect::TrashPurge { .. } => 19,
-        Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => 20,
+        Effect::StateMove { .. } => 0,
+        Effect::FileFetch { .. } => 1,
+        Effect::FileConvert { .. } => 2,
+        Effect::FileRestore { .. } => 3,
+        Effect::FilePlace { .. } => 4,
+        Effect::StateAdopt { .. } => 5,
+        Effect::FileLink { .. } => 6,
+        Effect::MyTagCreate { .. } => 7,
+        Effect::NodeCreate { .. } => 8,
+        Effect::NodeUpdate { .. } => 9,
+        Effect::ContentAdd { .. } => 10,
+        Effect::ContentRelocate { .. } => 11,
+        Effect::ContentUpdate { .. } => 12,
+        Effect::EntriesSet { .. } | Effect::EntriesMerge { .. } => 13,
+        Effect::MyTagSet { .. } => 14,
+        Effect::NodeRemove { .. } => 15,
+        Effect::RowsRestore { .. } => 16,
+        Effect::StateRecord { .. } => 17,
+        Effect::StateForget { .. } => 18,
+        Effect::StateRestore { .. } => 19,
+        Effect::FileTrash { .. } | Effect::TrashPurge { .. } => 20,
+        Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => 21,
     }
 }
 
@@ -115,12 +118,10 @@ fn checks(draft: &Draft<'_>) -> Vec<Check> {
     let input = draft.input;
     let observation = input.observation;
     let tidal = &observation.tidal.value;
-    let incomplete: Vec<String> = tidal
-        .playlists
-        .iter()
-        .filter(|p| !p.complete)
-        .map(|p| p.name.clone())
-        .collect();
+    let torn = tidal.playlists.iter().filter(|list| !list.complete);
+    let mut incomplete: Vec<String> = torn.map(|list| list.name.clone()).collect();
+    // TIDAL may tell the lists in any order.
+    incomplete.sort();
     let desired = &input.desired.playlists;
     let entries = desired
         .values()
@@ -208,10 +209,11 @@ fn hold_removals(draft: &mut Draft<'_>, checks: &[Check]) {
     let mut gone: BTreeSet<ActionId> = BTreeSet::new();
     let actions = std::mem::take(&mut draft.actions);
     for action in actions {
+        // A better file is not fetched where the old one may not go.
         let removal = matches!(
             action.class,
             Class::Remove | Class::Destructive | Class::Tidal
-        );
+        ) || action.effect.replaced().is_some();
         if removal || action.depends_on.iter().any(|id| gone.contains(id)) {
             gone.insert(action.id.clone());
             let gate = if check.code == "TC102" {
@@ -605,6 +607,7 @@ fn inputs(draft: &Draft<'_>) -> Inputs {
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default(),
             sha256: input.policy.source.sha256,
+            settings: settings(draft),
         },
         tidal: TidalInput {
             snapshot: input.tidal_hash,
@@ -621,6 +624,40 @@ fn inputs(draft: &Draft<'_>) -> Inputs {
                 local_usn: observed.value.local_usn,
                 tracks: observed.value.contents.len(),
             }),
+    }
+}
+
+/// Where the settings stand that actions name without a place of their own.
+fn settings(draft: &Draft<'_>) -> BTreeMap<String, usize> {
+    let lines = &draft.input.policy.lines;
+    let unplaced = draft
+        .actions
+        .iter()
+        .filter(|action| action.why.at.is_empty());
+    let rules: BTreeSet<&str> = unplaced.map(|action| action.why.rule.as_str()).collect();
+    let written = rules
+        .into_iter()
+        .filter_map(|rule| lines.get_key_value(rule));
+    written.map(|(rule, line)| (rule.clone(), *line)).collect()
+}
+
+/// What a held row rests on, where it does not say: the setting behind its gate, or the gate itself.
+fn explain_held(policy: &Policy, held: &mut Held) {
+    if held.rule.is_empty() {
+        held.rule.clone_from(&held.gate);
+    }
+    let setting = match held.gate.as_str() {
+        "TC102" => "safety.min_files_seen",
+        "TC302" => "protect",
+        "download" => "download.command",
+        "lossy" => "library.format",
+        "unavailable" => "download.retry_unavailable",
+        gate => gate,
+    };
+    if held.at.is_empty()
+        && let Some(place) = policy.place_of(setting)
+    {
+        held.at = place.to_string();
     }
 }
 

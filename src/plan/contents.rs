@@ -2,7 +2,10 @@
 
 use crate::{
     desired::DesiredTrack,
-    domain::{Content, ContentId, MediaPath, Track, TrackId, state::ObjectKey},
+    domain::{
+        Content, ContentId, MediaPath, Track, TrackId,
+        state::{FileRole, ObjectKey},
+    },
     plan::{
         document::{At, Class, ContentAt, ContentFields, Effect, NewContent, Precondition},
         draft::{ContentPlan, Draft, FilePlan, Hold, TrackPlan, act},
@@ -25,7 +28,10 @@ pub(super) fn plan_content(
     let path = match &planned.file {
         FilePlan::None => return,
         FilePlan::At(path) => Some(path.clone()),
-        FilePlan::Fetched(stem) => fetched_again(draft, id, stem),
+        FilePlan::Fetched(stem) => match &planned.better {
+            Some(better) => Some(better.to.clone()),
+            None => fetched_again(draft, id, stem),
+        },
     };
     let now_at = draft
         .input
@@ -93,6 +99,22 @@ fn work_on(draft: &Draft<'_>, id: &ContentId) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
+/// Whether the row still points at the old file of a track that a better one was fetched for: the run
+/// ended before the row could follow.
+fn is_half_replaced(draft: &Draft<'_>, track: &TrackId, old: &MediaPath, now: &MediaPath) -> bool {
+    let state = &draft.input.observation.state;
+    let is_ours = |path: &MediaPath| {
+        let row = state.files.get(path);
+        row.is_some_and(|row| {
+            row.provenance.is_ours()
+                && row.role == FileRole::Track
+                && row.track.as_ref() == Some(track)
+        })
+    };
+    let known = state.tracks.get(track).and_then(|row| row.file.as_ref());
+    known == Some(now) && is_ours(old) && is_ours(now)
+}
+
 /// The row is there: points it at the file's new place where that differs.
 fn keep_content(
     draft: &mut Draft<'_>,
@@ -109,6 +131,7 @@ fn keep_content(
     if let (Some(at), Some(now)) = (elsewhere, &now_at)
         && at != now
         && !draft.index.points_at(content, now)
+        && !is_half_replaced(draft, &want.track.id, at, now)
     {
         // The remembered row stands for another file that is still there; leave it alone.
         match draft.index.content_at(now).cloned() {
@@ -133,18 +156,23 @@ fn keep_content(
             home: None,
         },
     };
-    let action = act(Class::Move, effect, subject(&want.track))
+    let (rule, at) = match &planned.better {
+        Some(better) => (better.decided.name.as_str(), better.decided.at.to_string()),
+        None => ("library.playlists", String::new()),
+    };
+    let mut action = act(Class::Move, effect, subject(&want.track))
         .under(&want.home)
         .provided([Precondition::Content {
             id: content.clone(),
             path: before,
         }])
         .because(
-            "library.playlists",
+            rule,
             format!("its file is {to} now; cues and tags stay on the row"),
         )
         .at_risk(draft.index.risk(content))
         .after(planned.file_action.clone());
+    action.why.at = at;
     match probation(draft).or_else(|| relocation_hold(draft, content)) {
         Some(hold) => draft.hold(&action, hold),
         None => planned.content_action = Some(draft.push(action)),

@@ -68,7 +68,7 @@ fn add_copy(draft: &mut Draft<'_>, playlist: &DesiredPlaylist, track: &TrackId, 
         }
         FilePlan::Fetched(stem) => {
             let stem = playlist.folder.join(&stem.file_name());
-            (stem.clone(), Precondition::VacantStem { stem })
+            (stem.clone(), Precondition::VacantStem { stem, but: None })
         }
     };
     let Some(want) = draft.input.desired.tracks.get(track) else {

@@ -20,8 +20,8 @@ use crate::domain::{
 };
 pub use effect::{
     Adoption, At, Cause, ContentAt, ContentFields, Convert, Effect, Entries, Fetch, Forgotten,
-    FromTrash, Hashed, Link, ListAt, MergedRows, NewContent, NewNode, NodeAt, Purged, Recorded,
-    Reversal, TagSet, TidalEntry, Trashed,
+    FromTrash, Hashed, Link, ListAt, ListId, MergedRows, NewContent, NewNode, NodeAt, OldFile,
+    Purged, Recorded, Reversal, TagSet, TidalEntry, Trashed,
 };
 
 pub use crate::domain::{ChangeKind, Class, LinkForm, TagName};
@@ -90,6 +90,16 @@ pub struct Body {
 }
 
 impl Body {
+    /// Where the policy says why: `tidal-cleanup.toml:61`; empty for what is built in or at its default.
+    #[must_use]
+    pub fn place(&self, why: &Why) -> String {
+        let policy = &self.inputs.policy;
+        match (why.at.as_str(), policy.settings.get(&why.rule)) {
+            ("", Some(line)) => format!("{}:{line}", policy.path),
+            (at, _) => at.to_owned(),
+        }
+    }
+
     /// A plan of nothing, made from neither TIDAL, the files nor Rekordbox.
     #[must_use]
     pub fn bare(mode: Mode, base: Base, policy: PolicyInput, as_of: String) -> Self {
@@ -184,6 +194,9 @@ pub struct PolicyInput {
     pub path: String,
     /// Of the file's bytes.
     pub sha256: ContentHash,
+    /// In which line each setting stands that actions name as their rule; not those at their default.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, usize>,
 }
 
 /// The TIDAL reading that a plan was made from.
@@ -341,8 +354,13 @@ pub enum Precondition {
     },
     /// Nothing is there.
     Vacant { path: MediaPath },
-    /// No audio file of that name is there, whatever its extension.
-    VacantStem { stem: MediaPath },
+    /// No audio file of that name is there, whatever its extension; `but` one that a better one takes
+    /// the place of.
+    VacantStem {
+        stem: MediaPath,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        but: Option<MediaPath>,
+    },
     /// The track is still in no managed playlist of TIDAL.
     DesiredAbsent {
         track: TrackId,

@@ -7,14 +7,14 @@ use crate::{
     plan::{
         PlanInput, canonical,
         document::{
-            Action, Class, DecisionRequest, Drift, Effect, Estimate, Held, Precondition, Risk,
-            Subject, Undo, Why,
+            Action, Class, DecisionRequest, Drift, Effect, Estimate, Held, Mode, Precondition,
+            Risk, Subject, Trashed, Undo, Why,
         },
         duplicates::Group,
         guard::Leave,
         index::Index,
     },
-    policy::Verdict,
+    policy::{Outcome, Verdict},
 };
 
 /// Actions, held actions and what is known of each track so far.
@@ -43,6 +43,8 @@ pub(super) struct Draft<'a> {
     pub(super) duplicates: Vec<Group>,
     /// What waits for a person's leave.
     pub(super) awaiting: Leave,
+    /// Whether a rule asks for better files.
+    pub(super) upgrades: bool,
     /// Files of ours that may not be needed, and what the policy makes of each, in words.
     pub(super) spare: BTreeMap<MediaPath, String>,
 }
@@ -56,6 +58,23 @@ pub(super) struct TrackPlan {
     pub(super) file_action: Option<ActionId>,
     /// The action after which the Rekordbox row is there.
     pub(super) content_action: Option<ActionId>,
+    /// The better file that takes the place of the track's.
+    pub(super) better: Option<Better>,
+}
+
+/// A file that is replaced by a better one.
+#[derive(Clone, Debug)]
+pub(super) struct Better {
+    /// Where the better one will lie, as far as that can be told.
+    pub(super) to: MediaPath,
+    /// The old one.
+    pub(super) old: Trashed,
+    /// How the old one was seen.
+    pub(super) pre: Precondition,
+    /// What the policy says.
+    pub(super) decided: Verdict,
+    /// Rekordbox has a row of it.
+    pub(super) has_row: bool,
 }
 
 /// Where a track's file will be.
@@ -81,8 +100,11 @@ pub(super) enum ContentPlan {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(input: &'a PlanInput<'a>) -> Self {
+        let rules = &input.policy.rules;
         Self {
             input,
+            upgrades: input.mode == Mode::Normal
+                && rules.iter().any(|rule| rule.then == Outcome::Upgrade),
             index: Index::new(input.observation),
             actions: Vec::new(),
             held: Vec::new(),
@@ -240,6 +262,7 @@ const fn undo(effect: &Effect) -> Undo {
         | Effect::RowsRestore { .. }
         | Effect::StateAdopt { .. }
         | Effect::StateRecord { .. }
+        | Effect::StateMove { .. }
         | Effect::StateForget { .. }
         | Effect::StateRestore { .. } => Undo::RowIdentical,
         Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => Undo::Readd,
@@ -269,6 +292,7 @@ const fn would(effect: &Effect) -> &'static str {
         Effect::RowsRestore { .. } | Effect::StateRestore { .. } => "would put back",
         Effect::StateAdopt { .. } => "would link",
         Effect::StateRecord { .. } => "would record",
+        Effect::StateMove { .. } => "would keep under its new id",
         Effect::StateForget { .. } => "would forget",
         Effect::TidalEntryRemove { .. } => "would remove from TIDAL",
         Effect::TidalEntryRestore { .. } => "would add to TIDAL again",

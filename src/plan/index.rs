@@ -21,6 +21,8 @@ pub(super) struct Index<'a> {
     observation: &'a Observation,
     /// The Rekordbox row of a file, by the file's path in NFC.
     content_by_path: HashMap<String, &'a ContentId>,
+    /// Files that several rows point at, and how many do, by their path in NFC.
+    crowded: HashMap<String, usize>,
     /// Audio files by their path in NFC: the spelling on disk may be another.
     file_by_path: HashMap<Cow<'a, str>, &'a AudioFile>,
     /// How many playlists that are not ours hold a content row.
@@ -38,6 +40,7 @@ impl<'a> Index<'a> {
         let mut index = Self {
             observation,
             content_by_path: HashMap::new(),
+            crowded: HashMap::new(),
             file_by_path: HashMap::new(),
             own_lists: HashMap::new(),
             lists: HashMap::new(),
@@ -73,7 +76,11 @@ impl<'a> Index<'a> {
             let Some(path) = self.observation.locate(&content.folder_path) else {
                 continue;
             };
-            let slot = self.content_by_path.entry(nfc(path.as_str())).or_insert(id);
+            let path = nfc(path.as_str());
+            if self.content_by_path.contains_key(&path) {
+                *self.crowded.entry(path.clone()).or_insert(1) += 1;
+            }
+            let slot = self.content_by_path.entry(path).or_insert(id);
             // Two rows for one file: the one with the most work in it stands for the file.
             if work(content) > collection.contents.get(*slot).map_or((0, 0), work) {
                 *slot = id;
@@ -125,6 +132,14 @@ impl<'a> Index<'a> {
         self.content_by_path
             .get(composed(path.as_str()).as_ref())
             .copied()
+    }
+
+    /// How many rows point at `path`.
+    pub(super) fn rows_at(&self, path: &MediaPath) -> usize {
+        let crowd = self.crowded.get(composed(path.as_str()).as_ref());
+        crowd
+            .copied()
+            .unwrap_or_else(|| usize::from(self.content_at(path).is_some()))
     }
 
     /// The row that stands for a track: the remembered one if it is still there, else the file's.

@@ -24,12 +24,14 @@ mod entries;
 mod facts;
 mod index;
 mod listfiles;
+mod moved;
 mod playlists;
 mod removals;
 pub mod schema;
 mod tags;
 mod tidal;
 mod tracks;
+mod upgrade;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +39,7 @@ use jiff::{Timestamp, civil::Date};
 
 pub use document::Plan;
 pub use facts::protected;
+pub use moved::{MovedList, moved, rekeyed};
 pub use tidal::{Cleanup, cleanup};
 
 use crate::{
@@ -60,6 +63,8 @@ pub struct PlanInput<'a> {
     pub identities: &'a Identities,
     /// What leaves TIDAL itself; the goal is without it.
     pub cleanup: &'a Cleanup,
+    /// Playlists that go on under another id; the observation has them under it already.
+    pub moved: &'a [MovedList],
     /// Only these playlists; `None`: all.
     pub scope: Option<BTreeSet<PlaylistId>>,
     pub mode: Mode,
@@ -105,20 +110,22 @@ pub struct FailedFetch {
     pub last: Date,
     /// What the journal says.
     pub message: String,
-    /// A lossy file came where a lossless one was asked for, the last time that it was fetched.
+    /// What came was not taken, the last time that it was fetched: a lossy file where a lossless one was
+    /// asked for, or none that is better than what is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lossy: Option<Lossy>,
 }
 
-/// A lossy download that was not made into a lossless file, and what it came of.
+/// A download that was not taken for its quality, and what it came of.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Lossy {
     /// When, in UTC.
     pub on: Date,
     /// What the journal says.
     pub said: String,
-    /// The policy's format of then.
-    pub format: AudioFormat,
+    /// The policy's format of then; `None`: as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<AudioFormat>,
     /// The policy's download command of then, as [`DownloadPolicy::fingerprint`] has it.
     ///
     /// [`DownloadPolicy::fingerprint`]: crate::policy::DownloadPolicy::fingerprint
@@ -130,7 +137,7 @@ pub struct Lossy {
 impl Lossy {
     /// Whether another download would end in the same way.
     fn still_holds(&self, policy: &Policy, track: &Track) -> bool {
-        policy.library.format == Some(self.format)
+        policy.library.format == self.format
             && policy.download.fingerprint() == self.command
             && track.media_tags == self.media_tags
     }
@@ -142,6 +149,16 @@ impl Lossy {
 pub fn says_lossy(message: &str) -> bool {
     message.starts_with("lossy: ")
 }
+
+/// Whether a message of the journal is of a download that was no better than the file that it should take
+/// the place of.
+#[must_use]
+pub fn says_no_better(message: &str) -> bool {
+    message.starts_with(NO_BETTER)
+}
+
+/// How such a message begins.
+pub const NO_BETTER: &str = "no better: ";
 
 impl FailedFetch {
     /// Whether the command said that TIDAL does not have the track.
@@ -185,6 +202,7 @@ pub fn plan(input: &PlanInput<'_>) -> Planned {
     duplicates::plan_duplicates(&mut draft);
     if input.mode == Mode::Normal {
         tidal::plan_tidal(&mut draft);
+        moved::plan_moved(&mut draft);
     }
     if input.mode == Mode::Download {
         assemble::keep_downloads(&mut draft);

@@ -206,7 +206,7 @@ pub(super) fn probation(draft: &Draft<'_>) -> Option<Hold> {
 }
 
 /// What holds every removal back: a first apply, a half-read source.
-fn global_hold(draft: &Draft<'_>) -> Option<Hold> {
+pub(super) fn global_hold(draft: &Draft<'_>) -> Option<Hold> {
     if let Some(hold) = probation(draft) {
         return Some(hold);
     }

@@ -16,7 +16,9 @@ use crate::{
         draft::{ContentPlan, Draft, FilePlan, Hold, TrackPlan, act},
         facts,
         removals::probation,
+        says_no_better,
         tags::plan_tags,
+        upgrade::{plan_old, plan_upgrade},
     },
     policy::{Denied, SyncMode, decisions},
 };
@@ -48,6 +50,7 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
             plan_content(draft, id, want, &mut planned);
             plan_fields(draft, id, want, &planned, metadata.contains(id));
             plan_tags(draft, id, want, &planned);
+            plan_old(draft, want, &planned);
         } else if let Some(found) = draft.input.identities.matches.get(id) {
             planned.file = FilePlan::At(found.path.clone());
             let content = draft.index.content_of(id, Some(&found.path)).cloned();
@@ -76,6 +79,9 @@ fn plan_file(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: 
             planned.file = FilePlan::At(file.path.clone());
             link(draft, id, want, found, file, planned);
             place(draft, want, file, planned);
+            if draft.upgrades {
+                plan_upgrade(draft, id, want, file, planned);
+            }
         }
     } else if let Some(candidates) = identities.asks.get(id) {
         ask(draft, want, candidates);
@@ -159,6 +165,54 @@ pub(super) fn precondition(file: &AudioFile) -> Precondition {
         mtime: file.stat.mtime,
         sha256: None,
     }
+}
+
+/// Why a download is not tried again now, from what became of earlier ones. `better`: of one that shall
+/// take the place of a file.
+pub(super) fn fetch_failed_before(
+    draft: &Draft<'_>,
+    want: &DesiredTrack,
+    better: bool,
+) -> Option<Hold> {
+    let held = |gate, text: String| {
+        Some(Hold {
+            gate,
+            text,
+            ..Hold::default()
+        })
+    };
+    if !want.available {
+        return held("unavailable", "TIDAL does not stream it at present".into());
+    }
+    let failed = draft.input.failed_fetches.get(&want.track.id);
+    if let Some(failed) = failed
+        && failed.is_unavailable()
+        && let Some(again) = tried_again(draft, failed.last)
+    {
+        let (since, said) = (failed.since, &failed.message);
+        return held(
+            "unavailable",
+            format!("unavailable since {since}, tried again from {again} ({said})"),
+        );
+    }
+    let refused = failed.and_then(|failed| failed.lossy.as_ref());
+    if let Some(lossy) = refused
+        && (better || !says_no_better(&lossy.said))
+        && lossy.still_holds(draft.input.policy, &want.track)
+    {
+        return held(
+            "lossy",
+            format!(
+                "refused on {}: {}; it is fetched again when `[library] format`, `[download] command` or \
+                 TIDAL's quality of it changes",
+                lossy.on, lossy.said
+            ),
+        );
+    }
+    if draft.input.policy.download.command.is_none() {
+        return held("download", "[download] command is not set".into());
+    }
+    None
 }
 
 /// Whether a remembered playlist is only missing from a reading that was not finished.
@@ -264,6 +318,7 @@ fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut
         convert_to: format,
         home: want.home.clone(),
         same_as: same_as.clone(),
+        instead_of: None,
     };
     let known = draft
         .input
@@ -299,6 +354,7 @@ fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut
     .under(&want.home)
     .provided([Precondition::VacantStem {
         stem: want.stem.clone(),
+        but: None,
     }])
     .because("tidal.playlists", text)
     .moving(estimate);
@@ -328,6 +384,7 @@ fn fetch(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut
         quality: policy.library.quality.clone(),
         home: want.home.clone(),
         same_as,
+        instead_of: None,
     };
     let action = act(
         Class::Additive,
@@ -387,39 +444,7 @@ fn fetch_hold(draft: &Draft<'_>, want: &DesiredTrack, known: Option<&MediaPath>)
             ),
         );
     }
-    if !want.available {
-        return held("unavailable", "TIDAL does not stream it at present".into());
-    }
-    if let Some(failed) = draft.input.failed_fetches.get(&want.track.id)
-        && failed.is_unavailable()
-        && let Some(again) = tried_again(draft, failed.last)
-    {
-        let (since, said) = (failed.since, &failed.message);
-        return held(
-            "unavailable",
-            format!("unavailable since {since}, tried again from {again} ({said})"),
-        );
-    }
-    if let Some(lossy) = draft
-        .input
-        .failed_fetches
-        .get(&want.track.id)
-        .and_then(|failed| failed.lossy.as_ref())
-        && lossy.still_holds(draft.input.policy, &want.track)
-    {
-        return held(
-            "lossy",
-            format!(
-                "refused on {}: {}; it is fetched again when `[library] format`, `[download] command` or \
-                 TIDAL's quality of it changes",
-                lossy.on, lossy.said
-            ),
-        );
-    }
-    if draft.input.policy.download.command.is_none() {
-        return held("download", "[download] command is not set".into());
-    }
-    None
+    fetch_failed_before(draft, want, false)
 }
 
 /// The day from which an unavailable track is tried again, when that is still to come.
@@ -444,7 +469,7 @@ pub(super) fn is_below(path: &MediaPath, folder: &MediaPath) -> bool {
 }
 
 /// A guess from the length: lossless at about 900 kbit/s, else 320 kbit/s.
-fn expected_bytes(track: &Track) -> u64 {
+pub(super) fn expected_bytes(track: &Track) -> u64 {
     let lossless = track.media_tags.iter().any(|tag| tag.contains("LOSSLESS"));
     let bytes_a_second = if lossless { 112_500 } else { 40_000 };
     u64::from(track.duration_s.unwrap_or(240)) * bytes_a_second

@@ -228,6 +228,7 @@ mod tests {
             policy: PolicyInput {
                 path: "tidal-cleanup.toml".to_owned(),
                 sha256: ContentHash::of(b""),
+                settings: std::collections::BTreeMap::new(),
             },
             now: "2026-11-22T12:00:00Z".parse().unwrap(),
         }

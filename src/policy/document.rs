@@ -5,6 +5,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     ops::{Range, RangeInclusive},
 };
 
@@ -227,6 +228,25 @@ impl<'d> Table<'d> {
                 Vec::new()
             }
         }
+    }
+
+    /// The line of every table and key, by its dotted name.
+    pub(super) fn lines(&self) -> BTreeMap<String, usize> {
+        let mut lines = BTreeMap::new();
+        let mut open: Vec<(String, &DeTable<'d>)> = vec![(String::new(), self.table)];
+        while let Some((above, table)) = open.pop() {
+            for (key, value) in table.iter() {
+                let name = match above.as_str() {
+                    "" => key.get_ref().to_string(),
+                    above => format!("{above}.{}", key.get_ref()),
+                };
+                if let DeValue::Table(table) = value.get_ref() {
+                    open.push((name.clone(), table));
+                }
+                lines.insert(name, self.document.line(key.span().start));
+            }
+        }
+        lines
     }
 
     pub(super) fn is_empty(&self) -> bool {

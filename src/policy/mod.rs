@@ -24,7 +24,10 @@ pub mod template;
 pub mod values;
 pub mod verdict;
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 pub use condition::{Condition, Facts};
 pub use decisions::{Decisions, DecisionsError};
@@ -62,6 +65,22 @@ pub struct Policy {
     pub moved: Vec<Moved>,
     pub my_tags: MyTagLanguage,
     pub tests: Vec<PolicyTest>,
+    /// The line of every table and key that is written, by its dotted name: `library.format`.
+    pub lines: BTreeMap<String, usize>,
+}
+
+impl Policy {
+    /// Where a setting stands, by its dotted name; its table where only that is written. `None`: it is
+    /// at its default.
+    #[must_use]
+    pub fn place_of(&self, setting: &str) -> Option<Place> {
+        let line = *self.lines.get(setting)?;
+        let file = self.source.path.file_name()?;
+        Some(Place {
+            file: file.to_string_lossy().into_owned(),
+            line,
+        })
+    }
 }
 
 /// Where a value stands: `tidal-cleanup.toml:61`. Line numbers count from 1.
@@ -457,6 +476,8 @@ pub enum Order {
 pub struct Moved {
     pub from: PlaylistId,
     pub to: PlaylistId,
+    /// Where the policy says so.
+    pub at: Place,
 }
 
 /// `[mytag.*]` and `[mytags]`: the emoji language.

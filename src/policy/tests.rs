@@ -1,6 +1,7 @@
 //! The whole policy: the reference, the examples, broken ones.
 
 mod faults;
+mod order;
 
 use std::path::{Path, PathBuf};
 

@@ -85,6 +85,7 @@ pub const fn is_rekordbox(effect: &Effect) -> bool {
         | Effect::TrashPurge { .. }
         | Effect::StateAdopt { .. }
         | Effect::StateRecord { .. }
+        | Effect::StateMove { .. }
         | Effect::StateForget { .. }
         | Effect::StateRestore { .. }
         | Effect::TidalEntryRemove { .. }
@@ -151,6 +152,7 @@ const fn columns(effect: &Effect) -> (&'static str, &'static str, &'static str, 
         Effect::RowsRestore { .. } => ("sync_rekordbox", "update", "local", "rekordbox"),
         Effect::StateAdopt { .. } => ("reconcile", "add", "local", "local"),
         Effect::StateRecord { .. } => ("reconcile", "update", "tidal", "local"),
+        Effect::StateMove { .. } => ("reconcile", "move", "tidal", "local"),
         Effect::StateForget { .. } => ("reconcile", "remove", "tidal", "local"),
         Effect::StateRestore { .. } => ("reconcile", "update", "local", "local"),
         Effect::TidalEntryRemove { .. } => ("cleanup", "remove", "tidal", "tidal"),

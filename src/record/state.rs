@@ -145,6 +145,9 @@ impl<'a> Ledger<'a> {
                 let known = !self.listed.contains(&after.playlist);
                 draft.entries(&after.playlist, false, Some((known, &self.updated)));
             }
+            Effect::StateMove { before, after } => {
+                draft.changes = draft.state.rekeyed(&before.playlist, &after.playlist);
+            }
             Effect::StateForget { before } => match before {
                 Forgotten::Playlist(id) => draft.forget_playlist(id),
                 Forgotten::File(path) => draft.forget_file(path),

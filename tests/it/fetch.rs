@@ -249,7 +249,7 @@ fn is_gone(pid: Pid) -> bool {
 }
 
 /// Whether ffmpeg is here; where it must be, its absence is a failure.
-fn has_ffmpeg() -> bool {
+pub(crate) fn has_ffmpeg() -> bool {
     let there = Command::new("ffmpeg")
         .arg("-version")
         .output()

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one folder.
 
 mod apply;
+mod browser;
 mod cmd;
 #[cfg(target_os = "linux")]
 mod crash;
@@ -13,11 +14,13 @@ mod journey_gates;
 mod journey_kill;
 mod journey_names;
 mod journey_server;
+mod laws;
 mod moved;
 mod page;
 mod partial;
 mod policy;
 mod portable;
+mod rekeyed;
 mod policy_gates;
 mod local;
 #[path = "../common/postgres.rs"]
@@ -37,3 +40,4 @@ mod shape;
 mod takeover;
 mod tidal;
 mod trash;
+mod upgrade;

@@ -2,41 +2,22 @@
 //! security policy.
 
 use std::{
-    env, fs,
-    path::{Path, PathBuf},
+    fs,
+    path::Path,
     process::{Command, Stdio},
 };
 
+use serde_json::json;
+
+use crate::browser::{self, Page, QUIET};
 use crate::harness::World;
 use crate::journey::first;
-
-/// The browser; `None` where there is none and none is demanded.
-fn browser() -> Option<PathBuf> {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut places = env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
-    let found = places.find(|place| place.is_file());
-    let demanded = env::var_os("TIDAL_CLEANUP_REQUIRE_BROWSER").is_some_and(|value| value == "1");
-    assert!(found.is_some() || !demanded, "there is no Chromium");
-    found
-}
 
 /// What the page has become, opened with these filters.
 fn opened(browser: &Path, world: &World, filters: &str) -> String {
     let address = format!("file://{}{filters}", world.path("page.html").display());
     let output = Command::new(browser)
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-        ])
-        .args([
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-        ])
+        .args(QUIET)
         .arg(format!(
             "--user-data-dir={}",
             world.path("profile").display()
@@ -67,7 +48,7 @@ fn told(dom: &str) -> &str {
 #[test]
 #[expect(clippy::print_stderr, reason = "a test that checks nothing says so")]
 fn a_browser_filters_and_searches() {
-    let Some(browser) = browser() else {
+    let Some(browser) = browser::program() else {
         eprintln!("SKIPPED: there is no Chromium, so no browser opened the page");
         return;
     };
@@ -93,4 +74,75 @@ fn a_browser_filters_and_searches() {
     // Playlist: the first group alone.
     let (shown, _) = rows(&opened(&browser, &world, "#p=0"));
     assert!((1..all).contains(&shown), "{shown}");
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that checks nothing says so")]
+fn a_person_types_and_clicks() {
+    let Some(browser) = browser::program() else {
+        eprintln!("SKIPPED: there is no Chromium, so nobody clicked");
+        return;
+    };
+    const SHOWN: &str = "document.getElementById('shown').textContent";
+    const VISIBLE: &str = "[...document.querySelectorAll('.row')].filter(row => !row.hidden)";
+    const OPEN: &str = "document.querySelectorAll('details.row[open]').length";
+    let world = World::usual();
+    world.tidal(&first());
+    world.expect(0, &["plan", "--html", "page.html"]);
+    let address = format!("file://{}", world.path("page.html").display());
+    let mut page = Page::open(&browser, &world.path(""), &address);
+    let all = page.eval("document.querySelectorAll('.row').length");
+    assert_eq!(page.text(SHOWN), format!("{all} rows"));
+    // `/` goes to the search; what is typed there filters with every key, and the address keeps it.
+    page.press("/");
+    page.type_text("TITLE 1");
+    assert_eq!(
+        page.text("document.activeElement.id + ' ' + document.activeElement.value"),
+        "q TITLE 1"
+    );
+    let several = page.eval(&format!("{VISIBLE}.length"));
+    page.type_text("0");
+    let one = page.eval(&format!("{VISIBLE}.length"));
+    assert!(
+        one.as_u64() < several.as_u64() && one.as_u64() > Some(0),
+        "{one} of {several}"
+    );
+    assert_eq!(page.text(SHOWN), format!("{one} of {all} rows"));
+    let fits = format!(
+        "{VISIBLE}.every(row => /title/i.test(row.textContent) && row.textContent.includes('10'))"
+    );
+    assert_eq!(page.eval(&fits), json!(true));
+    assert_eq!(page.text("location.hash"), "#q=TITLE+10");
+    page.press("Backspace");
+    page.press("Escape");
+    assert_eq!(page.text(SHOWN), format!("{all} rows"));
+    // A symbol is clicked away, and everything comes back.
+    page.click("input[name=s][value='+']");
+    let plus = format!("{VISIBLE}.filter(row => row.dataset.s === '+').length");
+    assert_eq!(page.eval(&plus), json!(0));
+    page.click("#reset");
+    assert_eq!(page.text(SHOWN), format!("{all} rows"));
+    // Rows open and close, one by one and all together.
+    let closed = page.eval(OPEN);
+    page.click("details.row:not([open]) > summary");
+    assert_eq!(
+        page.eval(OPEN).as_u64(),
+        closed.as_u64().map(|many| many + 1)
+    );
+    page.click("#open");
+    let details = page.eval("document.querySelectorAll('details.row').length");
+    assert_eq!(page.eval(OPEN), details);
+    page.click("#close");
+    assert_eq!(page.eval(OPEN), json!(0));
+    // `j` and `k` go from row to row.
+    let focused = format!("{VISIBLE}.findIndex(row => row.contains(document.activeElement))");
+    for (key, at) in [("j", 0), ("j", 1), ("j", 2), ("k", 1)] {
+        page.press(key);
+        assert_eq!(page.eval(&focused), json!(at), "{key}");
+    }
+    // Nothing was loaded.
+    assert_eq!(
+        page.eval("performance.getEntriesByType('resource').length"),
+        json!(0)
+    );
 }

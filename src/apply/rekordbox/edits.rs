@@ -124,6 +124,7 @@ where
             | Effect::TrashPurge { .. }
             | Effect::StateAdopt { .. }
             | Effect::StateRecord { .. }
+            | Effect::StateMove { .. }
             | Effect::StateForget { .. }
             | Effect::StateRestore { .. }
             | Effect::TidalEntryRemove { .. }

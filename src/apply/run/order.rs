@@ -12,6 +12,8 @@ use crate::{
 /// name files by where they are; rows of the state that stand for themselves come last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::apply) enum Phase {
+    /// A playlist goes on under its new id: all that follows knows it by that.
+    Rekey,
     Fetch,
     Convert,
     /// Which file is which track: what follows names files by their tracks.
@@ -65,6 +67,7 @@ pub(super) fn phases(plan: &Plan, actions: &[&Action]) -> Vec<Phase> {
         | Effect::MyTagCreate { .. }
         | Effect::MyTagSet { .. }
         | Effect::RowsRestore { .. } => Phase::Rekordbox,
+        Effect::StateMove { .. } => Phase::Rekey,
         Effect::StateAdopt { .. } => Phase::Adopt,
         Effect::StateRecord { .. } | Effect::StateForget { .. } | Effect::StateRestore { .. } => {
             Phase::State

@@ -392,6 +392,7 @@ async fn remember(
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default(),
         sha256: source.sha256,
+        settings: std::collections::BTreeMap::new(),
     };
     let as_of = jiff::Zoned::now().date().to_string();
     let plan = restored::plan(input, base, as_of);

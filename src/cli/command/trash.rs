@@ -147,6 +147,7 @@ pub fn due(policy: &TrashPolicy, lying: &[Lying]) -> Option<String> {
         policy: PolicyInput {
             path: String::new(),
             sha256: ContentHash::of(b""),
+            settings: std::collections::BTreeMap::new(),
         },
         now: Timestamp::now(),
     };
@@ -174,6 +175,7 @@ async fn ground(engine: &Engine) -> Result<Ground, CliError> {
         policy: PolicyInput {
             path: name.unwrap_or_default().to_string_lossy().into_owned(),
             sha256: source.sha256,
+            settings: std::collections::BTreeMap::new(),
         },
         now: Timestamp::now(),
     })

@@ -1,6 +1,9 @@
 //! The pure stages over what was read, again with the hashes that they ask for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use jiff::{Timestamp, Zoned};
 
@@ -13,9 +16,9 @@ use crate::{
     edge::{local::LocalError, tidal::snapshot},
     observe::Observation,
     plan::{
-        Conditions, PlanInput, cleanup,
+        Conditions, MovedList, PlanInput, cleanup,
         document::{Body, Mode},
-        plan, protected,
+        moved, plan, protected, rekeyed,
     },
     policy::Policy,
 };
@@ -157,7 +160,10 @@ pub(super) fn decide<T>(
         former,
         read_only,
     } = evidence;
-    let scope = scope(&request.inputs.playlists, observation)?;
+    let moved = moved(policy, observation);
+    let seen = as_moved(observation, &moved);
+    let scope = scope(&request.inputs.playlists, &seen)?;
+    drop(seen);
     let rows = decisions::rows(policy)?;
     let mut decisions = decisions::known(policy, observation, ui)?;
     for (track, path) in &request.hints {
@@ -169,11 +175,12 @@ pub(super) fn decide<T>(
     let mut tried = BTreeSet::new();
     let former = former.as_ref().filter(|_| request.leave.unprotect == 0);
     loop {
-        let shield = protected(policy, former, observation);
-        let cleanup = cleanup(policy, observation, &shield, read_only.as_deref());
-        let reading = &*cleanup.without(&observation.tidal.value);
-        let library = &observation.library.value;
-        let state = &observation.state;
+        let seen = as_moved(observation, &moved);
+        let shield = protected(policy, former, &seen);
+        let cleanup = cleanup(policy, &seen, &shield, read_only.as_deref());
+        let reading = &*cleanup.without(&seen.tidal.value);
+        let library = &seen.library.value;
+        let state = &seen.state;
         let desired = desire(policy, reading, state, library, &shield);
         let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
         let identities = identity::identify(&tracks, library, state, &decisions, &policy.matching);
@@ -193,11 +200,12 @@ pub(super) fn decide<T>(
         };
         let (done, unhashed) = work(&PlanInput {
             policy,
-            observation,
+            observation: &seen,
             desired: &desired,
             changes,
             identities: &identities,
             cleanup: &cleanup,
+            moved: &moved,
             scope: scope.clone(),
             mode,
             as_of,
@@ -219,6 +227,14 @@ pub(super) fn decide<T>(
         if let Some(error) = learn(&unhashed, observation) {
             return Err(error);
         }
+    }
+}
+
+/// The observation as the pure stages see it: lists that got a new id have it.
+fn as_moved<'a>(observation: &'a Observation, moved: &[MovedList]) -> Cow<'a, Observation> {
+    match moved.is_empty() {
+        true => Cow::Borrowed(observation),
+        false => Cow::Owned(rekeyed(observation, moved)),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Engine, cache_path};
 use crate::{
     apply,
     cli::{error::CliError, settings::Settings},
-    domain::TrackId,
+    domain::{ApplyId, TrackId},
     edge::{
         local::{LocalReader as _, folder::LibraryFolder},
         store::{
@@ -23,7 +23,7 @@ use crate::{
         FailedFetch, Lossy, Plan, canonical,
         document::Effect,
         guard::{self, Managed},
-        says_lossy,
+        says_lossy, says_no_better,
     },
     policy::Policy,
 };
@@ -87,6 +87,7 @@ impl Engine {
             ..HistoryFilter::default()
         };
         let mut converted = BTreeSet::new();
+        let mut fetched = BTreeSet::new();
         let mut plans = BTreeMap::new();
         // The newest comes first.
         for row in self.store.history(&filter).await? {
@@ -103,30 +104,48 @@ impl Engine {
                 lossy: None,
             };
             match row.kind.as_str() {
-                "file.fetch" if is_failed => {
-                    failed
-                        .entry(track)
-                        .and_modify(|known| known.add_older(on, &message))
-                        .or_insert_with(entry);
+                "file.fetch" => {
+                    let is_newest = fetched.insert(track.clone());
+                    if is_failed {
+                        failed
+                            .entry(track.clone())
+                            .and_modify(|known| known.add_older(on, &message))
+                            .or_insert_with(entry);
+                    }
+                    if is_newest && is_failed && says_no_better(&message) {
+                        let plan = self.plan_of(row.apply, &mut plans).await;
+                        let refused = plan.and_then(|plan| refused(plan, &track, on, &message));
+                        failed.entry(track).or_insert_with(entry).lossy = refused;
+                    }
                 }
                 "file.convert" => {
                     let is_settled = is_failed || row.status == OperationStatus::Completed;
                     // The newest end of it counts.
                     let is_newest = is_settled && converted.insert(track.clone());
-                    if is_newest && is_failed && says_lossy(&message) {
-                        if let Entry::Vacant(unread) = plans.entry(row.apply) {
-                            let plan = apply::recorded_plan(row.apply, &self.store).await;
-                            unread.insert(plan.ok());
-                        }
-                        let plan = plans.get(&row.apply).and_then(Option::as_ref);
-                        let lossy = plan.and_then(|plan| lossy(plan, &track, on, &message));
-                        failed.entry(track).or_insert_with(entry).lossy = lossy;
+                    let is_refused = says_lossy(&message) || says_no_better(&message);
+                    if is_newest && is_failed && is_refused {
+                        let plan = self.plan_of(row.apply, &mut plans).await;
+                        let refused = plan.and_then(|plan| refused(plan, &track, on, &message));
+                        failed.entry(track).or_insert_with(entry).lossy = refused;
                     }
                 }
                 _ => {}
             }
         }
         Ok(failed)
+    }
+
+    /// The plan of a run, read once.
+    async fn plan_of<'p>(
+        &self,
+        apply: ApplyId,
+        plans: &'p mut BTreeMap<ApplyId, Option<Plan>>,
+    ) -> Option<&'p Plan> {
+        if let Entry::Vacant(unread) = plans.entry(apply) {
+            let plan = apply::recorded_plan(apply, &self.store).await;
+            unread.insert(plan.ok());
+        }
+        plans.get(&apply).and_then(Option::as_ref)
     }
 
     pub(super) async fn files_before(&self) -> Result<Option<usize>, CliError> {
@@ -204,11 +223,11 @@ pub(super) fn applied_policy_path(db: &Path) -> PathBuf {
     db.with_extension("applied-policy.toml")
 }
 
-/// A lossy download that was refused, as the plan of its time had it.
-fn lossy(plan: &Plan, track: &TrackId, on: jiff::civil::Date, said: &str) -> Option<Lossy> {
+/// A download that was refused for its quality, as the plan of its time had it.
+fn refused(plan: &Plan, track: &TrackId, on: jiff::civil::Date, said: &str) -> Option<Lossy> {
     let mut actions = plan.body.actions.iter();
     let format = actions.find_map(|action| match &action.effect {
-        Effect::FileConvert { after } if after.track == *track => Some(after.format),
+        Effect::FileFetch { after } if after.track == *track => Some(after.convert_to),
         _ => None,
     })?;
     Some(Lossy {

@@ -162,6 +162,11 @@ pub fn of(effect: &Effect, body: &Body) -> Vec<Attribute> {
                 None => entries(after.count),
             },
         )],
+        Effect::StateMove { before, after } => vec![Attribute::changed(
+            "TIDAL id",
+            before.playlist.as_str(),
+            after.playlist.as_str(),
+        )],
         Effect::StateForget { before } => vec![match before {
             Forgotten::Playlist(id) => Attribute::removed(
                 "state",

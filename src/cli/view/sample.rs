@@ -112,6 +112,7 @@ impl Sample {
                 policy: PolicyInput {
                     path: "tidal-cleanup.toml".to_owned(),
                     sha256: hash,
+                    settings: std::collections::BTreeMap::new(),
                 },
                 tidal: TidalInput {
                     snapshot: hash,
@@ -206,6 +207,7 @@ impl Sample {
             convert_to: None,
             home: playlist.clone(),
             same_as: None,
+            instead_of: None,
         };
         let fetch = self.action(Effect::FileFetch { after: fetch }, Class::Additive, &label);
         self.last().estimate = Estimate {

@@ -135,8 +135,20 @@ fn inconsistent(what: String) -> PlanError {
 
 fn paths(action: &Action) -> Result<(), PlanError> {
     match &action.effect {
-        Effect::FileFetch { after } => writable(&after.stem)?,
-        Effect::FileConvert { after } => writable(&after.path)?,
+        Effect::FileFetch { after } => {
+            writable(&after.stem)?;
+            after
+                .instead_of
+                .iter()
+                .try_for_each(|old| readable(&old.path))?;
+        }
+        Effect::FileConvert { after } => {
+            writable(&after.path)?;
+            after
+                .instead_of
+                .iter()
+                .try_for_each(|old| readable(&old.path))?;
+        }
         Effect::FilePlace { before, after } => {
             writable(&before.path)?;
             writable(&after.path)?;
@@ -168,6 +180,7 @@ fn paths(action: &Action) -> Result<(), PlanError> {
         | Effect::MyTagSet { .. }
         | Effect::RowsRestore { .. }
         | Effect::StateRecord { .. }
+        | Effect::StateMove { .. }
         | Effect::StateRestore { .. }
         | Effect::TidalEntryRemove { .. }
         | Effect::TidalEntryRestore { .. } => {}
@@ -176,7 +189,7 @@ fn paths(action: &Action) -> Result<(), PlanError> {
         match pre {
             Precondition::File { path, .. }
             | Precondition::Vacant { path }
-            | Precondition::VacantStem { stem: path }
+            | Precondition::VacantStem { stem: path, .. }
             | Precondition::Content { path, .. }
             | Precondition::NoContent { path } => readable(path)?,
             Precondition::DesiredAbsent { .. }

@@ -85,6 +85,9 @@ pub enum Effect {
     /// Record a playlist's name, folder and entries as they are in `body.playlists`.
     #[serde(rename = "state.record")]
     StateRecord { after: Recorded },
+    /// What was made for a playlist that got a new UUID is the new one's.
+    #[serde(rename = "state.move")]
+    StateMove { before: ListId, after: ListId },
     /// Soft-delete a playlist, or let go of a file.
     #[serde(rename = "state.forget")]
     StateForget { before: Forgotten },
@@ -172,6 +175,9 @@ pub struct Fetch {
     /// Another release of the same recording that is fetched before: a copy of its file will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_as: Option<TrackId>,
+    /// The file that it shall be better than; what is not is not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<OldFile>,
 }
 
 /// Payload of [`Effect::FileConvert`].
@@ -191,6 +197,23 @@ pub struct Convert {
     /// As of the fetch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_as: Option<TrackId>,
+    /// As of the fetch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<OldFile>,
+}
+
+/// A file that a better one takes the place of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OldFile {
+    /// Where it is.
+    pub path: MediaPath,
+    /// Whether nothing was lost in it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub lossless: bool,
+    /// Kilobits a second, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kbps: Option<u32>,
 }
 
 /// A path.
@@ -432,6 +455,14 @@ pub struct Recorded {
     pub sha256: ContentHash,
 }
 
+/// Payload of [`Effect::StateMove`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListId {
+    /// TIDAL's UUID.
+    pub playlist: PlaylistId,
+}
+
 /// Payload of [`Effect::StateForget`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
@@ -450,6 +481,16 @@ impl Effect {
             self,
             Self::TidalEntryRemove { .. } | Self::TidalEntryRestore { .. }
         )
+    }
+
+    /// The file that a better one is fetched for.
+    #[must_use]
+    pub const fn replaced(&self) -> Option<&OldFile> {
+        match self {
+            Self::FileFetch { after } => after.instead_of.as_ref(),
+            Self::FileConvert { after } => after.instead_of.as_ref(),
+            _ => None,
+        }
     }
 
     /// The contract's name of the effect.
@@ -476,6 +517,7 @@ impl Effect {
             Self::RowsRestore { .. } => "rb.restore",
             Self::StateAdopt { .. } => "state.adopt",
             Self::StateRecord { .. } => "state.record",
+            Self::StateMove { .. } => "state.move",
             Self::StateForget { .. } => "state.forget",
             Self::StateRestore { .. } => "state.restore",
             Self::TidalEntryRemove { .. } => "tidal.entry.remove",

@@ -92,6 +92,7 @@ impl Removals {
             | Effect::RowsRestore { .. }
             | Effect::StateAdopt { .. }
             | Effect::StateRecord { .. }
+            | Effect::StateMove { .. }
             | Effect::StateForget { .. }
             | Effect::StateRestore { .. }
             | Effect::TidalEntryRemove { .. }

@@ -94,6 +94,7 @@ fn read(top: &Table<'_>, surroundings: &Surroundings<'_>, source: PolicySource) 
         moved: rules::moved(top),
         my_tags,
         tests: Vec::new(),
+        lines: top.lines(),
     };
     let tests = rules::tests(top, &policy);
     Policy { tests, ..policy }

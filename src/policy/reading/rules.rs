@@ -105,6 +105,7 @@ pub(super) fn moved(top: &Table<'_>) -> Vec<Moved> {
         moved.push(Moved {
             from: PlaylistId::from(from),
             to: PlaylistId::from(to),
+            at: table.place(),
         });
     }
     moved

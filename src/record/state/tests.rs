@@ -61,6 +61,7 @@ fn plan(effects: Vec<Effect>) -> Plan {
             policy: PolicyInput {
                 path: String::new(),
                 sha256: hash,
+                settings: std::collections::BTreeMap::new(),
             },
             tidal: TidalInput {
                 snapshot: hash,
@@ -116,6 +117,7 @@ fn fetch(id: &str) -> Effect {
             convert_to: None,
             home: "p".into(),
             same_as: None,
+            instead_of: None,
         },
     }
 }

@@ -74,6 +74,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
                 policy: PolicyInput {
                     path: "tidal-cleanup.toml".to_owned(),
                     sha256: hash,
+                    settings: std::collections::BTreeMap::new(),
                 },
                 tidal: TidalInput {
                     snapshot: hash,
@@ -168,8 +169,12 @@ impl<'a, L: LocalReader> Desk<'a, L> {
             convert_to,
             home: home.into(),
             same_as: None,
+            instead_of: None,
         };
-        let pre = vec![Precondition::VacantStem { stem: stem.clone() }];
+        let pre = vec![Precondition::VacantStem {
+            stem: stem.clone(),
+            but: None,
+        }];
         let fetched = self.push(Effect::FileFetch { after }, Class::Additive, id, pre, &[]);
         let Some(format) = convert_to else {
             return fetched;
@@ -181,6 +186,7 @@ impl<'a, L: LocalReader> Desk<'a, L> {
             quality: "320k".to_owned(),
             home: home.into(),
             same_as: None,
+            instead_of: None,
         };
         let effect = Effect::FileConvert { after };
         self.push(effect, Class::Additive, id, Vec::new(), &[&fetched])

@@ -29,6 +29,9 @@ pub(super) fn describe(effect: &Effect) -> (Symbol, Option<Label>, String) {
     let path = |path: &crate::domain::MediaPath| Some(Label::Path(path.to_string()));
     let say = |text: &str| text.to_owned();
     match effect {
+        Effect::FileFetch { after } if after.instead_of.is_some() => {
+            (Symbol::Change, None, say("a better file is downloaded"))
+        }
         Effect::FileFetch { .. } => (Symbol::Add, None, say("download")),
         Effect::FileConvert { after } => (
             Symbol::Add,
@@ -95,6 +98,7 @@ pub(super) fn describe(effect: &Effect) -> (Symbol, Option<Label>, String) {
             }
         },
         Effect::StateRecord { .. } => (Symbol::Change, None, say("remembered")),
+        Effect::StateMove { .. } => (Symbol::Move, None, say("new id in TIDAL, all of it stays")),
         Effect::StateForget { .. } => (Symbol::Leave, None, say("no longer looked after")),
         Effect::StateRestore { .. } => (Symbol::Change, None, say("remembered as before")),
         Effect::TidalEntryRemove { .. } => (Symbol::Leave, None, say("out of TIDAL")),
@@ -125,6 +129,7 @@ pub(super) const fn is_upkeep(effect: &Effect) -> bool {
         | Effect::EntriesMerge { .. }
         | Effect::RowsRestore { .. }
         | Effect::StateAdopt { .. }
+        | Effect::StateMove { .. }
         | Effect::StateForget { .. }
         | Effect::StateRestore { .. }
         | Effect::TidalEntryRemove { .. }

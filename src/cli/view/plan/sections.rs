@@ -321,7 +321,7 @@ impl<'a> Sections<'a> {
         let (symbol, label, note) = describe(&action.effect);
         let mut notes = vec![action.why.text.clone()];
         if is_trash(&action.effect) {
-            notes.push(rule_of(&action.why));
+            notes.push(rule_of(&action.why, &self.view.plan.body));
             notes.push(self.way_back(action.undo));
             notes.push(note);
         } else {

@@ -119,7 +119,7 @@ pub(super) fn explanation(action: &Action, body: &Body, look: &Look) -> Vec<Stri
         indent: 8,
     };
     lines.extend(table.lines().iter().map(|line| format!("  {line}")));
-    let why = joined(&[&action.why.text, &rule_of(&action.why)]);
+    let why = joined(&[&action.why.text, &rule_of(&action.why, body)]);
     let facts = [("why", why), ("seen", seen(action)), ("work", work(action))];
     for (name, text) in facts {
         lines.extend(fact(name, &text, look));
@@ -155,7 +155,11 @@ fn fact_of(pre: &Precondition) -> String {
     match pre {
         Precondition::File { path, size, .. } => format!("{path} is there, {}", bytes(*size)),
         Precondition::Vacant { path } => format!("nothing is at {path}"),
-        Precondition::VacantStem { stem } => format!("no audio file is at {stem}.*"),
+        Precondition::VacantStem { stem, but: None } => format!("no audio file is at {stem}.*"),
+        Precondition::VacantStem {
+            stem,
+            but: Some(old),
+        } => format!("no audio file but {old} is at {stem}.*"),
         Precondition::DesiredAbsent {
             playlists_checked, ..
         } => format!(
@@ -203,14 +207,20 @@ pub(super) fn work(action: &Action) -> String {
 }
 
 /// `rule dupes (tidal-cleanup.toml:64)`
-pub(super) fn rule_of(why: &Why) -> String {
+pub(super) fn rule_of(why: &Why, body: &Body) -> String {
+    let at = body.place(why);
+    let place = match at.is_empty() {
+        true => String::new(),
+        false => format!(" ({at})"),
+    };
     match (why.rule.is_empty(), why.at.is_empty()) {
         (true, _) => String::new(),
         (false, true) => match why.rule.split_once('.') {
-            Some((table, key)) => format!("setting [{table}] {key}"),
-            None => format!("rule {} (built in)", why.rule),
+            Some((table, key)) => format!("setting [{table}] {key}{place}"),
+            None if at.is_empty() => format!("rule {} (built in)", why.rule),
+            None => format!("setting [{}]{place}", why.rule),
         },
-        (false, false) => format!("rule {} ({})", why.rule, why.at),
+        (false, false) => format!("rule {}{place}", why.rule),
     }
 }
 
