@@ -235,7 +235,7 @@ impl<'d> Table<'d> {
         let mut lines = BTreeMap::new();
         let mut open: Vec<(String, &DeTable<'d>)> = vec![(String::new(), self.table)];
         while let Some((above, table)) = open.pop() {
-            for (key, value) in table.iter() {
+            for (key, value) in table {
                 let name = match above.as_str() {
                     "" => key.get_ref().to_string(),
                     above => format!("{above}.{}", key.get_ref()),
