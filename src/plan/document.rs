@@ -9,6 +9,7 @@
 //! worlds.
 
 mod effect;
+mod wire;
 
 use std::collections::BTreeMap;
 
@@ -296,36 +297,32 @@ pub struct Drift {
     pub rule: String,
 }
 
-/// A decision to act, complete in itself: one effect, one journal row.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// A decision to act, complete in itself: one effect, one journal row. In `plan.json` what follows from
+/// the effect is left out (`wire`).
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(try_from = "wire::In")]
 pub struct Action {
     /// A hash of effect and subject: the same action has the same id in every plan.
     pub id: ActionId,
     /// How dangerous it is.
     pub class: Class,
     /// What is done: `kind`, `before` and `after`.
-    #[serde(flatten)]
     pub effect: Effect,
     /// Whom it is about, for people.
     pub subject: Subject,
     /// The playlist under which it is shown; `None`: under “Files”.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub playlist: Option<PlaylistId>,
     /// What must be true of the worlds, or nothing is written.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pre: Vec<Precondition>,
     /// Why.
     pub why: Why,
     /// The DJ's work that hangs on it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<Risk>,
     /// What undo gives back.
     pub undo: Undo,
     /// Actions that must be done first; if one fails, this one is skipped.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<ActionId>,
     /// Bytes that it moves.
-    #[serde(default, skip_serializing_if = "Estimate::is_empty")]
     pub estimate: Estimate,
 }
 

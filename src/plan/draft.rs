@@ -8,7 +8,7 @@ use crate::{
         PlanInput, canonical,
         document::{
             Action, Class, DecisionRequest, Drift, Effect, Estimate, Held, Mode, Precondition,
-            Risk, Subject, Trashed, Undo, Why,
+            Risk, Subject, Trashed, Why,
         },
         duplicates::Group,
         guard::Leave,
@@ -186,7 +186,7 @@ pub(super) fn held(action: &Action, by: Hold) -> Held {
 /// An action of that effect, with nothing around it yet.
 pub(super) fn act(class: Class, effect: Effect, subject: Subject) -> Action {
     let id = canonical::action_id(&effect, &subject);
-    let undo = undo(&effect);
+    let undo = effect.undo();
     Action {
         id,
         class,
@@ -239,34 +239,6 @@ impl Action {
     pub(super) fn moving(mut self, estimate: Estimate) -> Self {
         self.estimate = estimate;
         self
-    }
-}
-
-const fn undo(effect: &Effect) -> Undo {
-    match effect {
-        Effect::FileFetch { .. } | Effect::FileConvert { .. } => Undo::Refetch,
-        Effect::FilePlace { .. }
-        | Effect::FileLink { .. }
-        | Effect::FileTrash { .. }
-        | Effect::FileRestore { .. } => Undo::ByteIdentical,
-        Effect::ContentAdd { .. }
-        | Effect::ContentRelocate { .. }
-        | Effect::ContentUpdate { .. }
-        | Effect::NodeCreate { .. }
-        | Effect::NodeUpdate { .. }
-        | Effect::NodeRemove { .. }
-        | Effect::EntriesSet { .. }
-        | Effect::EntriesMerge { .. }
-        | Effect::MyTagCreate { .. }
-        | Effect::MyTagSet { .. }
-        | Effect::RowsRestore { .. }
-        | Effect::StateAdopt { .. }
-        | Effect::StateRecord { .. }
-        | Effect::StateMove { .. }
-        | Effect::StateForget { .. }
-        | Effect::StateRestore { .. } => Undo::RowIdentical,
-        Effect::TidalEntryRemove { .. } | Effect::TidalEntryRestore { .. } => Undo::Readd,
-        Effect::TrashPurge { .. } => Undo::None,
     }
 }
 

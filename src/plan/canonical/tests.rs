@@ -301,3 +301,37 @@ fn many_actions_are_read_in_time() {
     assert!(text.len() < 500 * 20_000);
     assert_eq!(parse(text.as_bytes()).unwrap().digest, plan.digest);
 }
+
+/// What follows from an action's effect is not written, and is there again when it is read.
+#[test]
+fn what_an_effect_says_is_not_said_again() {
+    let plan = small();
+    let text = to_json(&plan);
+    assert!(
+        !text.contains("\"undo\"") && text.contains("{\"is\":\"vacant\"}"),
+        "{text}"
+    );
+    assert_eq!(parse(text.as_bytes()).as_ref(), Ok(&plan));
+    // What is not the effect's own stands there.
+    let mut other = small().body;
+    let action = &mut other.actions[0];
+    action.undo = Undo::None;
+    action.pre = vec![Precondition::Vacant {
+        path: "elsewhere".into(),
+    }];
+    let other = seal(other, PlanMeta::default());
+    let text = to_json(&other);
+    assert!(
+        text.contains("\"undo\":\"none\"") && text.contains("elsewhere"),
+        "{text}"
+    );
+    assert_eq!(parse(text.as_bytes()).as_ref(), Ok(&other));
+    // One form belongs to one plan: what says again what the effect says is another text.
+    let again = resealed(|body| body["actions"][0]["undo"] = "byte-identical".into());
+    assert_eq!(parse(&again), Err(PlanError::Edited));
+    // A precondition that neither says of what nor can take it from its effect is none.
+    let nothing = resealed(|body| {
+        body["actions"][0]["pre"] = serde_json::json!([{"is": "content_fields"}]);
+    });
+    assert!(matches!(parse(&nothing), Err(PlanError::Unknown(_))));
+}

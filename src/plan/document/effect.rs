@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Undo;
+
 use crate::domain::{
     ActionId, ApplyId, AudioFormat, ContentHash, ContentId, ItemId, LinkForm, MediaPath, NodeId,
     NodeKind, PlaylistId, Provenance, TagName, TrackId,
@@ -490,6 +492,36 @@ impl Effect {
             Self::FileFetch { after } => after.instead_of.as_ref(),
             Self::FileConvert { after } => after.instead_of.as_ref(),
             _ => None,
+        }
+    }
+
+    /// What undo gives back of it.
+    #[must_use]
+    pub const fn undo(&self) -> Undo {
+        match self {
+            Self::FileFetch { .. } | Self::FileConvert { .. } => Undo::Refetch,
+            Self::FilePlace { .. }
+            | Self::FileLink { .. }
+            | Self::FileTrash { .. }
+            | Self::FileRestore { .. } => Undo::ByteIdentical,
+            Self::ContentAdd { .. }
+            | Self::ContentRelocate { .. }
+            | Self::ContentUpdate { .. }
+            | Self::NodeCreate { .. }
+            | Self::NodeUpdate { .. }
+            | Self::NodeRemove { .. }
+            | Self::EntriesSet { .. }
+            | Self::EntriesMerge { .. }
+            | Self::MyTagCreate { .. }
+            | Self::MyTagSet { .. }
+            | Self::RowsRestore { .. }
+            | Self::StateAdopt { .. }
+            | Self::StateRecord { .. }
+            | Self::StateMove { .. }
+            | Self::StateForget { .. }
+            | Self::StateRestore { .. } => Undo::RowIdentical,
+            Self::TidalEntryRemove { .. } | Self::TidalEntryRestore { .. } => Undo::Readd,
+            Self::TrashPurge { .. } => Undo::None,
         }
     }
 

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tidal_cleanup::plan::document::Precondition;
+
 use super::rig::{Rig, first, second};
 use crate::harness::{Snapshot, collection, digits};
 
@@ -24,13 +26,10 @@ fn assert_refused(rig: &Rig, what: &str) {
 
 /// The files that the plan moves, takes away or writes anew, below the world.
 fn subjects(rig: &Rig) -> Vec<String> {
-    let json = serde_json::to_value(&rig.plan.body).unwrap();
     let mut paths: Vec<String> = Vec::new();
-    for action in json["actions"].as_array().unwrap() {
-        for pre in action["pre"].as_array().into_iter().flatten() {
-            if pre["is"] == "file" {
-                paths.push(format!("library/{}", pre["path"].as_str().unwrap()));
-            }
+    for pre in rig.plan.body.actions.iter().flat_map(|action| &action.pre) {
+        if let Precondition::File { path, .. } = pre {
+            paths.push(format!("library/{path}"));
         }
     }
     paths.sort();
@@ -100,22 +99,19 @@ fn files_that_changed() {
 #[test]
 fn places_that_are_taken() {
     let rig = Rig::new();
-    let json = serde_json::to_value(&rig.plan.body).unwrap();
     let mut taken = 0;
-    for action in json["actions"].as_array().unwrap() {
-        for pre in action["pre"].as_array().into_iter().flatten() {
-            let path = match pre["is"].as_str().unwrap() {
-                "vacant" => pre["path"].as_str().unwrap().to_owned(),
-                "vacant_stem" => format!("{}.mp3", pre["stem"].as_str().unwrap()),
-                _ => continue,
-            };
-            rig.reset();
-            let path = rig.world.path("library").join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, "the DJ's").unwrap();
-            assert_refused(&rig, &format!("{} is taken", path.display()));
-            taken += 1;
-        }
+    for pre in rig.plan.body.actions.iter().flat_map(|action| &action.pre) {
+        let path = match pre {
+            Precondition::Vacant { path } => path.to_string(),
+            Precondition::VacantStem { stem, .. } => format!("{stem}.mp3"),
+            _ => continue,
+        };
+        rig.reset();
+        let path = rig.world.path("library").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "the DJ's").unwrap();
+        assert_refused(&rig, &format!("{} is taken", path.display()));
+        taken += 1;
     }
     assert!(taken >= 4, "{taken}");
 }
