@@ -53,7 +53,7 @@ fn places(world: &World) -> BTreeMap<ContentId, (String, String)> {
     let ours = contents
         .into_iter()
         .filter(|(_, row)| row.folder_path.contains("/Playlists/"));
-    ours.map(|(id, row)| (id, (row.title.to_string(), row.folder_path.to_string())))
+    ours.map(|(id, row)| (id, (row.title.to_string(), row.folder_path)))
         .collect()
 }
 
