@@ -683,6 +683,7 @@ fn seed(dir: &Path, reading: &TidalReading) {
         let settled = Settlement {
             seq: 0,
             status: OperationStatus::Completed,
+            pre_image: None,
             post_image: None,
             trash_path: None,
             error_message: None,

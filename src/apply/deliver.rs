@@ -280,6 +280,7 @@ where
                 incoming: self.incoming(seq),
                 ready: Some(ready.clone()),
             },
+            earlier: None,
         };
         self.intend(vec![(seq, image)]).await?;
         Ok(self.rename_ready(&ready))

@@ -163,6 +163,7 @@ where
                         to: after.path.clone(),
                         stat,
                     },
+                    earlier: None,
                 })
             }
             Effect::FileRestore { before, after } => self.restore_intent(before, after),
@@ -189,6 +190,7 @@ where
                 path,
                 sha256,
             },
+            earlier: None,
         })
     }
 

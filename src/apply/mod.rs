@@ -8,6 +8,7 @@
 //! For every action the journal holds a durable intent before the effect and an outcome after it;
 //! what a killed run left between the two is settled by looking at the world (`recover`).
 
+mod anew;
 mod batch;
 mod deliver;
 mod facts;

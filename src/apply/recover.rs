@@ -165,7 +165,23 @@ where
         }
     }
 
+    /// A loss of power can keep both names of a file that was moved: the new one was durable, the end of
+    /// the old one was not. The move is finished then. Whether it was.
+    fn finish_move(&mut self, from: &MediaPath, to: &MediaPath) -> Attempt<bool> {
+        let (Some(old), Some(new)) = (self.stat(from)?, self.stat(to)?) else {
+            return Ok(false);
+        };
+        if old.inode == 0 || (old.device, old.inode) != (new.device, new.inode) {
+            return Ok(false);
+        }
+        self.local
+            .drop_old_name(from, to)
+            .map_err(|error| failed(&error))?;
+        Ok(true)
+    }
+
     fn recover_ready(&mut self, ready: &Ready, recovery: Recovery) -> Attempt<Option<Effected>> {
+        self.finish_move(&ready.from, &ready.to)?;
         if self.stat(&ready.from)?.is_some() {
             return match recovery {
                 Recovery::Forward => self.rename_ready(ready).map(Some),
@@ -190,6 +206,9 @@ where
             _ => None,
         };
         let replaced = replaces.zip(trashed);
+        if let Some((was, trash_path)) = &replaced {
+            self.finish_move(&was.path, trash_path)?;
+        }
         if self.has(path, sha256)? {
             let file = self.image(path, sha256).map_err(|e| failed(&e))?;
             return Ok(Some(Effected::of(Outcome::File(Made { file, replaced }))));
@@ -225,8 +244,9 @@ where
         }
     }
 
-    fn recover_trash(&self, was: Replaced) -> Attempt<Option<Effected>> {
+    fn recover_trash(&mut self, was: Replaced) -> Attempt<Option<Effected>> {
         if let Some(trash_path) = self.find_trashed(&was)? {
+            self.finish_move(&was.path, &trash_path)?;
             return Ok(Some(Effected::of(Outcome::Trashed { was, trash_path })));
         }
         match self.stat(&was.path)? {
@@ -245,11 +265,12 @@ where
     }
 
     fn recover_restore(
-        &self,
+        &mut self,
         trash_path: &MediaPath,
         path: &MediaPath,
         sha256: ContentHash,
     ) -> Attempt<Option<Effected>> {
+        self.finish_move(trash_path, path)?;
         if self.stat(trash_path)?.is_some() {
             return Ok(None);
         }

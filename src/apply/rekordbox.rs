@@ -65,6 +65,10 @@ where
         let mut ended = Vec::new();
         let shelf = Shelf::new(&collection, self.local.roots());
         for seq in &pending {
+            // A list that is done once more was looked at when it was opened again.
+            if self.pre.get(seq).is_some_and(|pre| pre.earlier.is_some()) {
+                continue;
+            }
             if let Err(failure) = self.holds(*seq, &shelf) {
                 ended.push((*seq, Err(failure)));
             }
@@ -280,6 +284,9 @@ where
         let Some(seq) = self.xml else {
             return Ok(());
         };
+        if self.status[seq] == OperationStatus::Completed {
+            self.reopen_xml(seq).await?;
+        }
         if self.status[seq] == OperationStatus::Completed {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! A run in progress: its actions, how each stands, and what comes after what.
 
-mod journal;
+pub(super) mod journal;
 mod order;
 
 use std::{
@@ -17,8 +17,7 @@ use order::{dependencies, phases};
 use super::{ApplyError, ApplyReport, Progress, Settings, Unmet, Worlds, select::needs};
 use crate::{
     domain::{
-        ActionId, ApplyId, ContentHash, FileStat, MediaPath, MyTagId, PlaylistEntry, PlaylistId,
-        State, TrackId,
+        ActionId, ApplyId, FileStat, MediaPath, MyTagId, PlaylistEntry, PlaylistId, State, TrackId,
     },
     edge::{
         download::Downloader,
@@ -78,9 +77,13 @@ pub(super) struct Run<'a, L, R, D, S> {
     pub(super) status: Vec<OperationStatus>,
     pub(super) pre: BTreeMap<usize, PreImage>,
     pub(super) post: BTreeMap<usize, PostImage>,
-    unmet: BTreeMap<usize, Failure>,
-    /// Lists that were done before something that they name.
-    incomplete: Vec<usize>,
+    pub(super) unmet: BTreeMap<usize, Failure>,
+    /// Of lists that an earlier part of the run made: what was not there yet.
+    pub(super) late: BTreeMap<usize, Vec<usize>>,
+    /// Done in this part of the run.
+    pub(super) fresh: BTreeSet<usize>,
+    /// When operations were completed, as the journal has it.
+    pub(super) times: Vec<Option<Timestamp>>,
     /// The journal row of the playlist XML.
     pub(super) xml: Option<usize>,
     pub(super) local: &'a mut L,
@@ -93,7 +96,7 @@ pub(super) struct Run<'a, L, R, D, S> {
     /// What was done and does not look as it was meant to.
     pub(super) odd: Vec<(usize, String)>,
     pub(super) state: State,
-    ledger: Ledger<'a>,
+    pub(super) ledger: Ledger<'a>,
     pub(super) tags: BTreeMap<TagName, MyTagId>,
     /// What an undo takes back.
     pub(super) reversed: BTreeMap<(ApplyId, ActionId), OperationRow>,
@@ -140,7 +143,9 @@ where
             pre: BTreeMap::new(),
             post: BTreeMap::new(),
             unmet: BTreeMap::new(),
-            incomplete: Vec::new(),
+            late: BTreeMap::new(),
+            fresh: BTreeSet::new(),
+            times: Vec::new(),
             xml: None,
             local: &mut worlds.local,
             rekordbox: worlds.rekordbox.as_mut(),
@@ -162,13 +167,28 @@ where
             last: Cell::new(Timestamp::MIN),
             report,
         };
+        run.times = operations.iter().map(|row| row.completed_at).collect();
         run.read_back(operations)?;
-        let is_done = |seq: &usize| run.status[*seq] == OperationStatus::Completed;
-        run.incomplete = (0..run.actions.len())
-            .filter(|seq| is_done(seq) && !run.depends_on[*seq].iter().all(is_done))
-            .collect();
+        run.late = run.lists_made_early();
         run.read_reversed().await?;
         Ok(run)
+    }
+
+    /// The completed lists with what was done after them or not at all, of what they depend on.
+    fn lists_made_early(&self) -> BTreeMap<usize, Vec<usize>> {
+        let is_done = |seq: usize| self.status[seq] == OperationStatus::Completed;
+        let done = (0..self.actions.len()).filter(|seq| is_done(*seq));
+        done.filter_map(|seq| {
+            let is_late = |need: &usize| {
+                // A file loses its old name after its rows: that changes nothing in a list of rows.
+                let moves = matches!(self.actions[*need].effect, Effect::FilePlace { .. });
+                !is_done(*need) || !moves && self.times[*need] > self.times[seq]
+            };
+            let late = self.depends_on[seq].iter().copied();
+            let late: Vec<usize> = late.filter(is_late).collect();
+            (!late.is_empty()).then_some((seq, late))
+        })
+        .collect()
     }
 
     fn read_back(&mut self, operations: Vec<OperationRow>) -> Result<()> {
@@ -200,6 +220,11 @@ where
                     Some(image) => self.remember(seq, image),
                     None => return Err(unreadable),
                 }
+            }
+            if row.status != OperationStatus::Completed
+                && let Some(earlier) = self.pre.get(&seq).and_then(|pre| pre.earlier.clone())
+            {
+                self.post.insert(seq, earlier.post);
             }
             // What failed or was left out is tried again.
             self.status.push(match row.status {
@@ -253,6 +278,7 @@ where
 
     /// Does everything that is not done yet.
     pub(super) async fn carry_out(&mut self) -> Result<ApplyReport> {
+        self.reopen_lists().await?;
         self.record(Phase::Rekey).await?;
         self.deliver(Phase::Fetch).await?;
         self.deliver(Phase::Convert).await?;
@@ -273,7 +299,8 @@ where
         let all = self
             .status
             .iter()
-            .all(|status| *status == OperationStatus::Completed);
+            .all(|status| *status == OperationStatus::Completed)
+            && self.unmet.is_empty();
         self.end(match all {
             true => ApplyStatus::Completed,
             false => ApplyStatus::Partial,
@@ -283,6 +310,7 @@ where
 
     /// Closes the run.
     pub(super) async fn end(&mut self, status: ApplyStatus) -> Result<ApplyReport> {
+        self.put_back_open().await?;
         let now = self.now();
         self.store.finish_apply(self.apply, status, now).await?;
         let is_done = |seq: &usize| self.status[*seq] == OperationStatus::Completed;
@@ -310,28 +338,17 @@ where
             }
         }
         for seq in 0..self.actions.len() {
-            let grown = self.incomplete.contains(&seq) && self.depends_on[seq].iter().any(is_done);
-            if grown || is_done(&seq) && self.names_old_places(seq) {
+            let grown = self
+                .late
+                .get(&seq)
+                .is_some_and(|late| late.iter().any(is_done));
+            let behind = self.post.get(&seq).is_some_and(|image| image.outdated);
+            if is_done(&seq) && (grown || behind || self.names_old_places(seq)) {
                 let reason = "it was made before all of its tracks were there";
                 report.outdated.push(self.told(seq, reason));
             }
         }
         Ok(report)
-    }
-
-    /// Whether it is a playlist file that was written when its tracks lay elsewhere.
-    fn names_old_places(&self, seq: usize) -> bool {
-        let (Effect::FileLink { after, .. }, Some(file)) = (
-            &self.actions[seq].effect,
-            self.post.get(&seq).and_then(PostImage::file),
-        ) else {
-            return false;
-        };
-        // A copy or hard link holds a track and names nothing.
-        if after.of.is_some() {
-            return false;
-        }
-        ContentHash::of(self.playlist_file(after).as_bytes()) != file.sha256
     }
 
     fn told(&self, seq: usize, reason: &str) -> Unmet {

@@ -12,6 +12,7 @@ pub mod commit;
 pub mod decisions;
 pub mod observed;
 pub mod plan;
+pub mod pending;
 pub mod init;
 pub mod demo;
 pub mod doctor;

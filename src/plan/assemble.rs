@@ -11,8 +11,9 @@ use crate::{
             Action, Base, Body, Check, CheckStatus, Effect, FilesInput, Held, Inputs, Mode,
             PlannedChange, PlannedPlaylist, PolicyInput, RekordboxInput, Summary, TidalInput,
         },
-        draft::{Draft, Hold, held},
+        draft::Draft,
         guard::{self, Leave},
+        holds::{hold_removals, hold_trash_of_half_read},
     },
     policy::{Policy, SyncMode},
 };
@@ -22,6 +23,7 @@ pub(super) fn body(mut draft: Draft<'_>) -> Body {
     draft.actions.sort_by_key(|action| rank(&action.effect));
     let checks = checks(&draft);
     hold_removals(&mut draft, &checks);
+    hold_trash_of_half_read(&mut draft);
     hold_observed(&mut draft);
     let mut changes = changes(&draft);
     if draft.input.mode == Mode::Download {
@@ -194,43 +196,6 @@ fn managed(draft: &Draft<'_>) -> guard::Managed {
             .filter(|file| file.provenance.is_ours())
             .count(),
         playlists,
-    }
-}
-
-/// Moves every removal, and what depends on one, to the held actions.
-fn hold_removals(draft: &mut Draft<'_>, checks: &[Check]) {
-    let of_all = ["TC102", "TC103"];
-    let Some(check) = checks
-        .iter()
-        .find(|check| check.status == CheckStatus::Hold && of_all.contains(&check.code.as_str()))
-    else {
-        return;
-    };
-    let mut gone: BTreeSet<ActionId> = BTreeSet::new();
-    let actions = std::mem::take(&mut draft.actions);
-    for action in actions {
-        // A better file is not fetched where the old one may not go.
-        let removal = matches!(
-            action.class,
-            Class::Remove | Class::Destructive | Class::Tidal
-        ) || action.effect.replaced().is_some();
-        if removal || action.depends_on.iter().any(|id| gone.contains(id)) {
-            gone.insert(action.id.clone());
-            let gate = if check.code == "TC102" {
-                "TC102"
-            } else {
-                "TC103"
-            };
-            let hold = Hold {
-                gate,
-                rule: check.name.clone(),
-                at: String::new(),
-                text: check.text.clone(),
-            };
-            draft.held.push(held(&action, hold));
-        } else {
-            draft.actions.push(action);
-        }
     }
 }
 

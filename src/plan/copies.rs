@@ -84,6 +84,16 @@ fn add_copy(draft: &mut Draft<'_>, playlist: &DesiredPlaylist, track: &TrackId, 
         track: Some(track.clone()),
         label: want.track.label(),
     };
+    // What stands there may move away in this very plan.
+    let leaves = draft
+        .actions
+        .iter()
+        .find_map(|action| match &action.effect {
+            Effect::FilePlace { before, .. } if before.path == path => Some(action.id.clone()),
+            _ => None,
+        });
+    let vacant = leaves.is_none().then_some(pre);
+    let is_taken = leaves.is_none() && draft.index.file(&path).is_some();
     let action = act(
         Class::Additive,
         Effect::FileLink {
@@ -93,13 +103,14 @@ fn add_copy(draft: &mut Draft<'_>, playlist: &DesiredPlaylist, track: &TrackId, 
         about,
     )
     .under(&playlist.id)
-    .provided([pre])
+    .provided(vacant)
     .because(
         "library.sharing",
         "a further playlist of the track gets its own name for it",
     )
-    .after(planned.file_action);
-    if draft.index.file(&path).is_some() {
+    .after(planned.file_action.iter().cloned())
+    .after(leaves.filter(|id| planned.file_action.as_ref() != Some(id)));
+    if is_taken {
         let text = format!("{path} is in the way");
         draft.hold(
             &action,

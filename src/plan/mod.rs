@@ -22,6 +22,7 @@ mod drift;
 mod duplicates;
 mod entries;
 mod facts;
+mod holds;
 mod index;
 mod listfiles;
 mod moved;

@@ -136,6 +136,14 @@ fn link(
         home: None,
         further: false,
     };
+    let mut pre = precondition(file);
+    if let (How::Moved, Precondition::File { sha256, .. }) = (found.how, &mut pre) {
+        // It is ours and goes on being so: what it holds counts, and not only its size and time.
+        match file.hash {
+            Some(hash) => *sha256 = Some(hash),
+            None => drop(draft.unhashed.insert(file.path.clone())),
+        }
+    }
     let rule = match found.how {
         How::Decision => "decision",
         How::Link | How::Moved | How::TidalId | How::Isrc | How::Likeness => "match",
@@ -146,7 +154,7 @@ fn link(
         subject(&want.track),
     )
     .under(&want.home)
-    .provided([precondition(file)])
+    .provided([pre])
     .because(
         rule,
         format!("{} is this track: {}", file.path, found.reasons.join(", ")),

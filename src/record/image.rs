@@ -18,6 +18,18 @@ pub struct PreImage {
     pub folders: Vec<MediaPath>,
     /// What is about to be done.
     pub intent: Intent,
+    /// What an earlier part of the run did, where the operation is done once more on top of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Box<Earlier>>,
+}
+
+/// A pass over an operation that is followed by another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// Its pre-image.
+    pub pre: PreImage,
+    /// Its post-image.
+    pub post: PostImage,
 }
 
 /// What is about to be done, with everything that was chosen for it.
@@ -104,6 +116,9 @@ pub struct PostImage {
     /// The rows of the state that changed with it, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<RowChange>,
+    /// A list that was to be done once more, and was not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outdated: bool,
 }
 
 /// What was done.
@@ -166,11 +181,22 @@ impl PreImage {
         Self {
             folders: Vec::new(),
             intent,
+            earlier: None,
         }
     }
 }
 
 impl PostImage {
+    /// Nothing was done.
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self {
+            outcome: Outcome::Nothing,
+            rows: Vec::new(),
+            outdated: false,
+        }
+    }
+
     /// The file that stands there because of the action.
     #[must_use]
     pub const fn file(&self) -> Option<&FileImage> {

@@ -99,7 +99,7 @@ pub fn undo_part(
         held: Vec::new(),
     };
     for (at, step) in steps.iter().enumerate() {
-        writer.inverse.insert(at, effects(apply, step));
+        writer.inverse.insert(at, effects(apply, step, &steps));
     }
     for at in 0..steps.len() {
         writer.write(at);

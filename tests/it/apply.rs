@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod bench;
+pub(crate) mod bench;
 mod desk;
 mod failures;
-mod mortal;
+pub(crate) mod mortal;
 mod real;
 mod stale;
 mod tidal;

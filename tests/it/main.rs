@@ -3,9 +3,11 @@
 mod apply;
 mod browser;
 mod cmd;
+mod evenings;
 #[cfg(target_os = "linux")]
 mod crash;
 mod fetch;
+mod fuzz;
 mod harness;
 mod journey;
 mod journey_consent;

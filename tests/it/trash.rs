@@ -174,10 +174,14 @@ fn the_state_goes_back_to_a_backup_and_a_damaged_one_is_kept() {
     assert!(shown.out.contains("forgotten"), "{}", shown.out);
     world.expect(9, &["db", "restore", &backup]);
     world.expect(0, &["db", "restore", &backup, "--yes"]);
-    world.expect(0, &["db", "check"]);
+    // Whole again; the files that went meanwhile are told.
+    let said = world.expect(1, &["db", "check"]);
+    assert!(said.out.contains("sync.db is sound"), "{}", said.out);
+    assert!(said.out.contains("it is not there"), "{}", said.out);
     // Not a database any more: the bytes are kept, and the backup takes their place.
     fs::write(&db, "SQLite format 3\0 and then nothing").unwrap();
     let said = world.expect(0, &["db", "restore", &backup, "--yes"]);
     assert!(said.out.contains("-damaged.db"), "{}", said.out);
-    world.expect(0, &["db", "check"]);
+    let said = world.run(&["db", "check"]);
+    assert!(said.out.contains("sync.db is sound"), "{}", said.out);
 }

@@ -56,7 +56,7 @@ where
             return Err(Failure::Failed("it is no link".to_owned()));
         };
         match after.form {
-            LinkForm::M3u8 => self.write_intent(before.as_ref(), after),
+            LinkForm::M3u8 => self.write_intent(seq, before.as_ref(), after),
             LinkForm::Hardlink | LinkForm::Copy => {
                 let of = after.of.as_ref().and_then(|track| self.file_of(track));
                 let of = of.ok_or_else(|| Failure::Skipped("the track has no file".to_owned()))?;
@@ -65,13 +65,19 @@ where
                 let image = PreImage {
                     folders: self.missing(&path)?,
                     intent: Intent::Link { of, path },
+                    earlier: None,
                 };
                 Ok((image, String::new()))
             }
         }
     }
 
-    fn write_intent(&self, before: Option<&Hashed>, link: &Link) -> Attempt<(PreImage, String)> {
+    fn write_intent(
+        &self,
+        seq: usize,
+        before: Option<&Hashed>,
+        link: &Link,
+    ) -> Attempt<(PreImage, String)> {
         let path = &link.path;
         let text = self.playlist_file(link);
         let image = |replaces| PreImage {
@@ -81,12 +87,26 @@ where
                 sha256: ContentHash::of(text.as_bytes()),
                 replaces,
             },
+            earlier: None,
         };
         let Some(stat) = self.stat(path)? else {
             let mut image = image(None);
             image.folders = self.missing(path)?;
             return Ok((image, text));
         };
+        let earlier = self.pre.get(&seq).and_then(|pre| pre.earlier.as_ref());
+        if let Some(file) = earlier.and_then(|earlier| earlier.post.file())
+            && self.is_there(file)?
+        {
+            // An earlier part of the run wrote it.
+            let replaced = Replaced {
+                path: path.clone(),
+                size: stat.size,
+                mtime: stat.mtime,
+                sha256: file.sha256,
+            };
+            return Ok((image(Some(replaced)), text));
+        }
         let row = self.state.files.get(path);
         let ours = row.filter(|row| row.role == FileRole::Playlist && row.provenance.is_ours());
         let Some(row) = ours else {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Attempt, Effected, Failure, Result, Run, before_trash};
 use crate::{
-    apply::Progress,
+    apply::{Progress, anew::joined},
     domain::MediaPath,
     edge::{
         download::Downloader,
@@ -28,6 +28,10 @@ where
         if intents.is_empty() {
             return Ok(());
         }
+        let intents: Vec<(usize, PreImage)> = intents
+            .into_iter()
+            .map(|(seq, image)| (seq, self.with_earlier(seq, image)))
+            .collect();
         let rows: Vec<IntentRow> = intents
             .iter()
             .map(|(seq, image)| IntentRow {
@@ -39,7 +43,10 @@ where
         self.store.intend(self.apply, &rows, now).await?;
         for (seq, image) in intents {
             self.status[seq] = OperationStatus::Running;
-            if let Some(action) = self.actions.get(seq) {
+            // It was told of in the run's earlier part.
+            if let Some(action) = self.actions.get(seq)
+                && image.earlier.is_none()
+            {
                 (self.report)(Progress::Started(action));
             }
             self.pre.insert(seq, image);
@@ -59,14 +66,17 @@ where
         let mut settlements = Vec::with_capacity(ended.len());
         let mut told = Vec::with_capacity(ended.len());
         for (seq, result) in ended {
+            let again = self.pre.get(&seq).is_some_and(|pre| pre.earlier.is_some());
             let settlement = match result {
                 Ok(effected) => match self.completed(seq, &effected, now) {
                     Ok(settlement) => settlement,
-                    Err(failure) => self.unsettled(seq, failure),
+                    Err(failure) => self.unsettled(seq, failure, now),
                 },
-                Err(failure) => self.unsettled(seq, failure),
+                Err(failure) => self.unsettled(seq, failure, now),
             };
-            told.push((seq, settlement.status, settlement.error_message.clone()));
+            if !again {
+                told.push((seq, settlement.status, settlement.error_message.clone()));
+            }
             settlements.push(settlement);
         }
         self.store.settle(self.apply, &settlements, now).await?;
@@ -123,23 +133,39 @@ where
         self.state.apply(&rows);
         self.status[seq] = OperationStatus::Completed;
         self.unmet.remove(&seq);
-        let image = PostImage {
+        self.fresh.insert(seq);
+        self.late.remove(&seq);
+        let mut image = PostImage {
             outcome: effected.outcome.clone(),
-            rows,
+            rows: rows.clone(),
+            outdated: false,
         };
+        let mut pre_image = None;
+        if let Some(pre) = self.pre.get(&seq).filter(|pre| pre.earlier.is_some()) {
+            let (pre, post) = joined(pre, image);
+            pre_image = Some(image::to_value(&pre));
+            self.pre.insert(seq, pre);
+            image = post;
+        }
         let settlement = Settlement {
             seq: number(seq),
             status: OperationStatus::Completed,
             trash_path: trash_path(&image.outcome).map(ToString::to_string),
+            pre_image,
             post_image: Some(image::to_value(&image)),
             error_message: None,
-            rows: image.rows.clone(),
+            rows,
         };
         self.remember(seq, image);
         Ok(settlement)
     }
 
-    fn unsettled(&mut self, seq: usize, failure: Failure) -> Settlement {
+    fn unsettled(&mut self, seq: usize, failure: Failure, now: Timestamp) -> Settlement {
+        let again = self.pre.get(&seq).is_some_and(|pre| pre.earlier.is_some());
+        if again && failure != Failure::Untouched {
+            self.unmet.insert(seq, failure);
+            return self.leave_as_is(seq, now);
+        }
         let (status, message) = match &failure {
             Failure::Failed(reason) => (OperationStatus::Failed, Some(reason.clone())),
             Failure::Skipped(reason) | Failure::Cancelled(reason) => {
@@ -149,13 +175,16 @@ where
         };
         self.status[seq] = status;
         if failure == Failure::Untouched {
-            self.pre.remove(&seq);
+            if !again {
+                self.pre.remove(&seq);
+            }
         } else {
             self.unmet.insert(seq, failure);
         }
         Settlement {
             seq: number(seq),
             status,
+            pre_image: None,
             post_image: None,
             trash_path: None,
             error_message: message,
@@ -176,11 +205,11 @@ where
     }
 }
 
-fn number(seq: usize) -> i64 {
+pub(in crate::apply) fn number(seq: usize) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
-fn trash_path(outcome: &Outcome) -> Option<&MediaPath> {
+pub(in crate::apply) fn trash_path(outcome: &Outcome) -> Option<&MediaPath> {
     match outcome {
         Outcome::Trashed { trash_path, .. } => Some(trash_path),
         Outcome::File(made) => made.replaced.as_ref().map(|(_, path)| path),

@@ -267,7 +267,32 @@ pub struct StateRestoreArgs {
     /// Only show what it would lose
     #[arg(long, conflicts_with = "yes")]
     pub dry_run: bool,
+    /// Restore although this apply is unfinished, whose journal would go: `unfinished=12`
+    #[arg(long, value_name = "WHAT=N", requires = "because")]
+    pub allow: Option<Abandoned>,
+    /// Why; is told with what was restored
+    #[arg(long, value_name = "TEXT", requires = "allow", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub because: Option<String>,
     /// How long to wait for another run to end
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::plan::duration)]
     pub lock_timeout: std::time::Duration,
+}
+
+/// An unfinished apply, by its number, that nobody is going to resume or undo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abandoned(pub i64);
+
+impl std::str::FromStr for Abandoned {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text
+            .strip_prefix("unfinished=")
+            .ok_or("write it as unfinished= and the number of the apply")?;
+        number
+            .trim()
+            .parse()
+            .map(Self)
+            .map_err(|_| format!("{number:?} is not the number of an apply"))
+    }
 }

@@ -17,7 +17,7 @@ use crate::{
         view::{
             Envelope,
             db::{
-                database::{DbCheck, DbStatus},
+                database::DbStatus,
                 inspect::{Inspect, RECENT},
                 reconcile::{Choice, MENU, Reconcile},
                 sync::SyncStatus,
@@ -65,7 +65,7 @@ pub async fn db(
         DbCommand::Restore(args) => super::db_restore::restore(settings, ui, args).await,
         DbCommand::Init => plant(&mut engine, ui).await,
         DbCommand::Status => status(&engine, ui).await,
-        DbCommand::Check { hashes } => check(&mut engine, ui, *hashes).await,
+        DbCommand::Check { hashes } => super::db_check::check(&mut engine, ui, *hashes).await,
         DbCommand::Backup => backup(&engine, ui).await,
         DbCommand::Sync {
             check,
@@ -100,42 +100,6 @@ fn backups(engine: &Engine) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-async fn check(engine: &mut Engine, ui: &Ui, hashes: bool) -> Result<Exit, CliError> {
-    const CHECKS: [&str; 7] = [
-        "integrity",
-        "foreign_keys",
-        "positions",
-        "files",
-        "tracks",
-        "objects",
-        "journal",
-    ];
-    let findings = engine.store.check().await?;
-    let of = |name: &str| {
-        let mine = findings.iter().filter(|finding| finding.check == name);
-        mine.map(|finding| format!("{}: {}", finding.subject, finding.message))
-            .collect()
-    };
-    let mut report = DbCheck {
-        path: engine.db.display().to_string(),
-        checks: CHECKS
-            .iter()
-            .map(|name| ((*name).to_owned(), of(name)))
-            .collect(),
-        files: None,
-    };
-    if hashes {
-        ui.status("Reading every file …");
-        report.add_files(&engine.verify_files()?);
-    }
-    ui.answer_either(&report, &Envelope::new("db-check", &report))?;
-    Ok(if report.is_sound() {
-        Exit::Done
-    } else {
-        Exit::Error
-    })
 }
 
 async fn backup(engine: &Engine, ui: &Ui) -> Result<Exit, CliError> {

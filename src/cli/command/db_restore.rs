@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     cli::{
         args::StateRestoreArgs,
-        error::{CliError, Exit, Kind},
+        error::{CliError, Exit, Kind, unfinished_hints},
         settings::Settings,
         ui::Ui,
         view::{Envelope, text::count},
@@ -33,6 +33,12 @@ struct Restore {
     /// Why the present database cannot be compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     damage: Option<String>,
+    /// An apply that is neither finished nor taken back, and would lose its journal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished: Option<ApplyId>,
+    /// Why it is restored all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<String>,
     /// Where the present state was saved.
     #[serde(skip_serializing_if = "Option::is_none")]
     saved: Option<PathBuf>,
@@ -61,6 +67,7 @@ pub async fn restore(
         false => Some(RunLock::acquire(&db, None, args.lock_timeout).await?),
     };
     let mut report = compare(&db, backup).await?;
+    report.refuse_unfinished(args)?;
     if ui.is_json() {
         ui.detail(report.told());
     } else {
@@ -91,6 +98,26 @@ pub async fn restore(
 }
 
 impl Restore {
+    /// What lies in the middle of an apply can be found out from its journal alone, which would be gone.
+    fn refuse_unfinished(&mut self, args: &StateRestoreArgs) -> Result<(), CliError> {
+        let Some(id) = self.unfinished else {
+            return Ok(());
+        };
+        if args.allow.is_some_and(|allowed| allowed.0 == id.0) {
+            self.because.clone_from(&args.because);
+            return Ok(());
+        }
+        let text = format!(
+            "apply {id} is unfinished, and its journal is in the state that would be replaced"
+        );
+        let mut error = CliError::message(Kind::Unfinished, text);
+        error.hints = unfinished_hints();
+        Err(error.hint(format!(
+            "`--allow unfinished={id} --because \"…\"` restores all the same: what apply {id} did to files and \
+             Rekordbox stays, and can no longer be undone"
+        )))
+    }
+
     fn told(&self) -> String {
         let mut lines = vec![format!("Backup {}", self.backup.display())];
         let (tracks, playlists) = (self.tracks, self.playlists);
@@ -128,16 +155,20 @@ async fn compare(db: &Path, backup: PathBuf) -> Result<Restore, CliError> {
         tracks: (0, old.tracks.len()),
         playlists: (0, old.playlists.len()),
         damage: None,
+        unfinished: None,
+        because: None,
         saved: None,
     };
     let now = async {
         let reader = SqliteReader::open(db).await?;
-        let read = (reader.state().await?, reader.applies().await?);
+        let unfinished = reader.unfinished().await?.map(|row| row.id);
+        let read = (reader.state().await?, reader.applies().await?, unfinished);
         reader.close().await;
         Ok::<_, crate::edge::store::StoreError>(read)
     };
     match now.await {
-        Ok((state, runs)) => {
+        Ok((state, runs, unfinished)) => {
+            report.unfinished = unfinished;
             if let (Some(ours), Some(theirs)) = (&state.meta.library_id, &old.meta.library_id)
                 && ours != theirs
             {

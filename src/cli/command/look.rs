@@ -5,6 +5,7 @@ use crate::{
         args::{HistoryArgs, PlanInputs, Rendering},
         engine::{Engine, Request},
         error::{CliError, Exit},
+        pending::note,
         settings::Settings,
         ui::Ui,
         view::{
@@ -16,9 +17,12 @@ use crate::{
     domain::ApplyId,
     edge::{
         local::LocalReader as _,
-        store::{OperationRow, StateReader as _, StoreError, freeze::HandFreeze, lock::holder_of},
+        store::{
+            ApplyRow, ApplyStatus, OperationRow, StateReader as _, StoreError, freeze::HandFreeze,
+            lock::holder_of,
+        },
     },
-    plan::{document::Summary, guard},
+    plan::{document::Body, guard},
 };
 
 use super::freeze::in_words;
@@ -40,11 +44,19 @@ pub async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
         .map(|snapshot| snapshot.at);
     let library_id = engine.library.canary()?.map(|id| id.to_string());
     let library_lost = library_id.is_none() && state.meta.library_id.is_some();
-    let (pending, problem) = match library_id {
+    let (made, problem) = match library_id {
         Some(_) => pending(&mut engine, ui).await,
         None if library_lost => (None, Some(engine.lost_library(true).to_string())),
         None => (None, None),
     };
+    let since = made
+        .as_ref()
+        .map(|body| note(&engine.db, body, jiff::Timestamp::now()));
+    let since = since.unwrap_or_default();
+    let pending = made.map(|body| body.summary);
+    let unfinished =
+        |row: &&ApplyRow| matches!(row.status, ApplyStatus::Running | ApplyStatus::Partial);
+    let unfinished_since = applies.first().filter(unfinished).map(|row| row.started_at);
     let tidal_file = engine.policy.tidal.snapshot.as_ref();
     let status = Status {
         policy: engine.policy.source.path.display().to_string(),
@@ -63,6 +75,9 @@ pub async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
         },
         frozen: frozen(&engine, ui),
         pending,
+        pending_since: since.pending,
+        held_since: since.held,
+        unfinished_since,
         problem,
     };
     ui.answer_either(status.view(ui.look()), &Envelope::new("status", &status))?;
@@ -91,7 +106,7 @@ fn frozen(engine: &Engine, ui: &Ui) -> Option<String> {
 
 /// What a plan from what is at hand would do, or why that cannot be told; neither when there is
 /// nothing to plan from. TIDAL is not asked: `status` is quick and works without a network.
-async fn pending(engine: &mut Engine, ui: &Ui) -> (Option<Summary>, Option<String>) {
+async fn pending(engine: &mut Engine, ui: &Ui) -> (Option<Body>, Option<String>) {
     let offline = engine.policy.tidal.snapshot.is_none();
     if offline && matches!(engine.last_reading().await, Ok(None)) {
         return (None, None);
@@ -105,7 +120,7 @@ async fn pending(engine: &mut Engine, ui: &Ui) -> (Option<Summary>, Option<Strin
         ..Request::default()
     };
     match engine.plan(&request, ui).await {
-        Ok(made) => (Some(made.plan.body.summary), None),
+        Ok(made) => (Some(made.plan.body), None),
         Err(error) => (None, Some(error.to_string())),
     }
 }

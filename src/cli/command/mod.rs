@@ -4,6 +4,7 @@ pub mod account;
 pub mod apply;
 pub mod config;
 pub mod db;
+pub mod db_check;
 pub mod db_restore;
 pub mod decide;
 pub mod demo;

@@ -45,6 +45,9 @@ pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit,
     engine.tell_unfinished(ui).await?;
     let made = engine.plan(&request, ui).await?;
     show_made(settings, ui, args, &engine.policy, &made)?;
+    if request.inputs.playlists.is_empty() {
+        crate::cli::pending::note(&engine.db, &made.plan.body, jiff::Timestamp::now());
+    }
     tell_moment(&engine, &made.plan, &args.overrides, ui);
     Ok(exit(&made.plan, args.detailed_exitcode))
 }

@@ -417,6 +417,7 @@ async fn remember(
     let settlement = Settlement {
         seq: 0,
         status: OperationStatus::Completed,
+        pre_image: None,
         post_image: Some(image),
         trash_path: None,
         error_message: None,

@@ -42,6 +42,12 @@ pub struct Status {
     pub frozen: Option<String>,
     /// What a plan from the last reading of TIDAL would do; `None` when there is no reading.
     pub pending: Option<Summary>,
+    /// When the oldest of what is pending was in a plan for the first time.
+    pub pending_since: Option<jiff::Timestamp>,
+    /// The same of what is held back.
+    pub held_since: Option<jiff::Timestamp>,
+    /// When the apply began that is neither finished nor taken back.
+    pub unfinished_since: Option<jiff::Timestamp>,
     /// Why what is pending cannot be told, where something is wrong.
     pub problem: Option<String>,
 }
@@ -190,8 +196,23 @@ impl fmt::Display for StatusView<'_> {
                 nothing if nothing.is_empty() => {
                     "nothing, as of the last reading of TIDAL".to_owned()
                 }
-                some => some.join(", "),
+                some => match status.pending_since {
+                    Some(at) => format!("{}; the oldest since {}", some.join(", "), look.time(at)),
+                    None => some.join(", "),
+                },
             });
+        let held = status.pending.as_ref().map_or(0, |pending| pending.held);
+        let held = (held > 0).then(|| match status.held_since {
+            Some(at) => format!(
+                "{}, the oldest since {}",
+                number(held as u64),
+                look.time(at)
+            ),
+            None => number(held as u64),
+        });
+        let held = held.map(|held| ("Held back", held));
+        let unfinished = status.unfinished_since;
+        let unfinished = unfinished.map(|at| ("Unfinished", format!("since {}", look.time(at))));
         let facts = [
             ("Policy", visible(&status.policy).into_owned()),
             (
@@ -245,7 +266,12 @@ impl fmt::Display for StatusView<'_> {
         ];
         let frozen = status.frozen.as_ref();
         let frozen = frozen.map(|frozen| ("Frozen", visible(frozen).into_owned()));
-        let facts: Vec<_> = facts.into_iter().chain(frozen).collect();
+        let facts: Vec<_> = facts
+            .into_iter()
+            .chain(held)
+            .chain(unfinished)
+            .chain(frozen)
+            .collect();
         facts_lines(&facts, look, f)?;
         writeln!(f)?;
         recommendations("Next", &status.next(), look, f)
@@ -328,8 +354,12 @@ mod tests {
             frozen: None,
             pending: Some(Summary {
                 add: 3,
+                held: 2,
                 ..Summary::default()
             }),
+            pending_since: Some(at("2026-11-20T18:00:00Z")),
+            held_since: Some(at("2026-11-01T08:30:00Z")),
+            unfinished_since: None,
         }
     }
 
@@ -343,8 +373,9 @@ mod tests {
         Tracks      2,347 tracked, 2,341 with a file, 2,300 in Rekordbox
         TIDAL       read 2026-11-22 09:40
         Last apply  12, 2026-11-22 09:40, apply: 41 done
-        Pending     3 to add
+        Pending     3 to add, 2 held back; the oldest since 2026-11-20 18:00
         Trash       2 files, 76 MB
+        Held back   2, the oldest since 2026-11-01 08:30
 
         Next
           tidal-cleanup plan --out plan.json  see what changed
@@ -355,6 +386,7 @@ mod tests {
     fn sixty_columns_and_an_unfinished_apply() {
         let mut status = status();
         status.last_apply = Some(apply(12, ApplyStatus::Running));
+        status.unfinished_since = Some(at("2026-11-22T09:40:00Z"));
         let look = Look {
             width: Some(60),
             ..Look::plain()
@@ -372,8 +404,11 @@ mod tests {
         TIDAL       read 2026-11-22 09:40
         Last apply  12, 2026-11-22 09:40, apply: unfinished: 41
                     done, 0 to go
-        Pending     3 to add
+        Pending     3 to add, 2 held back; the oldest since
+                    2026-11-20 18:00
         Trash       2 files, 76 MB
+        Held back   2, the oldest since 2026-11-01 08:30
+        Unfinished  since 2026-11-22 09:40
 
         Next
           tidal-cleanup apply --resume  finish the last apply

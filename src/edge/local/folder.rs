@@ -482,6 +482,7 @@ impl LocalLibrary for LibraryFolder {
         }
         let facts = trash::Facts {
             path: old.clone(),
+            stat: old_stat,
             hash,
             reason: format!("moved to {kept}"),
         };
@@ -551,9 +552,10 @@ impl LocalLibrary for LibraryFolder {
         reason: &str,
     ) -> Result<MediaPath, LocalError> {
         let real = self.own(path)?;
-        self.regular(path, &real)?;
+        let stat = self.regular(path, &real)?;
         let facts = trash::Facts {
             path: path.clone(),
+            stat,
             hash: self.hash(path)?,
             reason: reason.to_owned(),
         };

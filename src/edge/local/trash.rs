@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{canary, place, volume};
-use crate::domain::{ContentHash, MediaPath};
+use crate::domain::{ContentHash, FileStat, MediaPath};
 
 /// Of the manifest of each run.
 pub const MANIFEST: &str = "manifest.jsonl";
@@ -258,11 +258,16 @@ pub(super) fn purge(root: &Path, run: &str, place: &MediaPath) -> io::Result<()>
 /// What goes into the manifest about a file.
 pub(super) struct Facts {
     pub(super) path: MediaPath,
+    /// The file that it is about; another one at its path is none of this step's business.
+    pub(super) stat: FileStat,
     pub(super) hash: ContentHash,
     pub(super) reason: String,
 }
 
 /// Moves the file at `from` into the trash of `run`, and returns its place below the root.
+///
+/// A run that slept in here while another took over finds its place taken, or another file at `from`,
+/// and moves nothing.
 pub(super) fn take(root: &Path, run: &str, from: &Path, facts: &Facts) -> io::Result<MediaPath> {
     let base = root.join(folder()).join(run);
     let wanted = base.join(facts.path.relative());
@@ -271,43 +276,38 @@ pub(super) fn take(root: &Path, run: &str, from: &Path, facts: &Facts) -> io::Re
     write_readme(root)?;
     let metadata = fs::symlink_metadata(from)?;
     let stat = volume::stat_of(&metadata);
-    for number in 1.. {
-        let target = numbered(&wanted, number);
-        if fs::symlink_metadata(&target).is_ok() {
-            continue;
-        }
-        let relative = target.strip_prefix(root).map_err(io::Error::other)?;
-        let place = MediaPath::from_relative(0, relative);
-        let (path, at) = (facts.path.clone(), Timestamp::now());
-        let event = Event::Trashed {
-            path: path.clone(),
-            place: place.clone(),
-            size: stat.size,
-            sha256: facts.hash,
-            mtime: stat.mtime,
-            mode: mode(&metadata),
-            at,
-            reason: facts.reason.clone(),
-        };
-        append(&base, &event)?;
-        match place::move_to_vacant(from, &target) {
-            Ok(()) => {
-                volume::sync_folder(above)?;
-                if let Some(left) = from.parent() {
-                    volume::sync_folder(left)?;
-                }
-                return Ok(place);
-            }
-            Err(error) => {
-                let failed = Event::Failed { path, place, at };
-                append(&base, &failed)?;
-                if error.kind() != io::ErrorKind::AlreadyExists {
-                    return Err(error);
-                }
-            }
-        }
+    if stat != facts.stat {
+        return Err(io::Error::other("it changed meanwhile"));
     }
-    Err(io::ErrorKind::AlreadyExists.into())
+    let mut places = (1..).map(|number| numbered(&wanted, number));
+    let vacant = places.find(|place| fs::symlink_metadata(place).is_err());
+    let target = vacant.ok_or(io::ErrorKind::AlreadyExists)?;
+    let relative = target.strip_prefix(root).map_err(io::Error::other)?;
+    let place = MediaPath::from_relative(0, relative);
+    let (path, at) = (facts.path.clone(), Timestamp::now());
+    let event = Event::Trashed {
+        path: path.clone(),
+        place: place.clone(),
+        size: stat.size,
+        sha256: facts.hash,
+        mtime: stat.mtime,
+        mode: mode(&metadata),
+        at,
+        reason: facts.reason.clone(),
+    };
+    append(&base, &event)?;
+    if let Err(error) = place::move_to_vacant(from, &target) {
+        // Whoever took the place meanwhile has written what lies there.
+        if error.kind() != io::ErrorKind::AlreadyExists {
+            append(&base, &Event::Failed { path, place, at })?;
+        }
+        return Err(error);
+    }
+    volume::sync_folder(above)?;
+    if let Some(left) = from.parent() {
+        volume::sync_folder(left)?;
+    }
+    Ok(place)
 }
 
 /// Notes that a file left the trash for `path`. A file that is not in the trash needs no note.

@@ -43,6 +43,14 @@ const TOLD: [&str; 4] = [
 struct Stamp(Option<String>, Option<String>);
 
 impl MasterDb {
+    /// Opens a backup without touching it, and reads all of it.
+    ///
+    /// # Errors
+    /// When it does not open with the library's key, or is damaged.
+    pub async fn verify_backup(&self, backup: &Backup) -> Result<(), RekordboxError> {
+        backup::verify(self.database(), &backup.database()).await
+    }
+
     /// The backups, newest first. Those of another library are left out.
     #[must_use]
     pub fn backup_list(&self) -> Vec<Backup> {

@@ -307,12 +307,19 @@ impl StateStore for MemoryStore {
         let run = memory.run_of(apply, self.fencing)?;
         for settlement in settlements {
             let operation = run.operation(settlement.seq)?;
-            rule::may_settle(operation.status, settlement.status)
-                .map_err(|reason| StoreError::Protocol { apply, reason })?;
+            rule::may_settle(
+                operation.status,
+                settlement.status,
+                settlement.pre_image.is_some(),
+            )
+            .map_err(|reason| StoreError::Protocol { apply, reason })?;
         }
         for settlement in settlements {
             let operation = run.operation(settlement.seq)?;
             operation.status = settlement.status;
+            if settlement.pre_image.is_some() {
+                operation.pre_image.clone_from(&settlement.pre_image);
+            }
             operation.post_image.clone_from(&settlement.post_image);
             operation.trash_path.clone_from(&settlement.trash_path);
             operation

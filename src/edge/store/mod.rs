@@ -216,7 +216,8 @@ pub trait StateStore: StateReader {
     /// as [`State::apply`] says.
     ///
     /// The journal holds the protocol: only an operation with a durable intent can be completed, and
-    /// nothing changes a completed one.
+    /// nothing changes a completed one, except that a settlement with a pre-image, which has to hold what
+    /// it did, opens it again to be done once more.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when another run took over; [`StoreError::Protocol`] as above. Nothing
@@ -373,6 +374,8 @@ pub struct Intent {
 pub struct Settlement {
     pub seq: i64,
     pub status: OperationStatus,
+    /// Takes the place of the intent's, where an operation was done in two passes.
+    pub pre_image: Option<serde_json::Value>,
     pub post_image: Option<serde_json::Value>,
     pub trash_path: Option<String>,
     pub error_message: Option<String>,

@@ -34,12 +34,20 @@ pub(super) const fn may_begin(from: OperationStatus) -> Result<(), &'static str>
     }
 }
 
-/// Why an operation that stands so cannot be settled so, or nothing.
-pub(super) fn may_settle(from: OperationStatus, to: OperationStatus) -> Result<(), &'static str> {
+/// Why an operation that stands so cannot be settled so, or nothing. `keeps`: the settlement has a
+/// pre-image that holds what the operation did; only so a completed one is opened again, to be done
+/// once more, and closed again without another pass.
+pub(super) fn may_settle(
+    from: OperationStatus,
+    to: OperationStatus,
+    keeps: bool,
+) -> Result<(), &'static str> {
     match (from, to) {
         (_, OperationStatus::Running) => Err("an operation cannot be settled as running"),
+        (OperationStatus::Completed, OperationStatus::Pending) if keeps => Ok(()),
         (OperationStatus::Completed, _) => Err(COMPLETED),
         (OperationStatus::Running, _) => Ok(()),
+        (OperationStatus::Pending, OperationStatus::Completed) if keeps => Ok(()),
         (_, OperationStatus::Completed) => Err("an operation was completed without an intent"),
         (_, OperationStatus::Pending | OperationStatus::Failed | OperationStatus::Skipped) => {
             Ok(())
@@ -136,12 +144,16 @@ mod tests {
     fn only_an_intent_can_be_completed_and_nothing_leaves_completed() {
         use OperationStatus::{Completed, Failed, Pending, Running, Skipped};
         for from in OperationStatus::ALL {
-            assert_eq!(may_settle(from, Completed).is_ok(), from == Running);
-            assert!(may_settle(from, Running).is_err());
+            assert_eq!(may_settle(from, Completed, false).is_ok(), from == Running);
+            assert!(may_settle(from, Running, true).is_err());
             assert_eq!(may_begin(from).is_ok(), from != Completed);
             for to in [Pending, Failed, Skipped] {
-                assert_eq!(may_settle(from, to).is_ok(), from != Completed);
+                assert_eq!(may_settle(from, to, false).is_ok(), from != Completed);
             }
         }
+        assert!(may_settle(Completed, Pending, true).is_ok());
+        assert!(may_settle(Pending, Completed, true).is_ok());
+        assert!(may_settle(Completed, Failed, true).is_err());
+        assert!(may_settle(Failed, Completed, true).is_err());
     }
 }

@@ -33,7 +33,7 @@ use sqlx::{
 };
 
 use super::{SCHEMA_VERSION, StoreError};
-pub use backup::BackupKind;
+pub use backup::{BackupKind, verify as verify_backup};
 pub(super) use check::INVARIANTS;
 pub use restore::restore;
 

@@ -66,6 +66,7 @@ pub(super) fn settled(seq: i64, status: OperationStatus, rows: Vec<RowChange>) -
     Settlement {
         seq,
         status,
+        pre_image: None,
         post_image: (!failed).then(|| json!({"done": seq})),
         trash_path: (seq == 1).then(|| "trash/1/a.mp3".to_owned()),
         error_message: failed.then(|| "exit status 3".to_owned()),

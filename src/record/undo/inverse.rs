@@ -22,7 +22,7 @@ pub(super) struct Inverse {
     pub(super) state: Option<(Effect, Vec<Precondition>)>,
 }
 
-pub(super) fn effects(apply: &ApplyRow, step: &Step<'_>) -> Inverse {
+pub(super) fn effects(apply: &ApplyRow, step: &Step<'_>, steps: &[Step<'_>]) -> Inverse {
     let reversal = || Reversal {
         apply: apply.id,
         action: step.operation.action_id.clone(),
@@ -52,7 +52,12 @@ pub(super) fn effects(apply: &ApplyRow, step: &Step<'_>) -> Inverse {
             mtime,
         } => {
             let (effect, mut pre) = place_back(step, from, to, (*size, *mtime));
-            if step.found.old_name {
+            // A further name of it that the run made there goes first.
+            let makes_way = |other: &usize| {
+                let made = steps[*other].post.file();
+                steps[*other].found.made && made.is_some_and(|file| file.path == *from)
+            };
+            if step.found.old_name || step.dependents.iter().any(makes_way) {
                 // It is the same file, which never lost that name.
                 pre.truncate(1);
             }

@@ -159,6 +159,7 @@ pub(super) fn half_placed(pre: &PreImage, facts: &UndoFacts) -> Option<PostImage
             mtime,
         },
         rows: Vec::new(),
+        outdated: false,
     })
 }
 

@@ -48,15 +48,82 @@ async fn a_failed_download_skips_only_what_needs_it() {
     bench.worlds.downloader.world.withhold(&"2".into(), false);
     let report = bench.resume(report.apply).await.unwrap();
     assert_eq!(report.status, ApplyStatus::Completed, "{report:#?}");
-    let outdated: Vec<_> = report
-        .outdated
-        .iter()
-        .map(|one| one.label.as_str())
-        .collect();
-    let files = ["Playlists/House/House.m3u8", "Playlists/Dub/Dub.m3u8"];
-    assert_eq!(outdated, ["p1", "p2", files[0], files[1]]);
-    let state = bench.state().await;
-    assert!(state.tracks[&"2".into()].content.is_some());
+    assert_eq!(report.outdated, []);
+    assert_eq!(report.odd, []);
+    assert_eq!(
+        bench.essence().await,
+        after(1).await.essence().await,
+        "as if nothing had happened"
+    );
+    // Both passes over a list are one step back.
+    let undo = bench.undo_of(report.apply).await;
+    assert_eq!(undo.body.held, []);
+    bench.done(&undo).await;
+    let now = bench.exactly().await;
+    let empty = memory().exactly().await;
+    assert_eq!((now.files, now.folders), (empty.files, empty.folders));
+    assert_eq!((now.collection, now.state), (empty.collection, empty.state));
+}
+
+/// A second pass over lists may die anywhere, and fail.
+#[tokio::test]
+async fn lists_that_are_done_once_more_survive_deaths_and_errors() {
+    let end = after(1).await.essence().await;
+    let mut struck = 0;
+    for n in 1.. {
+        let mut ended = true;
+        for death in [
+            Death::Before(n),
+            Death::After(n),
+            Death::Refuse(n),
+            Death::Lie(n),
+        ] {
+            let mut bench = memory();
+            let before = bench.exactly().await;
+            let plan = first(&bench).await;
+            bench.worlds.downloader.world.withhold(&"2".into(), true);
+            let id = bench.apply(&plan).await.unwrap().apply;
+            bench.worlds.downloader.world.withhold(&"2".into(), false);
+            bench.faults.set(Some(death));
+            let _ = bench.resume(id).await;
+            let hit = bench.faults.is_dead() || bench.faults.has_struck();
+            bench.faults.set(None);
+            if !hit {
+                continue;
+            }
+            ended = false;
+            struck += 1;
+            bench.assert_fit_for_a_gig().await;
+            let status = |rows: &[tidal_cleanup::edge::store::ApplyRow]| rows[0].status;
+            let open = status(&bench.worlds.store.applies().await.unwrap());
+            if n % 2 == 0 {
+                if open != ApplyStatus::Completed {
+                    let report = bench.resume(id).await.unwrap();
+                    assert_eq!(
+                        report.status,
+                        ApplyStatus::Completed,
+                        "{death:?} {report:#?}"
+                    );
+                }
+                assert_eq!(bench.essence().await, end, "{death:?}");
+            } else {
+                if open == ApplyStatus::Running {
+                    bench.close(id).await.unwrap();
+                }
+                let undo = bench.undo_of(id).await;
+                assert_eq!(undo.body.held, [], "{death:?}");
+                bench.done(&undo).await;
+                let now = bench.exactly().await;
+                assert_eq!(now.files, before.files, "{death:?}");
+                assert_eq!(now.collection, before.collection, "{death:?}");
+                assert_eq!(now.state, before.state, "{death:?}");
+            }
+        }
+        if ended {
+            break;
+        }
+    }
+    assert!(struck > 40, "{struck}");
 }
 
 #[tokio::test]
@@ -79,11 +146,7 @@ async fn nothing_goes_to_the_trash_after_a_failure() {
     assert_eq!(bench.exactly().await.files[&path], before.files[&path]);
     let report = bench.resume(report.apply).await.unwrap();
     assert_eq!(report.status, ApplyStatus::Completed, "{report:#?}");
-    assert_eq!(
-        report.outdated.len(),
-        1,
-        "a playlist file names the old place"
-    );
+    assert_eq!(report.outdated, []);
     assert_same_but_lists(&bench.essence().await, &after(2).await.essence().await);
 }
 

@@ -15,7 +15,7 @@ use tidal_cleanup::{
     },
 };
 
-use super::bench::{MemoryBench, memory};
+use super::bench::{MemoryBench, deaths, memory};
 
 /// One playlist of these tracks; entry ids are `0`, `1`…
 fn playlists(tracks: &str) -> MemoryPlaylists {
@@ -150,4 +150,40 @@ async fn a_run_that_is_not_lent_tidal_does_not_begin() {
     let error = bench.apply(&plan).await.unwrap_err();
     assert!(matches!(error, ApplyError::Refused { .. }), "{error}");
     assert!(bench.worlds.store.applies().await.unwrap().is_empty());
+}
+
+/// Entries leave and come back whatever dies around the requests.
+#[tokio::test]
+async fn killed_anywhere_entries_leave_or_come_back() {
+    let mut kills = 0;
+    'deaths: for pair in deaths() {
+        for death in pair {
+            for undo in [false, true] {
+                let tidal = playlists("a b a b c");
+                let (mut bench, plan) = bench(&tidal, &[2, 3]).await;
+                bench.faults.set(Some(death));
+                let _ = bench.apply(&plan).await;
+                if !bench.faults.is_dead() {
+                    break 'deaths;
+                }
+                bench.faults.set(None);
+                kills += 1;
+                let open = bench.worlds.store.unfinished().await.unwrap();
+                match open {
+                    Some(_) if undo => {
+                        bench.take_back().await.unwrap();
+                        assert_eq!(left(&tidal), "a b a b c", "{death:?}");
+                    }
+                    Some(row) => {
+                        let report = bench.resume(row.id).await.unwrap();
+                        assert_eq!(report.status, ApplyStatus::Completed, "{death:?}");
+                        assert_eq!(left(&tidal), "a b c", "{death:?}");
+                    }
+                    // It had not begun, or it had ended.
+                    None => assert!(["a b a b c", "a b c"].contains(&left(&tidal).as_str())),
+                }
+            }
+        }
+    }
+    assert!(kills >= 8, "{kills}");
 }

@@ -475,7 +475,7 @@ fn names(world: &World) -> BTreeSet<String> {
         .collect()
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

@@ -12,7 +12,7 @@ use super::{
 fn is_cache(path: &str) -> bool {
     let state = path.strip_prefix("home/.tidal-cleanup/");
     state.is_some_and(|name| {
-        let cache = name.ends_with(".files.cache") || name.ends_with(".rekordbox.cache");
+        let cache = name.ends_with(".cache");
         cache || name.starts_with(".tmp") || name.starts_with(".rekordbox-cache.")
     })
 }

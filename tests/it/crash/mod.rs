@@ -9,6 +9,7 @@
     reason = "how many deaths there were is of interest"
 )]
 
+mod damages;
 mod dump;
 mod faults;
 mod kills;

@@ -11,13 +11,20 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tidal_cleanup::{domain::RekordboxSchema, plan::Plan};
+use tidal_cleanup::{
+    domain::RekordboxSchema,
+    edge::rekordbox::{ContentFile, ContentRef, Edit, NewContentRow, NodeRef},
+    plan::Plan,
+};
 
 use super::{
     dump::{self, Dump},
     shim::{self, Fault},
 };
-use crate::harness::{Said, Setup, Snapshot, World, digits};
+use crate::{
+    harness::{Said, Setup, Snapshot, World, collection, digits},
+    rekordbox::track,
+};
 
 /// A world in which a plan lies ready, kept as it is, and how it looks when the plan is carried out.
 pub(crate) struct Rig {
@@ -48,7 +55,7 @@ impl Ended {
 }
 
 /// More than the usual policy: tags, and files that become FLAC.
-pub(crate) const MORE: &str = "[defaults]\ntrack_removed = \"trash\"\nplaylist_removed = \"remove\"\n\
+pub(crate) const MORE: &str = "duplicates = \"merge-all\"\n[defaults]\ntrack_removed = \"trash\"\nplaylist_removed = \"remove\"\n\
      [safety]\nmax_remove = { count = 50, percent = 100 }\n\
      max_remove_per_playlist = { percent = 100, min = 10 }\n\
      [mytag.Genre]\n\"🇮🇹\" = \"House Italo\"\n\"🏃\" = \"House Progressive\"\n\"💎\" = \"Minimal\"\n";
@@ -70,6 +77,44 @@ pub(crate) fn second() -> Snapshot {
         .list('d', "New 💎", "12 0!")
 }
 
+/// The DJ gives a file another name, and has a recording a second time, in a list of their own.
+fn by_hand(world: &World) {
+    let folder = world.path("library/Playlists/Party");
+    let file = |name: &str| folder.join(name);
+    fs::rename(file("Artist 6 - Title 6.flac"), file("six.flac")).unwrap();
+    let collection = world.collection();
+    let ours = collection
+        .contents
+        .values()
+        .find(|row| row.title == "Title 2");
+    let ours = ours.unwrap();
+    let mine = collection.nodes.values().find(|node| node.name == "Mine");
+    let mine = mine.unwrap();
+    let row = NewContentRow {
+        file: ContentFile {
+            path: "/Music/Vinyl/Title 2.flac".into(),
+            size: 1,
+            file_id: 77,
+        },
+        title: "Title 2 (vinyl)".to_owned(),
+        isrc: ours.isrc.clone().map(String::from),
+        length_s: 1,
+        ..track(50)
+    };
+    let there = mine.entries.iter().map(|entry| entry.content.clone());
+    let mut contents: Vec<ContentRef> = there.map(ContentRef::Id).collect();
+    contents.push(ContentRef::Id(ours.id.clone().unwrap()));
+    contents.push(ContentRef::Staged(0));
+    let edits = [
+        Edit::AddContent(Box::new(row)),
+        Edit::SetEntries {
+            node: NodeRef::Id(mine.id.clone()),
+            contents,
+        },
+    ];
+    collection::edit(&world.path("rekordbox"), &edits);
+}
+
 impl Rig {
     pub(crate) fn new() -> Self {
         let world = World::new(Setup {
@@ -80,6 +125,7 @@ impl Rig {
             ..Setup::default()
         });
         world.sync_with(&first());
+        by_hand(&world);
         world.tidal(&second());
         let plan = world.plan(2);
         Self::of(world, plan)
@@ -246,13 +292,6 @@ impl Rig {
             self.ok(&self.apply(), what);
         }
         self.assert_done(what);
-    }
-
-    /// Resume, and the run is closed.
-    #[track_caller]
-    pub(crate) fn resume(&self, what: &str) {
-        self.ok(&["apply", "--resume", "--yes"], what);
-        self.assert_fit(what);
     }
 
     /// Undo, and everything is as it was: also where an undo was interrupted.

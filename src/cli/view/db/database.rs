@@ -195,6 +195,9 @@ pub struct DbCheck {
     /// With `--hashes`: how many audio files were read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<CheckedFiles>,
+    /// With `--hashes`: delivered files that somebody has edited since. That is no damage.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub edited: Vec<String>,
 }
 
 /// How many audio files `db check --hashes` read.
@@ -207,6 +210,11 @@ pub struct CheckedFiles {
 }
 
 impl DbCheck {
+    /// Adds a check and what it found.
+    pub fn add(&mut self, name: &str, problems: Vec<String>) {
+        self.checks.push((name.to_owned(), problems));
+    }
+
     /// Adds what the reading of all files found.
     pub fn add_files(&mut self, verified: &Verified) {
         self.files = Some(CheckedFiles {
@@ -235,7 +243,11 @@ impl DbCheck {
     }
 
     fn is_database_sound(&self) -> bool {
-        let mut own = self.checks.iter().filter(|(name, _)| name != "hashes");
+        let beside = ["hashes", "library", "content", "trash", "backups"];
+        let mut own = self
+            .checks
+            .iter()
+            .filter(|(name, _)| !beside.contains(&name.as_str()));
         own.all(|(_, problems)| problems.is_empty())
     }
 }
@@ -260,9 +272,26 @@ impl fmt::Display for DbCheck {
                 "{same} files hold what they held; the hashes of {learnt} are new."
             )?;
         }
+        const FEW: usize = 10;
+        if !self.edited.is_empty() {
+            let (all, edited) = (self.edited.len(), self.edited.iter().take(FEW));
+            writeln!(
+                f,
+                "{} edited since delivery, which is yours to do:",
+                super::super::text::count(all, "file was", "files were")
+            )?;
+            for path in edited {
+                writeln!(f, "  {}", visible(path))?;
+            }
+            if all > FEW {
+                writeln!(f, "  and {} more", all - FEW)?;
+            }
+        }
         match self.is_sound() {
             true => writeln!(f, "{} is sound.", visible(&self.path)),
-            false if self.is_database_sound() => writeln!(f, "Some files are damaged."),
+            false if self.is_database_sound() => {
+                writeln!(f, "{} is sound; some files are not.", visible(&self.path))
+            }
             false => writeln!(f, "{} is damaged.", visible(&self.path)),
         }
     }
@@ -302,6 +331,7 @@ mod tests {
             path: "sync.db".to_owned(),
             checks: Vec::new(),
             files: None,
+            edited: Vec::new(),
         };
         let mut verified = Verified {
             same: 2,
@@ -315,7 +345,10 @@ mod tests {
         assert!(!check.is_sound());
         let shown = check.to_string();
         assert!(shown.contains("a.mp3: its content changed"), "{shown}");
-        assert!(shown.contains("Some files are damaged."), "{shown}");
+        assert!(
+            shown.contains("sync.db is sound; some files are not."),
+            "{shown}"
+        );
     }
 
     #[test]
@@ -324,6 +357,7 @@ mod tests {
             path: "sync.db".to_owned(),
             checks: vec![("integrity".to_owned(), Vec::new())],
             files: None,
+            edited: Vec::new(),
         };
         assert!(check.is_sound());
         check.checks.push((

@@ -198,7 +198,7 @@ impl StateStore for PostgresStore {
             let wanted: Vec<i64> = settlements.iter().map(|it| it.seq).collect();
             let from = statuses(conn, scope.library, apply, &wanted).await?;
             for (from, settlement) in from.into_iter().zip(settlements) {
-                rule::may_settle(from, settlement.status)
+                rule::may_settle(from, settlement.status, settlement.pre_image.is_some())
                     .map_err(|reason| StoreError::Protocol { apply, reason })?;
             }
             put_outcomes(conn, scope, apply, settlements)
@@ -533,7 +533,8 @@ async fn put_outcomes(
         let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
             "UPDATE sync_operations AS o SET status = v.status, post_image = v.post_image,
                 trash_path = v.trash_path, error_message = v.error_message,
-                completed_at = v.completed_at FROM (",
+                completed_at = v.completed_at, pre_image = COALESCE(v.pre_image, o.pre_image)
+             FROM (",
         );
         query.push_values(some, |mut row, it| {
             let completed_at = rule::settled_at(it.status, scope.at);
@@ -542,10 +543,11 @@ async fn put_outcomes(
                 .push_bind(it.post_image.as_ref().map(ToString::to_string))
                 .push_bind(it.trash_path.as_deref())
                 .push_bind(it.error_message.as_deref())
-                .push_bind(completed_at.map(|at| at.to_string()));
+                .push_bind(completed_at.map(|at| at.to_string()))
+                .push_bind(it.pre_image.as_ref().map(ToString::to_string));
         });
         query.push(
-            ") AS v (seq, status, post_image, trash_path, error_message, completed_at)
+            ") AS v (seq, status, post_image, trash_path, error_message, completed_at, pre_image)
              WHERE o.library = ",
         );
         query.push_bind(scope.library);

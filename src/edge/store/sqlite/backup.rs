@@ -101,7 +101,10 @@ impl SqliteStore {
 }
 
 /// Opens a copy without touching it, and reads all of it.
-pub(super) async fn verify(copy: &Path) -> Result<(), StoreError> {
+///
+/// # Errors
+/// When it cannot be opened, or is damaged.
+pub async fn verify(copy: &Path) -> Result<(), StoreError> {
     let failed = |source| refused(copy, "verify the backup", source);
     let mut conn = SqliteConnectOptions::new()
         .filename(copy)

@@ -148,7 +148,7 @@ impl StateStore for SqliteStore {
             let from = self
                 .operation_status(&mut tx, apply, settlement.seq)
                 .await?;
-            rule::may_settle(from, settlement.status)
+            rule::may_settle(from, settlement.status, settlement.pre_image.is_some())
                 .map_err(|reason| StoreError::Protocol { apply, reason })?;
             put_outcome(&mut tx, scope, apply, settlement)
                 .await
@@ -449,14 +449,15 @@ async fn put_outcome(
     let completed_at = rule::settled_at(settlement.status, scope.at);
     sqlx::query(
         "UPDATE sync_operations SET status = $1, post_image = $2, trash_path = $3, error_message = $4,
-            completed_at = $5
-         WHERE library = $6 AND apply_id = $7 AND seq = $8",
+            completed_at = $5, pre_image = COALESCE($6, pre_image)
+         WHERE library = $7 AND apply_id = $8 AND seq = $9",
     )
     .bind(settlement.status.as_str())
     .bind(settlement.post_image.as_ref().map(ToString::to_string))
     .bind(&settlement.trash_path)
     .bind(&settlement.error_message)
     .bind(completed_at.map(|at| at.to_string()))
+    .bind(settlement.pre_image.as_ref().map(ToString::to_string))
     .bind(scope.library)
     .bind(apply.0)
     .bind(settlement.seq)

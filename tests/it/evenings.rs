@@ -1,0 +1,190 @@
+//! What holds for every library and every policy, shown by random ones: in memory, by the same stages
+//! that the program goes through.
+//!
+//! `TIDAL_CLEANUP_CASES` says how many cases each law is tried with (256).
+#![expect(clippy::unwrap_used, reason = "a law fails where a world does")]
+
+mod model;
+mod world;
+
+use proptest::prelude::*;
+use tidal_cleanup::{
+    domain::{MediaPath, Problem},
+    plan::{
+        canonical,
+        document::{Class, Effect},
+    },
+};
+
+use world::{Lists, Stage, arb_lists, arb_policy, block_on};
+
+/// How many cases.
+pub(crate) fn cases() -> ProptestConfig {
+    let asked = std::env::var("TIDAL_CLEANUP_CASES").ok();
+    let cases = asked.and_then(|text| text.parse().ok()).unwrap_or(256);
+    ProptestConfig {
+        cases,
+        max_shrink_iters: 2_000,
+        // Where a case failed is in the message; nothing is written beside the sources.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn after_an_apply_nothing_is_left_to_do(
+        policy in arb_policy(), first in arb_lists(), second in arb_lists(),
+    ) {
+        block_on(async {
+            let mut stage = Stage::new(&policy);
+            for lists in [&first, &second] {
+                stage.tidal(lists);
+                if stage.sync().await.is_none() && !stage.plan().await.body.applyable {
+                    return;
+                }
+                let again = stage.plan().await;
+                assert_eq!(again.body.actions, [], "after {lists:?}");
+                stage.bench.assert_fit_for_a_gig().await;
+                stage.assert_lists_follow(lists).await;
+                stage.assert_own_things_stand().await;
+            }
+        });
+    }
+
+    #[test]
+    fn an_undo_takes_everything_back(
+        policy in arb_policy(), first in arb_lists(), second in arb_lists(),
+    ) {
+        block_on(async {
+            let mut stage = Stage::new(&policy);
+            let empty = stage.bench.exactly().await;
+            stage.tidal(&first);
+            let one = stage.sync().await;
+            let between = stage.bench.exactly().await;
+            stage.tidal(&second);
+            let two = stage.sync().await;
+            for (id, before) in [(two, between), (one, empty)] {
+                let Some(id) = id else { continue };
+                let undo = stage.bench.undo_of(id).await;
+                assert_eq!(undo.body.held, []);
+                if !undo.body.actions.is_empty() {
+                    stage.bench.done(&undo).await;
+                }
+                assert_eq!(stage.bench.exactly().await, before);
+            }
+        });
+    }
+
+    #[test]
+    fn the_order_in_which_things_are_read_does_not_matter(
+        policy in arb_policy(), first in arb_lists(), second in arb_lists(), seed in any::<u64>(),
+    ) {
+        block_on(async {
+            let mut stage = Stage::new(&policy);
+            stage.tidal(&first);
+            stage.sync().await;
+            stage.tidal(&second);
+            let observation = stage.observe().await;
+            let plan = stage.plan_over(observation.clone());
+            // Files are in the order of their paths, and rows of databases in that of their ids, by type.
+            let mut shuffled = observation;
+            let mut dice = world::Dice::new(seed);
+            dice.shuffle(&mut shuffled.tidal.value.playlists);
+            dice.shuffle(&mut shuffled.tidal.problems);
+            let other = stage.plan_over(shuffled);
+            let (plan, other) = (canonical::to_json(&plan), canonical::to_json(&other));
+            for (line, other) in plan.lines().zip(other.lines()) {
+                assert_eq!(line, other);
+            }
+            assert_eq!(plan, other);
+        });
+    }
+
+    #[test]
+    fn what_was_not_read_to_its_end_removes_nothing(
+        policy in arb_policy(), first in arb_lists(), second in arb_lists(), torn in 0_usize..6,
+    ) {
+        block_on(async {
+            let mut stage = Stage::new(&policy);
+            stage.tidal(&first);
+            stage.sync().await;
+            // Some list is cut off, or missing from a reading that did not come to its end.
+            stage.tidal(&second);
+            let lists = &mut stage.tidal.reading.playlists;
+            match lists.len() {
+                0 => {}
+                n if torn < 3 => {
+                    let list = &mut lists[torn % n];
+                    list.complete = false;
+                    list.items.truncate(1);
+                }
+                n => drop(lists.remove(torn % n)),
+            }
+            stage.tidal.reading.complete = false;
+            let (files, entries) = (stage.files(), stage.entries_of_torn(&stage.tidal.reading.clone()).await);
+            let plan = stage.plan().await;
+            for action in &plan.body.actions {
+                let removes = matches!(
+                    action.effect,
+                    Effect::FileTrash { .. } | Effect::NodeRemove { .. } | Effect::StateForget { .. }
+                ) && action.class != Class::Change && action.class != Class::Move;
+                // A playlist file of ours that is written anew elsewhere is no removal.
+                assert!(!removes, "{action:#?}");
+            }
+            stage.carry_out(plan).await;
+            for (path, bytes) in files {
+                let there = stage.contents().contains(&bytes);
+                assert!(there || path.ends_with(".m3u8"), "{path} is gone");
+            }
+            for (list, was) in entries {
+                let now = stage.entries(&list).await;
+                assert!(was.iter().all(|id| now.contains(id)), "{list}: {was:?} became {now:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_library_that_was_not_read_to_its_end_removes_nothing(
+        policy in arb_policy(), first in arb_lists(), second in arb_lists(), keep in 0_usize..4,
+    ) {
+        block_on(async {
+            let mut stage = Stage::new(&policy);
+            stage.tidal(&first);
+            stage.sync().await;
+            stage.tidal(&second);
+            let mut observation = stage.observe().await;
+            observation.library.value.files.truncate(keep);
+            observation.library.problems.push(Problem {
+                subject: "/music".to_owned(),
+                message: "input/output error".to_owned(),
+                leaves_hole: true,
+            });
+            let plan = stage.plan_over(observation);
+            // What TIDAL says of lists stands; nothing is concluded about files.
+            let is_audio = |path: &MediaPath| path.extension() != "m3u8";
+            let trashed = plan.body.actions.iter().filter(|action| {
+                matches!(&action.effect, Effect::FileTrash { before } if is_audio(&before.path))
+            });
+            assert_eq!(trashed.count(), 0);
+        });
+    }
+}
+
+#[test]
+fn the_same_lists_twice_are_the_same_plan() {
+    block_on(async {
+        let lists: Lists = vec![(0, 1, vec![1, 2, 1])];
+        let plans = [Stage::new(""), Stage::new("")].map(|mut stage| {
+            stage.tidal(&lists);
+            stage
+        });
+        let mut digests = Vec::new();
+        for mut stage in plans {
+            digests.push(stage.plan().await.digest);
+        }
+        assert_eq!(digests[0], digests[1]);
+    });
+}

@@ -1,0 +1,333 @@
+//! Random libraries and policies, and the program's own way through them in memory.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use jiff::civil::date;
+use proptest::prelude::*;
+use serde_json::json;
+use tidal_cleanup::{
+    apply::{Verification, verify},
+    desired::desire,
+    diff::{diff, identity::identify},
+    domain::{ApplyId, ContentId, MediaPath, NodeId, PlaylistId, TidalReading, state::ObjectKey},
+    edge::{
+        local::LocalReader as _,
+        store::ApplyStatus,
+        tidal::{TidalMemory, snapshot},
+    },
+    observe::{Observation, observe},
+    plan::{
+        Cleanup, Conditions, Plan, PlanInput, canonical,
+        document::{Mode, PlanMeta},
+        moved, plan, protected, rekeyed,
+    },
+    policy::Policy,
+};
+
+use crate::apply::bench::{Disk as _, MemoryBench, memory};
+
+/// Playlists: which, the number of its name, the numbers of its tracks.
+pub(crate) type Lists = Vec<(usize, usize, Vec<usize>)>;
+
+/// Names that need care: emoji, the same name twice, characters that no file may have.
+const NAMES: [&str; 7] = [
+    "House 🇮🇹",
+    "Party",
+    "Party",
+    "AC/DC: live?",
+    "Deep 🏃",
+    "e\u{301}te\u{301}",
+    "Late Night",
+];
+
+pub(crate) fn arb_lists() -> impl Strategy<Value = Lists> {
+    let entries = prop::collection::vec(0_usize..8, 0..5);
+    let list = (0_usize..4, 0..NAMES.len(), entries);
+    prop::collection::vec(list, 0..4).prop_map(|mut lists| {
+        let mut seen = BTreeSet::new();
+        lists.retain(|(id, ..)| seen.insert(*id));
+        lists
+    })
+}
+
+pub(crate) fn arb_policy() -> impl Strategy<Value = String> {
+    let sharing = prop::sample::select(vec!["m3u8", "hardlink", "copy"]);
+    let removed = prop::sample::select(vec!["trash", "keep-file"]);
+    let list = prop::sample::select(vec!["remove", "soft-delete", "archive"]);
+    let order = prop::sample::select(vec!["", "\"🇮🇹\" = \"Italo\"\n\"🏃\" = \"Running\"\n"]);
+    (sharing, removed, list, order).prop_map(|(sharing, removed, list, tags)| {
+        format!(
+            "sharing = \"{sharing}\"\n[defaults]\ntrack_removed = \"{removed}\"\n\
+             playlist_removed = \"{list}\"\n[mytag.Genre]\n{tags}"
+        )
+    })
+}
+
+/// A small generator of numbers.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for at in (1..items.len()).rev() {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            items.swap(at, (self.0 % (at as u64 + 1)) as usize);
+        }
+    }
+}
+
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(future)
+}
+
+/// Worlds in memory, a policy, and what TIDAL says.
+pub(crate) struct Stage {
+    pub(crate) bench: MemoryBench,
+    pub(crate) policy: Policy,
+    pub(crate) tidal: TidalMemory,
+}
+
+impl Stage {
+    /// `policy`: what follows in `[library]`, and further tables.
+    pub(crate) fn new(policy: &str) -> Self {
+        let text = format!(
+            "version = 1\n[safety]\nmax_remove = {{ count = 10000, percent = 100 }}\n\
+             max_remove_per_playlist = {{ percent = 100, min = 10000 }}\n\
+             [download]\ncommand = [\"in memory\", \"{{id}}\"]\n[rekordbox]\nrelocate = true\n\
+             [library]\nroot = \"/music\"\n{policy}"
+        );
+        let parsed = Policy::parse(
+            Path::new("/tidal-cleanup.toml"),
+            &text,
+            &|_| None,
+            Path::new("/"),
+        );
+        let (policy, _) = parsed.unwrap_or_else(|findings| panic!("{findings:?}\n{text}"));
+        Self {
+            bench: memory(),
+            policy,
+            tidal: TidalMemory::new(reading(&Vec::new())),
+        }
+    }
+
+    /// TIDAL says this from now on.
+    pub(crate) fn tidal(&mut self, lists: &Lists) {
+        self.tidal.reading = reading(lists);
+    }
+
+    pub(crate) async fn observe(&mut self) -> Observation {
+        let worlds = &mut self.bench.worlds;
+        let rekordbox = worlds.rekordbox.as_ref();
+        observe(&self.tidal, &mut worlds.local, rekordbox, &worlds.store)
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn plan(&mut self) -> Plan {
+        let observation = self.observe().await;
+        self.plan_over(observation)
+    }
+
+    /// As the program does it: what must be known to the last byte is looked at, and then again.
+    pub(crate) fn plan_over(&self, mut observation: Observation) -> Plan {
+        let policy = &self.policy;
+        loop {
+            let moved = moved(policy, &observation);
+            let observed = rekeyed(&observation, &moved);
+            let shield = protected(policy, None, &observed);
+            let (reading, state) = (&observed.tidal.value, &observed.state);
+            let library = &observed.library.value;
+            let desired = desire(policy, reading, state, library, &shield);
+            let changes = diff(&desired, state, reading.complete);
+            let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
+            let known = BTreeMap::new();
+            let identities = identify(&tracks, library, state, &known, &policy.matching);
+            let planned = plan(&PlanInput {
+                policy,
+                observation: &observed,
+                desired: &desired,
+                changes,
+                identities: &identities,
+                cleanup: &Cleanup::default(),
+                moved: &moved,
+                scope: None,
+                mode: Mode::Normal,
+                as_of: date(2026, 11, 22),
+                tidal_hash: snapshot::content_hash(reading),
+                past_removals: Vec::new(),
+                failed_fetches: BTreeMap::new(),
+                files_before: None,
+                rows: BTreeMap::new(),
+                allows: Vec::new(),
+                conditions: Conditions::default(),
+            });
+            if planned.unhashed.is_empty() {
+                let plan = canonical::seal(planned.body, PlanMeta::default());
+                return canonical::parse(canonical::to_json(&plan).as_bytes()).unwrap();
+            }
+            for path in &planned.unhashed {
+                let hash = self.bench.worlds.local.hash(path).unwrap();
+                let files = &mut observation.library.value.files;
+                for file in files.iter_mut().filter(|file| file.path == *path) {
+                    file.hash = Some(hash);
+                }
+            }
+        }
+    }
+
+    /// Plans and applies; `None`: there was nothing to do, or a gate refused it.
+    pub(crate) async fn sync(&mut self) -> Option<ApplyId> {
+        let plan = self.plan().await;
+        self.carry_out(plan).await
+    }
+
+    pub(crate) async fn carry_out(&mut self, plan: Plan) -> Option<ApplyId> {
+        // A gate refuses what would leave nothing at all (TC104).
+        if plan.body.actions.is_empty() || !plan.body.applyable {
+            return None;
+        }
+        self.assert_holds(&plan).await;
+        let report = self.bench.apply(&plan).await.unwrap();
+        assert_eq!(report.status, ApplyStatus::Completed, "{report:#?}");
+        Some(report.apply)
+    }
+
+    /// The world is what the plan says.
+    pub(crate) async fn assert_holds(&self, plan: &Plan) {
+        let asked = Verification {
+            policy: None,
+            max_age: None,
+            now: jiff::Timestamp::from_second(1_800_000_000).unwrap(),
+            tidal: Some(&self.tidal.reading),
+        };
+        let worlds = &self.bench.worlds;
+        let rekordbox = worlds.rekordbox.as_ref();
+        let violations = verify(plan, &worlds.local, rekordbox, &worlds.store, &asked).await;
+        assert_eq!(violations.unwrap(), []);
+    }
+
+    /// The files of the library and what is in them, the program's own folder left out.
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let (files, _) = self.bench.worlds.local.world.tree();
+        let named = files
+            .into_iter()
+            .map(|(path, file)| (path.as_str().to_owned(), file.0));
+        named.collect()
+    }
+
+    /// Everything that lies in a file of the library, its trash counted.
+    pub(crate) fn contents(&self) -> BTreeSet<Vec<u8>> {
+        let files = self.bench.worlds.local.world.files();
+        files.into_values().map(|file| file.bytes).collect()
+    }
+
+    pub(crate) async fn node(&self, list: &PlaylistId) -> Option<NodeId> {
+        let state = self.bench.state().await;
+        let row = state.object(&ObjectKey::Playlist(list.clone()))?;
+        Some(NodeId::new(row.id.as_str()))
+    }
+
+    /// The rows in the list of Rekordbox that stands for that playlist.
+    pub(crate) async fn entries(&self, list: &PlaylistId) -> Vec<ContentId> {
+        let Some(node) = self.node(list).await else {
+            return Vec::new();
+        };
+        let collection = self.bench.collection().await;
+        let node = collection.nodes.get(&node);
+        let entries = node.into_iter().flat_map(|node| &node.entries);
+        entries.map(|entry| entry.content.clone()).collect()
+    }
+
+    /// The entries of the playlists that this reading does not tell to their end.
+    pub(crate) async fn entries_of_torn(
+        &self,
+        reading: &TidalReading,
+    ) -> Vec<(PlaylistId, Vec<ContentId>)> {
+        let whole: BTreeSet<&PlaylistId> = reading
+            .playlists
+            .iter()
+            .filter(|list| list.complete)
+            .map(|list| &list.id)
+            .collect();
+        let mut entries = Vec::new();
+        let known: Vec<PlaylistId> = self.bench.state().await.playlists.into_keys().collect();
+        for id in known.into_iter().filter(|id| !whole.contains(id)) {
+            let rows = self.entries(&id).await;
+            entries.push((id, rows));
+        }
+        entries
+    }
+
+    /// Every list of Rekordbox that stands for a playlist says what that says.
+    pub(crate) async fn assert_lists_follow(&self, lists: &Lists) {
+        let collection = self.bench.collection().await;
+        for (id, name, tracks) in lists {
+            let node = self.node(&list_id(*id)).await;
+            let node = node.and_then(|node| collection.nodes.get(&node));
+            let Some(node) = node else {
+                assert!(tracks.is_empty(), "{} is not there", NAMES[*name]);
+                continue;
+            };
+            let titles = node
+                .entries
+                .iter()
+                .map(|entry| collection.contents[&entry.content].title.clone());
+            let wanted = tracks.iter().map(|n| format!("Title {n}"));
+            assert_eq!(
+                titles.collect::<Vec<_>>(),
+                wanted.collect::<Vec<_>>(),
+                "{}",
+                NAMES[*name]
+            );
+        }
+    }
+
+    /// The DJ's two files, list and row are as they were.
+    pub(crate) async fn assert_own_things_stand(&self) {
+        let files = self.files();
+        assert_eq!(files["Own/song.flac"], b"own flac");
+        assert_eq!(files["Playlists/House/own.mp3"], b"own mp3");
+        let collection = self.bench.collection().await;
+        let mine = &collection.nodes[&NodeId::new("4711")];
+        assert_eq!((mine.name.as_str(), mine.entries.len()), ("Mine", 1));
+        let row = &collection.contents[&ContentId::new("77")];
+        assert_eq!((row.rating, row.hot_cues), (4, 3));
+        assert_eq!(row.folder_path, "/music/Own/song.flac");
+    }
+
+    pub(crate) fn ours(&self, of: &tidal_cleanup::domain::State) -> Vec<MediaPath> {
+        let paths = of.files.keys().cloned();
+        let there = self.files();
+        paths
+            .filter(|path| there.contains_key(path.as_str()))
+            .collect()
+    }
+}
+
+pub(crate) fn list_id(number: usize) -> PlaylistId {
+    PlaylistId::from(format!("00000000-0000-4000-8000-00000000000{number}").as_str())
+}
+
+fn reading(lists: &Lists) -> TidalReading {
+    let item = |n: &usize| {
+        json!({"type": "tracks", "id": (1000 + n).to_string(), "resolved": true,
+            "title": format!("Title {n}"), "artists": [format!("Artist {n}")], "duration_s": 300})
+    };
+    let list = |(id, name, tracks): &(usize, usize, Vec<usize>)| {
+        json!({"id": list_id(*id).to_string(), "name": NAMES[*name], "complete": true,
+            "items": tracks.iter().map(item).collect::<Vec<_>>()})
+    };
+    let lists: Vec<_> = lists.iter().map(list).collect();
+    let text = json!({"format": "tidal-cleanup/tidal-snapshot", "format_version": "1.0",
+        "complete": true, "playlists": lists});
+    snapshot::parse(text.to_string().as_bytes()).unwrap()
+}
