@@ -4,12 +4,15 @@
 //! the state's rows, many a statement; `lock` holds the run's lock. Statements are not kept prepared and
 //! a session has no state but the lock's, so that a proxy between us and the server does no harm.
 
+mod ask;
 mod check;
 mod journal;
 mod load;
 mod lock;
 mod read;
 mod rows;
+mod same;
+mod transfer;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -23,6 +26,7 @@ use sqlx::{
 
 use super::{SCHEMA_VERSION, StoreError};
 use crate::domain::LibraryId;
+use ask::{query, query_as, query_scalar};
 use lock::Pinned;
 
 /// How long the server has to take a connection.
@@ -126,6 +130,12 @@ impl PostgresStore {
         &self.reader
     }
 
+    /// The server's name for whoever this is.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.reader.options.get_username()
+    }
+
     /// Where it is, without a password.
     #[must_use]
     pub fn shown(&self) -> &str {
@@ -133,38 +143,69 @@ impl PostgresStore {
     }
 }
 
+/// What makes the tables, in order; the first is version 1.
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/postgres/0001_state.sql"),
+    include_str!("../../../migrations/postgres/0002_sharing.sql"),
+];
+
 impl PostgresReader {
+    /// Runs what is missing, all or nothing. Several who find an old database queue here.
     async fn migrate(&self, conn: &mut PgConnection, at: Timestamp) -> Result<(), StoreError> {
-        if self.is_current(conn).await? {
+        let doing = "read the version";
+        let mut tx = conn.begin().await.map_err(failed(doing))?;
+        let found = self.version(&mut tx).await?;
+        tx.rollback().await.map_err(failed(doing))?;
+        if found == SCHEMA_VERSION {
             return Ok(());
         }
+        match self.migrate_from_there(conn, at).await {
+            // Who may only read waits for somebody who may write.
+            Err(error) if found > 0 && error.is_read_only() => Err(StoreError::Outdated {
+                path: self.shown.clone(),
+                found,
+                known: SCHEMA_VERSION,
+            }),
+            done => done,
+        }
+    }
+
+    async fn migrate_from_there(
+        &self,
+        conn: &mut PgConnection,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         let doing = "make the tables of the state database";
         let mut tx = conn.begin().await.map_err(failed(doing))?;
         // Held to the end of the transaction only; an engine without such locks fails one of two.
-        let locked = sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        let locked = query("SELECT pg_advisory_xact_lock($1)")
             .bind(MIGRATING)
             .execute(&mut *tx)
             .await;
         locked.map_err(failed(doing))?;
-        if self.is_current(&mut tx).await? {
-            return Ok(());
+        let found = self.version(&mut tx).await?;
+        let missing = (1..)
+            .zip(MIGRATIONS)
+            .filter(|(version, _)| *version > found);
+        for (version, sql) in missing {
+            sqlx::raw_sql(sql)
+                .execute(&mut *tx)
+                .await
+                .map_err(failed(doing))?;
+            query("INSERT INTO tidal_cleanup_schema (version, at) VALUES ($1, $2)")
+                .bind(version)
+                .bind(at.to_string())
+                .execute(&mut *tx)
+                .await
+                .map_err(failed(doing))?;
         }
-        sqlx::raw_sql(include_str!("../../../migrations/postgres/0001_state.sql"))
-            .execute(&mut *tx)
-            .await
-            .map_err(failed(doing))?;
-        sqlx::query("INSERT INTO tidal_cleanup_schema (version, at) VALUES ($1, $2)")
-            .bind(SCHEMA_VERSION)
-            .bind(at.to_string())
-            .execute(&mut *tx)
-            .await
-            .map_err(failed(doing))?;
         tx.commit().await.map_err(failed(doing))
     }
 
-    async fn is_current(&self, conn: &mut PgConnection) -> Result<bool, StoreError> {
+    /// The newest migration that has run; 0 in an empty database.
+    async fn version(&self, conn: &mut PgConnection) -> Result<i64, StoreError> {
         let doing = "read the version";
-        let (ours, strange): (bool, bool) = sqlx::query_as(
+        let (ours, strange): (bool, bool) = query_as(
             "SELECT COUNT(*) FILTER (WHERE table_name = 'tidal_cleanup_schema') > 0,
                 COUNT(*) FILTER (WHERE table_name IN ('meta', 'tracks', 'playlists')) > 0
              FROM information_schema.tables WHERE table_schema = current_schema()",
@@ -172,27 +213,32 @@ impl PostgresReader {
         .fetch_one(&mut *conn)
         .await
         .map_err(failed(doing))?;
+        let damaged = |reason: &str| StoreError::Damaged {
+            path: self.shown.clone(),
+            reason: reason.to_owned(),
+        };
         match (ours, strange) {
-            (false, false) => return Ok(false),
+            (false, false) => return Ok(0),
             (false, true) => {
-                return Err(StoreError::Damaged {
-                    path: self.shown.clone(),
-                    reason: "it is another program's database, or you may not read it".to_owned(),
-                });
+                return Err(damaged(
+                    "it is another program's database, or you may not read it",
+                ));
             }
             (true, _) => {}
         }
-        let found: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(version) FROM tidal_cleanup_schema")
-                .fetch_one(conn)
-                .await
-                .map_err(failed(doing))?;
-        let path = self.shown.clone();
+        let found: Option<i64> = query_scalar("SELECT MAX(version) FROM tidal_cleanup_schema")
+            .fetch_one(conn)
+            .await
+            .map_err(failed(doing))?;
         let known = SCHEMA_VERSION;
         match found.unwrap_or_default() {
-            found if found > known => Err(StoreError::Newer { path, found, known }),
-            found if found < known => Err(StoreError::Outdated { path, found, known }),
-            _ => Ok(true),
+            found if found > known => Err(StoreError::Newer {
+                path: self.shown.clone(),
+                found,
+                known,
+            }),
+            0 => Err(damaged("its version is missing")),
+            found => Ok(found),
         }
     }
 
@@ -202,34 +248,40 @@ impl PostgresReader {
         conn: &mut PgConnection,
         library: &LibraryId,
     ) -> Result<i64, StoreError> {
-        let doing = "read meta";
-        let find = "SELECT id FROM meta WHERE library_id = $1";
-        let found: Option<i64> = sqlx::query_scalar(find)
-            .bind(library.as_str())
-            .fetch_optional(&mut *conn)
-            .await
-            .map_err(failed(doing))?;
-        if let Some(found) = found {
+        if let Some(found) = library_row(conn, library).await? {
             return Ok(found);
         }
-        let made = sqlx::query(
+        let doing = "record the library";
+        let mut tx = conn.begin().await.map_err(failed(doing))?;
+        let made = query(
             "INSERT INTO meta (library_id, lineage) VALUES ($1, $2) ON CONFLICT (library_id) DO NOTHING",
         )
         .bind(library.as_str())
         .bind(uuid::Uuid::new_v4().to_string())
-        .execute(&mut *conn)
+        .execute(&mut *tx)
         .await;
-        match made.map_err(failed("record the library")) {
+        match made.map_err(failed(doing)) {
             Err(error) if error.is_read_only() => return Ok(0),
             made => made?,
         };
-        let found: Option<i64> = sqlx::query_scalar(find)
-            .bind(library.as_str())
-            .fetch_optional(conn)
-            .await
-            .map_err(failed(doing))?;
-        Ok(found.unwrap_or_default())
+        tx.commit().await.map_err(failed(doing))?;
+        Ok(library_row(conn, library).await?.unwrap_or_default())
     }
+}
+
+async fn library_row(
+    conn: &mut PgConnection,
+    library: &LibraryId,
+) -> Result<Option<i64>, StoreError> {
+    let doing = "read meta";
+    let mut tx = conn.begin().await.map_err(failed(doing))?;
+    let found = query_scalar("SELECT id FROM meta WHERE library_id = $1")
+        .bind(library.as_str())
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(failed(doing))?;
+    tx.commit().await.map_err(failed(doing))?;
+    Ok(found)
 }
 
 /// `postgres://host:5432/name`, or the socket's folder; never a password.

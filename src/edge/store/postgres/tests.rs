@@ -59,6 +59,7 @@ async fn a_shared_state() {
     versions(&server).await;
     explained(&server).await;
     restarts(&server).await;
+    crate::edge::store::transfer::tests::moves(&server).await;
 }
 
 /// Two machines share a library and its files; each has a Rekordbox of its own.
@@ -205,26 +206,30 @@ async fn readers(server: &Server) {
 async fn versions(server: &Server) {
     let url = server.database();
     let name = url.rsplit('/').next().unwrap();
+    let open_as = async |url: &str| PostgresStore::open(&options(url, "0c8e", "studio")).await;
     drop(open(&url, "studio").await);
-    for (version, newer) in [(99, true), (0, false)] {
-        server.sql(
-            name,
-            &format!("UPDATE tidal_cleanup_schema SET version = {version}"),
-        );
-        let refused = PostgresStore::open(&options(&url, "0c8e", "studio"))
-            .await
-            .unwrap_err();
-        assert_eq!(
-            matches!(refused, StoreError::Newer { .. }),
-            newer,
-            "{refused}"
-        );
-        assert_eq!(
-            matches!(refused, StoreError::Outdated { .. }),
-            !newer,
-            "{refused}"
-        );
-    }
+    server.sql(name, "INSERT INTO tidal_cleanup_schema VALUES (99, '')");
+    let refused = open_as(&url).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Newer { .. }), "{refused}");
+
+    // As the first version made it.
+    server.sql(
+        name,
+        "DELETE FROM tidal_cleanup_schema WHERE version > 1; ALTER TABLE approvals DROP COLUMN plan;
+         ALTER TABLE applies DROP COLUMN device;
+         UPDATE meta SET schema_version = 1; CREATE ROLE old LOGIN;
+         GRANT SELECT ON ALL TABLES IN SCHEMA public TO old",
+    );
+    let refused = open_as(&server.address("old", name)).await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Outdated { found: 1, .. }),
+        "{refused}"
+    );
+    let both = tokio::join!(open_as(&url), open_as(&url));
+    let (one, two) = (both.0.unwrap(), both.1.unwrap());
+    assert_eq!(one.meta().await.unwrap().schema_version, SCHEMA_VERSION);
+    assert_eq!(two.approvals().await.unwrap(), []);
+
     let other = server.database();
     server.sql(
         other.rsplit('/').next().unwrap(),
@@ -264,7 +269,7 @@ async fn explained(server: &Server) {
         load::TRACKS.replace("$1", "1").replace("$2", "'studio'"),
         load::ENTRIES.replace("$1", "1"),
         load::PLAYLISTS.replace("$1", "1").replace("$2", "'studio'"),
-        rows::OCCURRENCES.replace("$1", "7").replace("$2", "0"),
+        crate::edge::store::occurrence::OCCURRENCES.replace("$1", "7").replace("$2", "0"),
         "SELECT tidal_id, id FROM tracks WHERE library = 1 AND tidal_id IN ('t1', 't2')".to_owned(),
         "SELECT seq, status FROM sync_operations WHERE library = 1 AND apply_id = 3 AND seq IN (1, 2)".to_owned(),
         "SELECT status, COUNT(*) FROM sync_operations WHERE library = 1 AND apply_id = 3 GROUP BY status".to_owned(),
@@ -277,6 +282,16 @@ async fn explained(server: &Server) {
         "UPDATE playlist_tracks AS e SET position = v.position FROM (VALUES (1, 2)) AS v (id, position)
          WHERE e.id = v.id".to_owned(),
         "UPDATE playlist_tracks SET position = NULL WHERE playlist_id = 7 AND position >= 3".to_owned(),
+        "UPDATE sync_operations SET playlist_id = (SELECT p.id FROM playlists AS p
+            WHERE p.library = sync_operations.library AND p.tidal_id = sync_operations.playlist_tidal_id),
+            track_id = (SELECT t.id FROM tracks AS t
+            WHERE t.library = sync_operations.library AND t.tidal_id = sync_operations.track_tidal_id)
+         WHERE library = 1 AND apply_id = 3 AND (playlist_id IS NULL OR track_id IS NULL)".to_owned(),
+        "UPDATE tracks SET (file_size_bytes, file_hash) = (SELECT size_bytes, hash FROM files
+            WHERE files.library = tracks.library AND path = tracks.file_path AND files.deleted_at IS NULL)
+         WHERE library = 1 AND tidal_id IN ('t1', 't2')".to_owned(),
+        "SELECT id FROM playlists WHERE library = 1 AND tidal_id = 'p7'".to_owned(),
+        "SELECT device FROM applies WHERE library = 1 AND id = 3".to_owned(),
     ];
     for sql in hot {
         let plan = server.sql(name, &format!("EXPLAIN {sql}"));
