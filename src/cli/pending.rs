@@ -80,6 +80,7 @@ mod tests {
         let policy = PolicyInput {
             path: String::new(),
             sha256: crate::domain::ContentHash::of(b""),
+            settings: std::collections::BTreeMap::new(),
         };
         let held = held.iter().map(|id| Held {
             id: ActionId::new(*id),
