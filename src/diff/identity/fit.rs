@@ -110,7 +110,7 @@ impl Fit {
         match agreement(pair.artists, pair.credits) {
             Agreement::Same(0, reason) => self.reasons.push(reason.into()),
             Agreement::Same(cost, reason) => self.cost(f64::from(cost), reason),
-            Agreement::Unknown => self.cost(12.0, "artist unknown"),
+            Agreement::Unknown => self.cost(13.0, "artist unknown"),
             Agreement::Incomparable => self.cost(12.0, "artists in different scripts"),
             Agreement::Different => {
                 let by = &pair.other.version.by;
@@ -247,8 +247,13 @@ fn album_kinds(album: &str, artists: &Artists) -> Kinds {
             .with(Kinds::COVER)
             .with(Kinds::RERECORDED)
             .with(Kinds::SPED_UP)
-            .with(Kinds::SLOWED),
+            .with(Kinds::SLOWED)
+            .with(Kinds::DEMO)
+            .with(Kinds::ORCHESTRAL),
     );
+    if folded.split(' ').any(is_named_album) {
+        kinds = kinds.with(Kinds::NAMED);
+    }
     if is_live_album(&folded) {
         kinds = kinds.with(Kinds::LIVE);
     }
@@ -294,7 +299,16 @@ fn is_album_kind(word: &str) -> bool {
             | "nightcore"
             | "rerecorded"
             | "recorded"
-    )
+            | "demo"
+            | "demos"
+            | "orchestral"
+            | "symphonic"
+    ) || is_named_album(word)
+}
+
+/// What was done to every track of an album.
+fn is_named_album(word: &str) -> bool {
+    matches!(word, "drumless" | "beatless" | "lofi" | "8d")
 }
 
 fn is_live_album(album: &str) -> bool {
