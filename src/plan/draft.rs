@@ -59,7 +59,7 @@ pub(super) struct TrackPlan {
     /// The action after which the Rekordbox row is there.
     pub(super) content_action: Option<ActionId>,
     /// The better file that takes the place of the track's.
-    pub(super) better: Option<Better>,
+    pub(super) better: Option<Box<Better>>,
 }
 
 /// A file that is replaced by a better one.

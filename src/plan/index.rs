@@ -148,19 +148,20 @@ impl<'a> Index<'a> {
         track: &TrackId,
         file: Option<&MediaPath>,
     ) -> Option<&'a ContentId> {
+        let collection = self.collection()?;
         let known = self
             .observation
             .state
             .tracks
             .get(track)
             .and_then(|row| row.content.as_ref());
-        let known = known.and_then(|id| self.collection()?.contents.get_key_value(id));
+        let known = known.and_then(|id| collection.contents.get_key_value(id));
         let found = match known {
             Some((id, _)) => Some(id),
             None => file.and_then(|path| self.content_at(path)),
         }?;
         let instead = self.stand_ins.get(found);
-        let instead = instead.and_then(|id| self.collection()?.contents.get_key_value(id));
+        let instead = instead.and_then(|id| collection.contents.get_key_value(id));
         Some(instead.map_or(found, |(id, _)| id))
     }
 

@@ -144,7 +144,7 @@ pub(super) fn plan_upgrade(
         planned.file = FilePlan::At(to.clone());
         planned.file_action = Some(draft.push(action));
     }
-    planned.better = Some(Better {
+    planned.better = Some(Box::new(Better {
         to,
         old: Trashed {
             path: file.path.clone(),
@@ -154,7 +154,7 @@ pub(super) fn plan_upgrade(
         pre,
         decided,
         has_row: content.is_some(),
-    });
+    }));
 }
 
 /// The old file goes once the better one is there and Rekordbox plays it.
