@@ -96,6 +96,19 @@ async fn a_restore_tells_what_it_loses_and_saves_it() {
 }
 
 #[tokio::test]
+async fn what_another_program_changed_without_a_date_is_told_too() {
+    let world = World::small().await;
+    let backup = backed_up(&world).await;
+    let sql = "UPDATE djmdContent SET Title = 'Other' WHERE Title = 'Track 2'; \
+               UPDATE djmdMyTag SET Name = 'Called otherwise' WHERE Name = 'House';";
+    world.meddle(sql).await;
+    let loss = world.db.loss(&backup).await.unwrap().unwrap();
+    assert_eq!(loss.tracks_edited, ["Artist 2 – Other"]);
+    assert_eq!(loss.tags, ["Called otherwise"]);
+    assert!(loss.tracks.is_empty() && loss.tagged.is_empty());
+}
+
+#[tokio::test]
 async fn nothing_is_restored_while_rekordbox_runs_or_from_a_damaged_backup() {
     let mut world = World::small().await;
     let backup = backed_up(&world).await;

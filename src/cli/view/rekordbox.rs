@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     Look,
-    text::{bytes, count, number, visible},
+    text::{bytes, count, number, visible, width, wrap},
 };
 use crate::{
     cli::engine::FoundBy,
@@ -203,9 +203,7 @@ impl fmt::Display for View<'_> {
         let Self(status, look) = self;
         let of = |n: usize, one: &str, many: &str| count(n, one, many);
         let counts = &status.counts;
-        let row = |f: &mut fmt::Formatter<'_>, name: &str, text: &str| {
-            writeln!(f, "{}  {text}", look.bold(&format!("{name:<10}")))
-        };
+        let row = |f: &mut fmt::Formatter<'_>, name: &str, text: &str| row(f, look, name, text);
         let version = match status.schema {
             SchemaName::Rekordbox6 => "6",
             SchemaName::Rekordbox7 => "7",
@@ -223,10 +221,12 @@ impl fmt::Display for View<'_> {
         };
         row(f, "Rekordbox", &format!("{version}{app}"))?;
         let path = status.path.display().to_string();
-        row(
+        writeln!(
             f,
-            "Library",
-            &format!("{} {}", visible(&path), look.dim(&format!("({found})"))),
+            "{}  {} {}",
+            look.bold("Library   "),
+            visible(&path),
+            look.dim(&format!("({found})"))
         )?;
         row(
             f,
@@ -351,6 +351,22 @@ impl View<'_> {
         }
         Ok(())
     }
+}
+
+/// A name and a text, which is broken where the terminal ends.
+fn row(f: &mut fmt::Formatter<'_>, look: &Look, name: &str, text: &str) -> fmt::Result {
+    const INDENT: usize = 12;
+    let columns = look.width.map(|columns| columns.saturating_sub(INDENT));
+    let lines = match columns {
+        Some(columns) if columns > INDENT && width(text) > columns => wrap(text, columns),
+        Some(_) | None => vec![text.to_owned()],
+    };
+    let mut name = look.bold(&format!("{name:<10}"));
+    for line in lines {
+        writeln!(f, "{name}  {line}")?;
+        name = " ".repeat(INDENT - 2);
+    }
+    Ok(())
 }
 
 /// A time as Rekordbox writes it (UTC), as a person's clock showed it then.

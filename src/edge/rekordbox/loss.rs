@@ -26,7 +26,7 @@ pub struct Loss {
     pub playlists_changed: Vec<String>,
     /// Tracks with more hot and memory cues now, and how many cues that is.
     pub cues: Vec<(String, u32)>,
-    /// MyTags that would be gone.
+    /// MyTags that would be gone, or be called as before.
     pub tags: Vec<String>,
     /// Tracks that bear other MyTags now.
     pub tagged: Vec<String>,
@@ -78,10 +78,10 @@ impl Loss {
             .values()
             .filter(|node| !now.nodes.contains_key(&node.id));
         loss.playlists_back = back.map(|node| way(then, node)).collect();
-        let gone = now
-            .my_tags
-            .values()
-            .filter(|tag| !then.my_tags.contains_key(&tag.id));
+        let gone = now.my_tags.values().filter(|tag| {
+            let old = then.my_tags.get(&tag.id);
+            old.is_none_or(|old| (&old.name, &old.group) != (&tag.name, &tag.group))
+        });
         loss.tags = gone.map(|tag| tag.name.clone()).collect();
         for (table, rows) in now_rows.iter().filter(|(table, _)| *table != "djmdContent") {
             let old = then_rows.get(table);
@@ -113,7 +113,8 @@ impl Loss {
         if now.play_count > then.play_count {
             self.played.push(name());
         }
-        if edited {
+        // Some programs change a row and not its date.
+        if edited || reads_otherwise(now, then) {
             self.tracks_edited.push(name());
         }
     }
@@ -141,6 +142,16 @@ impl Loss {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// Whether something differs that a person edits of a track, besides what is told by itself.
+fn reads_otherwise(now: &Content, then: &Content) -> bool {
+    now.title != then.title
+        || now.artist != then.artist
+        || now.album != then.album
+        || now.genre != then.genre
+        || now.year != then.year
+        || now.folder_path != then.folder_path
 }
 
 fn label(content: &Content) -> String {
