@@ -120,12 +120,8 @@ impl Desk {
             let root = self.policy.as_ref().map(|policy| &policy.library.root);
             // A library whose drive is away is the one that this machine worked with last.
             let marker = root.and_then(|root| canary::read(root).ok().flatten());
-<<<<<<< HEAD
-            let store = server::open(settings, &self.db, &url, server::Whose::Marked(marker)).await?;
-=======
             let whose = server::Whose::Marked(marker);
             let store = server::open(settings, &self.db, &url, whose).await?;
->>>>>>> i8
             return Ok(Some(store));
         }
         if !self.db.exists() {
