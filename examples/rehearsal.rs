@@ -108,6 +108,7 @@ async fn make_plan(
             identities: &identities,
             cleanup: &Cleanup::default(),
             scope: None,
+            moved: &[],
             mode: Mode::Normal,
             as_of: date(2026, 11, 22),
             tidal_hash: snapshot::content_hash(reading),
