@@ -23,7 +23,7 @@ use crate::{
         settings::Settings,
         ui::Ui,
     },
-    domain::{MediaPath, TidalReading, TrackId},
+    domain::{LibraryId, MediaPath, TidalReading, TrackId},
     edge::{
         download::command::CommandDownloader,
         local::{
@@ -32,7 +32,7 @@ use crate::{
             folder::{LibraryFolder, Verified},
         },
         rekordbox::masterdb::MasterDb,
-        store::{StateReader as _, Store},
+        store::{StateReader as _, Store, StoreError},
     },
     observe::{Observation, observe},
     plan::{
@@ -75,10 +75,12 @@ pub struct Request {
 }
 
 /// What is to be done with the state database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Access {
     Read,
     Write,
+    /// Written as that of this library, whether its drive is here or not.
+    For(Option<LibraryId>),
 }
 
 /// A plan and what it was made from.
@@ -140,6 +142,27 @@ impl Engine {
         Self::with(policy, settings, ui, Access::Read).await
     }
 
+    /// Opens the worlds of this policy as somebody who agrees to a plan of that library, whose drive may
+    /// be on another machine.
+    ///
+    /// # Errors
+    /// When one of them cannot be opened, or the state is of another library.
+    pub async fn of_library(
+        policy: Policy,
+        settings: &Settings,
+        ui: &Ui,
+        library: Option<LibraryId>,
+    ) -> Result<Self, CliError> {
+        let engine = Self::with(policy, settings, ui, Access::For(library.clone())).await?;
+        let known = engine.store.meta().await?.library_id;
+        match (known, library) {
+            (Some(expected), Some(found)) if expected != found => {
+                Err(StoreError::OtherLibrary { expected, found }.into())
+            }
+            _ => Ok(engine),
+        }
+    }
+
     async fn with(
         policy: Policy,
         settings: &Settings,
@@ -157,10 +180,16 @@ impl Engine {
         let library = LibraryFolder::new(&policy.library.root, &sources, cache)
             .with_hashes(policy.library.hash_always);
         let store = match server::address(settings, Some(&policy)) {
-            Some(url) => server::open(settings, &db, &url, library.canary()?).await?,
+            Some(url) => {
+                let marker = match access {
+                    Access::For(library) => server::Whose::Named(library),
+                    Access::Read | Access::Write => server::Whose::Marked(library.canary()?),
+                };
+                server::open(settings, &db, &url, marker).await?
+            }
             None => match access {
                 Access::Read => readings::look_at_store(settings, &db).await?,
-                Access::Write => readings::open_store(settings, &db).await?,
+                Access::Write | Access::For(_) => readings::open_store(settings, &db).await?,
             },
         };
         let rekordbox = rekordbox::open_rekordbox(&policy, settings, &db, ui)?;

@@ -1,5 +1,6 @@
 //! The face: the command line, what a person sees, and what they are asked.
 
+pub mod approvals;
 pub mod args;
 pub mod settings;
 pub mod select;
@@ -150,7 +151,7 @@ async fn dispatch(
             telling::exit(ui, ended)
         }
         Command::Review(args) => command::review::review(settings, ui, &args),
-        Command::Approve(args) => command::review::approve(settings, ui, &args),
+        Command::Approve(args) => command::review::approve(settings, ui, &args).await,
         Command::History(args) => command::look::history(settings, ui, &args).await,
         Command::Status => command::look::status(settings, ui).await,
         Command::Doctor => command::doctor::doctor(settings, ui).await,

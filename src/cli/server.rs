@@ -21,6 +21,14 @@ pub fn address(settings: &Settings, policy: Option<&Policy>) -> Option<String> {
         .or_else(|| by_policy().filter(|_| settings.db.is_none()))
 }
 
+/// Which library it is about; where that is not known: the one that this machine worked with last.
+pub enum Whose {
+    /// The one that is here, by its marker.
+    Marked(Option<LibraryId>),
+    /// One that may be elsewhere.
+    Named(Option<LibraryId>),
+}
+
 /// Opens the state at `url`. What is this machine's own lies in the folder of `db`: its id, and which
 /// library it worked with last, so that the history can be read while the library's drive is away.
 ///
@@ -30,19 +38,20 @@ pub async fn open(
     settings: &Settings,
     db: &Path,
     url: &str,
-    marker: Option<LibraryId>,
+    whose: Whose,
 ) -> Result<Store, CliError> {
     let folder = Settings::state_dir(db);
     std::fs::create_dir_all(&folder)
         .map_err(|error| CliError::file("make the folder", &folder, error))?;
-    let device = device(&folder.join("device"))?;
+    let device = this_device(&folder)?;
     let last = db.with_extension("library");
-    let library = match marker {
-        Some(id) => {
+    let library = match whose {
+        Whose::Marked(Some(id)) => {
             remember(&last, &id)?;
             Some(id)
         }
-        None => read(&last)?.map(LibraryId::new),
+        Whose::Named(Some(id)) => Some(id),
+        Whose::Marked(None) | Whose::Named(None) => read(&last)?.map(LibraryId::new),
     };
     let user = ["USER", "LOGNAME", "USERNAME"]
         .iter()
@@ -61,8 +70,12 @@ pub async fn open(
     Ok(store.into())
 }
 
-/// This machine's id, made when there is none.
-fn device(path: &Path) -> Result<String, CliError> {
+/// This machine's id, which lies in the folder of its state; made when there is none.
+///
+/// # Errors
+/// When it can be neither read nor written.
+pub fn this_device(folder: &Path) -> Result<String, CliError> {
+    let path = &folder.join("device");
     if let Some(known) = read(path)? {
         return Ok(known);
     }

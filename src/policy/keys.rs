@@ -148,6 +148,11 @@ pub const STATE: &[Key] = &[
         Text,
         "a PostgreSQL database instead, shared by several machines or people; without a password",
     ),
+    key(
+        "require_approval",
+        Number(0, 100),
+        "how many other people must agree to a plan that trashes files or changes TIDAL",
+    ),
 ];
 
 /// `[library]`

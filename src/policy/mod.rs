@@ -48,6 +48,8 @@ pub struct Policy {
     pub state_path: Option<PathBuf>,
     /// `[state] url`: a PostgreSQL database instead; without a password.
     pub state_url: Option<String>,
+    /// `[state] require_approval`: how many other people must agree to a destructive plan.
+    pub required_approvals: usize,
     pub library: LibraryPolicy,
     pub tidal: TidalPolicy,
     pub download: DownloadPolicy,

@@ -38,16 +38,7 @@ impl Server {
             .tempdir_in("/tmp")
             .unwrap();
         let server = Self { folder, bin };
-        if is_root() {
-            assert!(
-                Command::new("chown")
-                    .arg("postgres")
-                    .arg(server.path())
-                    .status()
-                    .unwrap()
-                    .success()
-            );
-        }
+        Self::own(server.path());
         server.run(
             "initdb",
             &[
@@ -74,9 +65,13 @@ impl Server {
 
     /// Starts it again after [`Server::down`].
     pub(crate) fn up(&self) {
+        self.up_with("-c listen_addresses=''");
+    }
+
+    /// Starts it with these settings.
+    pub(crate) fn up_with(&self, settings: &str) {
         let socket = self.path().display();
-        let options =
-            format!("-k {socket} -c listen_addresses='' -c fsync=off -c max_connections=60");
+        let options = format!("-k {socket} {settings} -c fsync=off -c max_connections=60");
         let log = self.path().join("log").display().to_string();
         self.run("pg_ctl", &["start", "-w", "-o", &options, "-l", &log, "-D"]);
     }
@@ -86,56 +81,46 @@ impl Server {
         self.run("pg_ctl", &["stop", "-m", "immediate", "-D"]);
     }
 
-    /// A new, empty database; its address for the given user.
+    /// A new, empty database; its address for the user who owns it.
     pub(crate) fn database(&self) -> String {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("state{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        self.sql("postgres", &format!("CREATE DATABASE {name}"));
-        self.address("dj", &name)
+        database_at(self.path())
     }
 
     /// Where a database is.
     pub(crate) fn address(&self, user: &str, name: &str) -> String {
-        let socket = self.path().display().to_string().replace('/', "%2F");
-        format!("postgres://{user}@{socket}/{name}")
+        address_at(self.path(), user, name)
     }
 
     /// What `psql` answers.
     pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
-        let mut psql = Command::new(self.bin.join("psql"));
-        psql.args([
-            "-X",
-            "-q",
-            "-A",
-            "-t",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-U",
-            "dj",
-            "-d",
-            database,
-            "-c",
-            sql,
-        ]);
-        let done = psql.arg("-h").arg(self.path()).output().unwrap();
-        assert!(
-            done.status.success(),
-            "{sql}: {}",
-            String::from_utf8_lossy(&done.stderr)
-        );
-        String::from_utf8(done.stdout).unwrap()
+        sql_at(self.path(), database, sql)
     }
 
-    fn run(&self, program: &str, arguments: &[&str]) {
-        let program = self.bin.join(program);
-        let mut command = match is_root() {
+    /// Makes a file the server's own, and private.
+    pub(crate) fn own(path: &Path) {
+        if is_root() {
+            let done = Command::new("chown").arg("postgres").arg(path).status();
+            assert!(done.unwrap().success());
+        }
+        let mode = if path.is_dir() { "700" } else { "600" };
+        let done = Command::new("chmod").arg(mode).arg(path).status();
+        assert!(done.unwrap().success());
+    }
+
+    /// Runs a program as whoever may run a server: it must not be root.
+    pub(crate) fn command(program: &Path) -> Command {
+        match is_root() {
             true => {
                 let mut command = Command::new("runuser");
                 command.args(["-u", "postgres", "--"]).arg(program);
                 command
             }
             false => Command::new(program),
-        };
+        }
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let mut command = Self::command(&self.bin.join(program));
         command
             .args(arguments)
             .arg(self.path().join("data"))
@@ -153,6 +138,39 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.run("pg_ctl", &["stop", "-m", "immediate", "-D"]);
     }
+}
+
+/// A new, empty database of the server whose socket is in `folder`; its address for the user who owns it.
+pub(crate) fn database_at(folder: &Path) -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("state{}_{number}", std::process::id());
+    sql_at(folder, "postgres", &format!("CREATE DATABASE {name}"));
+    address_at(folder, "dj", &name)
+}
+
+fn address_at(folder: &Path, user: &str, name: &str) -> String {
+    let socket = folder.display().to_string().replace('/', "%2F");
+    format!("postgres://{user}@{socket}/{name}")
+}
+
+/// The name of the database that an address ends with.
+pub(crate) fn name_of(url: &str) -> &str {
+    let path = url.rsplit('/').next().unwrap();
+    path.split('?').next().unwrap()
+}
+
+fn sql_at(folder: &Path, database: &str, sql: &str) -> String {
+    let mut psql = Command::new(binaries().unwrap().join("psql"));
+    psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "dj"]);
+    psql.args(["-d", database, "-c", sql, "-h"]).arg(folder);
+    let done = psql.output().unwrap();
+    assert!(
+        done.status.success(),
+        "{sql}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    String::from_utf8(done.stdout).unwrap()
 }
 
 fn is_root() -> bool {

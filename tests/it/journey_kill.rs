@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The download of that track hangs as long as there is a file `hang`.
-fn hanging(world: World, track: &str) -> World {
+pub(crate) fn hanging(world: World, track: &str) -> World {
     world.tidal(&first());
     fs::write(world.path("hang"), "").unwrap();
     world.write_downloader(&format!(

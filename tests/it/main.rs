@@ -38,6 +38,7 @@ mod rekordbox_read;
 mod rekordbox_safety;
 mod rekordbox_worlds;
 mod rekordbox_write;
+mod server;
 mod shape;
 mod takeover;
 mod tidal;

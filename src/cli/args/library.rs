@@ -208,8 +208,33 @@ pub enum World {
 #[derive(Clone, Debug, Subcommand)]
 pub enum DbCommand {
     /// Create the state database and mark the library
-    #[command(after_help = "Example:\n  tidal-cleanup db init")]
-    Init,
+    #[command(after_help = "Examples:\n  tidal-cleanup db init\n  \
+                      tidal-cleanup db init --from sqlite   move this machine's state to the server")]
+    Init {
+        /// Move the state that this machine had until now to the server that
+        /// `TIDAL_CLEANUP_DATABASE_URL` or `[state] url` names, and compare every row
+        #[arg(long, value_name = "WHAT", value_enum)]
+        from: Option<MovedFrom>,
+    },
+    /// Save the whole state in a file, for another database or computer
+    #[command(after_help = "Example:\n  tidal-cleanup db export state.jsonl\n\n\
+                      One line a row, with a SHA-256 of each table. Music and Rekordbox are not in it.")]
+    Export {
+        /// The file to write
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Take a saved state into an empty database, and compare every row
+    #[command(after_help = "Example:\n  tidal-cleanup db import state.jsonl\n\n\
+                      All of it arrives or nothing: after an interruption, type the same again.")]
+    Import {
+        /// A file that `db export` wrote
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// How long to wait for another run to end
+        #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::plan::duration)]
+        lock_timeout: std::time::Duration,
+    },
     /// What the state database knows
     #[command(after_help = "Example:\n  tidal-cleanup db status")]
     Status,
@@ -254,6 +279,12 @@ pub enum DbCommand {
         #[arg(long, value_name = "NAME", add = complete::playlists())]
         playlist: PlaylistSelector,
     },
+}
+
+/// Where a state was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MovedFrom {
+    Sqlite,
 }
 
 #[derive(Clone, Debug, Args)]

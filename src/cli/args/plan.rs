@@ -187,6 +187,10 @@ pub struct Consent {
     pub deadline: Option<Duration>,
     #[command(flatten)]
     pub overrides: Overrides,
+    /// Digests under which others may have agreed to what is applied: of the plan as it was saved, before
+    /// a part of it was chosen.
+    #[arg(skip)]
+    pub known_as: Vec<String>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -83,6 +83,7 @@ pub async fn apply(
         }
     };
     let was_approved = canonical::is_approved(&plan);
+    let known_as = vec![canonical::approval(&plan)];
     if !was_approved
         && plan
             .review
@@ -145,9 +146,13 @@ pub async fn apply(
     let consent = match was_approved {
         true => Consent {
             approve: Approval::of(&canonical::approval(&plan)),
+            known_as,
             ..args.consent.clone()
         },
-        false => args.consent.clone(),
+        false => Consent {
+            known_as,
+            ..args.consent.clone()
+        },
     };
     run(engine, ui, interrupt, &consent, plan, occasion, locks).await
 }
@@ -247,6 +252,10 @@ pub async fn run(
         });
     }
     refuse_moment(&engine, &mut plan, consent)?;
+    // An undo reverses what was approved.
+    if occasion != Occasion::Approved {
+        refuse_unapproved(&engine, ui, &plan, consent, occasion).await?;
+    }
     let weight = Weight::of(left_in(&plan)?);
     let tidal = lend_tidal(&engine, &plan)?;
     agree(ui, consent, occasion, &agreed(&plan, consent), weight)?;
@@ -295,6 +304,7 @@ async fn resume(
     let Some(unfinished) = engine.resumable().await? else {
         return nothing(ui, "Nothing to resume: no apply is unfinished.");
     };
+    engine.refuse_elsewhere(unfinished.id, "resume").await?;
     let operations = engine.store.operations(unfinished.id).await?;
     let is_left =
         |row: &&OperationRow| row.status != OperationStatus::Completed && row.kind != XML_KIND;
@@ -557,6 +567,25 @@ fn refuse_moment(engine: &Engine, plan: &mut Plan, consent: &Consent) -> Result<
         }
     }
     Ok(())
+}
+
+/// TC702. A purge is no plan that was saved, so it is saved here for those who shall agree to it.
+async fn refuse_unapproved(
+    engine: &Engine,
+    ui: &Ui,
+    plan: &Plan,
+    consent: &Consent,
+    occasion: Occasion,
+) -> Result<(), CliError> {
+    let agreed = agreed(plan, consent);
+    let mut digests: Vec<&str> = consent.known_as.iter().map(String::as_str).collect();
+    digests.push(&agreed);
+    let refused = engine.refuse_unapproved(left_in(plan)?, &digests).await;
+    if refused.is_err() && occasion == Occasion::Purge {
+        let json = canonical::to_json(plan);
+        super::plan::save_as(&engine.settings, ui, None, false, plan, &json)?;
+    }
+    refused
 }
 
 /// The digest to agree to. Who names the plan's own agrees to less where something is only left out.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     cli::{
-        args::{Consent, DbCommand, PlanInputs},
+        args::{Consent, DbCommand, MovedFrom, PlanInputs},
         consent::Occasion,
         engine::{Engine, Made, Request},
         error::{CliError, Exit},
@@ -33,6 +33,7 @@ use crate::{
 
 use super::{
     apply::{lock, run, show},
+    db_transfer,
     init::plant,
 };
 
@@ -52,10 +53,12 @@ pub async fn db(
     }
     let mut engine = match command {
         DbCommand::Status
+        | DbCommand::Export { .. }
         | DbCommand::Check { .. }
         | DbCommand::Inspect { .. }
         | DbCommand::Sync { check: true, .. } => Engine::look_at(settings, ui).await?,
-        DbCommand::Init
+        DbCommand::Init { .. }
+        | DbCommand::Import { .. }
         | DbCommand::Backup
         | DbCommand::Restore(_)
         | DbCommand::Sync { check: false, .. }
@@ -63,7 +66,14 @@ pub async fn db(
     };
     match command {
         DbCommand::Restore(args) => super::db_restore::restore(settings, ui, args).await,
-        DbCommand::Init => plant(&mut engine, ui).await,
+        DbCommand::Init { from: None } => plant(&mut engine, ui).await,
+        DbCommand::Init {
+            from: Some(MovedFrom::Sqlite),
+        } => db_transfer::init_from_sqlite(engine, ui).await,
+        DbCommand::Export { file } => db_transfer::export(&engine, ui, file).await,
+        DbCommand::Import { file, lock_timeout } => {
+            db_transfer::import(engine, ui, file, *lock_timeout).await
+        }
         DbCommand::Status => status(&engine, ui).await,
         DbCommand::Check { hashes } => super::db_check::check(&mut engine, ui, *hashes).await,
         DbCommand::Backup => backup(&engine, ui).await,

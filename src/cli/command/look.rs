@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{
+        approvals,
         args::{HistoryArgs, PlanInputs, Rendering},
         engine::{Engine, Request},
         error::{CliError, Exit},
@@ -58,7 +59,13 @@ pub async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
         |row: &&ApplyRow| matches!(row.status, ApplyStatus::Running | ApplyStatus::Partial);
     let unfinished_since = applies.first().filter(unfinished).map(|row| row.started_at);
     let tidal_file = engine.policy.tidal.snapshot.as_ref();
+    let approved = approvals::open(
+        engine.store.approvals().await?,
+        &applies,
+        engine.policy.required_approvals,
+    );
     let status = Status {
+        approved,
         policy: engine.policy.source.path.display().to_string(),
         library: engine.policy.library.root.display().to_string(),
         library_id,

@@ -6,6 +6,7 @@ pub mod config;
 pub mod db;
 pub mod db_check;
 pub mod db_restore;
+mod db_transfer;
 pub mod decide;
 pub mod demo;
 pub mod doctor;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     apply::verify::{Verification, verify},
     cli::{
+        approvals,
         args::{Overrides, PlanArgs, Rendering, ShowArgs},
         engine::{Engine, Made, Request, load_policy},
         error::{CliError, Exit, Kind},
@@ -12,8 +13,9 @@ use crate::{
         plan::{Beside, exit, explain, present, write_whole},
         settings::Settings,
         ui::Ui,
-        view::Envelope,
+        view::{Envelope, text::count},
     },
+    edge::store::StateReader as _,
     observe::Observation,
     plan::{
         Plan, canonical,
@@ -189,6 +191,13 @@ fn tell_moment(engine: &Engine, plan: &Plan, overrides: &Overrides, ui: &Ui) {
     if plan.body.actions.is_empty() {
         return;
     }
+    let needed = approvals::needed(&engine.policy, &plan.body.actions);
+    if needed > 0 {
+        ui.warning(format!(
+            "TC702: {} must agree to this plan before it is applied: `tidal-cleanup approve plan.json`",
+            count(needed, "other person", "other people")
+        ));
+    }
     for check in engine.moment(plan, overrides) {
         if check.status == crate::plan::document::CheckStatus::Refuse {
             ui.warning(format!("{}: {}", check.code, check.text));
@@ -213,6 +222,7 @@ pub async fn show(settings: &Settings, ui: &Ui, args: &ShowArgs) -> Result<Exit,
         };
         let json = canonical::to_json(&plan);
         present(ui, &plan, &json, &args.rendering, &beside)?;
+        tell_approvals(settings, ui, &plan).await?;
         return Ok(Exit::Done);
     }
     let engine = Engine::look_at(settings, ui).await?;
@@ -224,6 +234,30 @@ pub async fn show(settings: &Settings, ui: &Ui, args: &ShowArgs) -> Result<Exit,
         &Envelope::new("verification", answer),
     )?;
     Ok(Exit::Done)
+}
+
+/// Who agreed to a plan, where the policy asks for that.
+async fn tell_approvals(settings: &Settings, ui: &Ui, plan: &Plan) -> Result<(), CliError> {
+    // A plan can be looked at where there is no policy.
+    let policy = match settings.policy_path() {
+        Ok(_) => load_policy(settings, ui)?,
+        Err(_) => return Ok(()),
+    };
+    let needed = approvals::needed(&policy, crate::apply::chosen(plan)?);
+    if needed == 0 {
+        return Ok(());
+    }
+    let library = plan.body.base.library_id.clone();
+    let engine = Engine::of_library(policy, settings, ui, library).await?;
+    let digest = canonical::approval(plan);
+    let known = engine.store.approvals().await?;
+    let here = known.into_iter().filter(|it| it.digest == digest).collect();
+    let told = match approvals::open(here, &[], needed).first() {
+        Some(agreed) => format!("Approved: {}", agreed.in_words()),
+        None => format!("Approved by nobody yet (0 of {needed})"),
+    };
+    ui.status(told);
+    Ok(())
 }
 
 /// Reads a saved plan.

@@ -10,6 +10,7 @@ use crate::{
         args::{ApproveArgs, Consent, ReviewArgs},
         choice::{LeftOut, review_of, with_needs},
         consent::{Occasion, Weight, agree},
+        engine::{Engine, load_policy},
         error::{CliError, Exit, Kind},
         plan::write_whole,
         settings::Settings,
@@ -19,6 +20,7 @@ use crate::{
             plan::{PlanView, Section, sections, short_digest, why},
             review::{Mark, ReviewView},
             rows::paragraph,
+            text::count,
         },
     },
     domain::ActionId,
@@ -31,7 +33,7 @@ use super::plan::read_plan;
 ///
 /// # Errors
 /// When the plan cannot be applied, or nobody agrees to it.
-pub fn approve(settings: &Settings, ui: &Ui, args: &ApproveArgs) -> Result<Exit, CliError> {
+pub async fn approve(settings: &Settings, ui: &Ui, args: &ApproveArgs) -> Result<Exit, CliError> {
     let path = settings.around.absolute(&args.plan);
     let mut plan = read_plan(&path)?;
     let refused = plan
@@ -74,10 +76,46 @@ pub fn approve(settings: &Settings, ui: &Ui, args: &ApproveArgs) -> Result<Exit,
         short_digest(&approval),
         args.plan.display()
     );
-    let answer =
-        serde_json::json!({ "digest": plan.digest, "approved": approval, "left_out": left });
+    let recorded = record(settings, ui, &plan, &approval).await?;
+    let said = match &recorded {
+        Some(told) => format!("{said}\n{told}"),
+        None => said,
+    };
+    let answer = serde_json::json!({
+        "digest": plan.digest,
+        "approved": approval,
+        "left_out": left,
+        "recorded": recorded.is_some(),
+    });
     ui.answer_either(said, &Envelope::new("approval", answer))?;
     Ok(Exit::Done)
+}
+
+/// Writes the approval into the state, where the policy asks for others' (`[state] require_approval`).
+async fn record(
+    settings: &Settings,
+    ui: &Ui,
+    plan: &Plan,
+    approval: &str,
+) -> Result<Option<String>, CliError> {
+    // A plan can be looked at and agreed to where there is no policy.
+    if settings.policy_path().is_err() {
+        return Ok(None);
+    }
+    let policy = load_policy(settings, ui)?;
+    if policy.required_approvals == 0 {
+        return Ok(None);
+    }
+    let needed = policy.required_approvals;
+    let library = plan.body.base.library_id.clone();
+    let mut engine = Engine::of_library(policy, settings, ui, library).await?;
+    engine.record_approval(plan, approval).await?;
+    let who = engine.person();
+    engine.store.close().await;
+    Ok(Some(format!(
+        "Recorded as the approval of {who}; what is destructive needs {} besides whoever applies it.",
+        count(needed, "person", "people")
+    )))
 }
 
 /// `review`

@@ -134,7 +134,7 @@ async fn tidal(settings: &Settings, ui: &Ui, args: &SnapshotArgs) -> Result<Exit
     // Where nobody is logged in nothing is left behind.
     let mut service = readings::service(None, &account, wish, ui).await?;
     let opened = match server::address(settings, policy_of.as_ref()) {
-        Some(url) => server::open(settings, &place.db, &url, None).await,
+        Some(url) => server::open(settings, &place.db, &url, server::Whose::Marked(None)).await,
         None => readings::open_store(settings, &place.db)
             .await
             .map_err(CliError::from),

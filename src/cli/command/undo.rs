@@ -43,6 +43,7 @@ pub async fn undo(
     let (engine, row) = match engine.store.unfinished().await? {
         Some(row) => {
             refuse_other(args, &row)?;
+            engine.refuse_elsewhere(row.id, "take back").await?;
             ui.status(format!(
                 "Apply {} was interrupted; looking at what it did …",
                 row.id
@@ -111,6 +112,7 @@ async fn take_back(
     (row, only): (ApplyId, &[String]),
     locks: RunLock,
 ) -> Result<Exit, CliError> {
+    engine.refuse_elsewhere(row, "take back").await?;
     let (plan, named) = plan_of(&engine, row, only).await?;
     show(ui, &engine, &plan)?;
     if plan.body.actions.is_empty() {

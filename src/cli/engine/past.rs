@@ -10,13 +10,16 @@ use jiff::Timestamp;
 use super::{Engine, cache_path};
 use crate::{
     apply,
-    cli::{error::CliError, settings::Settings},
+    cli::{
+        error::{CliError, Kind},
+        settings::Settings,
+    },
     domain::{ApplyId, TrackId},
     edge::{
         local::{LocalReader as _, folder::LibraryFolder},
         store::{
-            ApplyRow, ApplyStatus, HistoryFilter, NewSnapshot, OperationStatus, StateReader as _,
-            StateStore as _, Store,
+            ApplyRow, ApplyStatus, HistoryFilter, NewSnapshot, OperationRow, OperationStatus,
+            StateReader as _, StateStore as _, Store,
         },
     },
     plan::{
@@ -26,6 +29,7 @@ use crate::{
         says_lossy, says_no_better,
     },
     policy::Policy,
+    record::XML_KIND,
 };
 
 /// What earlier runs could not download.
@@ -166,6 +170,31 @@ impl Engine {
         {
             let _ = crate::cli::plan::write_whole(&applied_policy_path(db), &text);
         }
+    }
+
+    /// A run that another machine made and that concerned Rekordbox is that machine's to finish or to take
+    /// back: its rows are named by ids that mean something else here.
+    ///
+    /// # Errors
+    /// When it is another machine's, or the state cannot be read.
+    pub async fn refuse_elsewhere(&self, id: ApplyId, what: &str) -> Result<(), CliError> {
+        if !self.store.is_elsewhere(id).await? {
+            return Ok(());
+        }
+        let operations = self.store.operations(id).await?;
+        let in_rekordbox = |row: &OperationRow| row.kind.starts_with("rb.") || row.kind == XML_KIND;
+        if !operations.iter().any(in_rekordbox) {
+            return Ok(());
+        }
+        let unfinished = self.store.unfinished().await?;
+        let kind = match unfinished {
+            Some(row) if row.id == id => Kind::Unfinished,
+            Some(_) | None => Kind::User,
+        };
+        let text = format!("apply {id} was made on another machine, and changed its Rekordbox");
+        Err(CliError::message(kind, text)
+            .hint(format!("{what} it there; nothing was changed"))
+            .hint("if that machine is gone and this one has its Rekordbox, copy the file `device` from the folder of its state"))
     }
 
     /// The run that `--resume` goes on with: the interrupted one, or the last if it ended in part.

@@ -191,6 +191,29 @@ impl From<StoreError> for CliError {
                 Kind::User,
                 vec!["`tidal-cleanup history` lists the applies".to_owned()],
             ),
+            StoreError::NoLibrary => (
+                Kind::User,
+                vec!["`tidal-cleanup db init` says which library it is of".to_owned()],
+            ),
+            StoreError::BadExport { .. } => (
+                Kind::User,
+                vec!["nothing was changed; save it again with `tidal-cleanup db export`".to_owned()],
+            ),
+            StoreError::Occupied(_) => (
+                Kind::User,
+                vec![
+                    "nothing was changed: a state is only moved where there is none".to_owned(),
+                    "`tidal-cleanup db status` shows what is there; name another database with `--db` or TIDAL_CLEANUP_DATABASE_URL".to_owned(),
+                ],
+            ),
+            StoreError::Arrived(_) => (
+                Kind::World,
+                vec!["nothing was changed; `tidal-cleanup db check` on both sides shows more".to_owned()],
+            ),
+            StoreError::Nul { .. } => (
+                Kind::World,
+                vec!["nothing was changed; rename what has the character, and sync it once before it is moved".to_owned()],
+            ),
             StoreError::Missing { .. } => (
                 Kind::User,
                 vec!["`tidal-cleanup db init` makes it".to_owned()],
@@ -459,17 +482,24 @@ fn server_hint(source: &sqlx::Error) -> Option<&'static str> {
             "this user may only read: `status`, `history` and `plan --offline` work; \
              docs/postgres.md shows how to let it write"
         }
-        "40001" | "40P01" => "too many runs at once: try again; nothing was changed by this one",
+        "40001" | "40P01" => {
+            "too many runs at once: try again; `tidal-cleanup apply --resume` goes on with what was begun"
+        }
+        // A NUL, which no name should have.
+        "22021" => {
+            "a name holds a character that PostgreSQL cannot keep: rename what has it, then plan again"
+        }
         "53100" => {
             "make room on the server's disk; `tidal-cleanup apply --resume` goes on with what was begun"
         }
         "53300" => "the server has no connection left; try again later",
         "57014" => {
-            "the server's statement_timeout is too short for this library: raise it for this user"
+            "the server's statement_timeout is too short for this library: raise it for this user; \
+             `tidal-cleanup apply --resume` goes on with what was begun"
         }
         code if code.starts_with("57P") || code.starts_with("08") => AGAIN,
         code if code.len() == 5 && !code.starts_with(|c: char| c.is_ascii_lowercase()) => {
-            "the server's log tells more"
+            "the server's log tells more; `tidal-cleanup apply --resume` goes on with what was begun"
         }
         _ => return None,
     })

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::{
+    cli::approvals::Agreed,
     domain::State,
     edge::store::{ApplyRow, ApplyStatus},
     plan::document::Summary,
@@ -38,6 +39,8 @@ pub struct Status {
     /// When TIDAL was last read completely.
     pub tidal_read_at: Option<jiff::Timestamp>,
     pub trash: Trash,
+    /// Plans that people agreed to and nobody applied.
+    pub approved: Vec<Agreed>,
     /// The freeze that is on, in words.
     pub frozen: Option<String>,
     /// What a plan from the last reading of TIDAL would do; `None` when there is no reading.
@@ -266,10 +269,14 @@ impl fmt::Display for StatusView<'_> {
         ];
         let frozen = status.frozen.as_ref();
         let frozen = frozen.map(|frozen| ("Frozen", visible(frozen).into_owned()));
+        // The few newest; `--json` has them all.
+        let approved = status.approved.iter().take(3).map(Agreed::in_words);
+        let approved = approved.map(|words| ("Approved", visible(&words).into_owned()));
         let facts: Vec<_> = facts
             .into_iter()
             .chain(held)
             .chain(unfinished)
+            .chain(approved)
             .chain(frozen)
             .collect();
         facts_lines(&facts, look, f)?;
@@ -351,6 +358,7 @@ mod tests {
                 files: 2,
                 bytes: 76_000_000,
             },
+            approved: Vec::new(),
             frozen: None,
             pending: Some(Summary {
                 add: 3,
@@ -435,6 +443,22 @@ mod tests {
         let text = status.view(&Look::plain()).to_string();
         assert!(
             text.contains("Frozen      until 2026-12-01 06:00 (the gig)\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_people_agreed_to_is_told() {
+        let mut status = status();
+        status.approved = vec![Agreed {
+            digest: "sha256:9f2c41d0aa".to_owned(),
+            who: vec!["ben".to_owned()],
+            needed: 2,
+            at: at("2026-11-22T09:40:00Z"),
+        }];
+        let text = status.view(&Look::plain()).to_string();
+        assert!(
+            text.contains("Approved    9f2c41d0 by ben (1 of 2)\n"),
             "{text}"
         );
     }

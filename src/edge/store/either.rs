@@ -1,14 +1,19 @@
 //! The state wherever the user keeps it. Closed on purpose: a store is one of ours, and what differs
 //! between them is said by its own type.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    io::{BufRead, Write},
+    path::PathBuf,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
 use super::{
-    ApplyRow, ApplyStatus, BackupKind, Finding, HistoryFilter, HistoryRow, Intent, NewApply,
-    NewOperation, NewSnapshot, OperationRow, PostgresStore, RecentChange, Settlement, SnapshotRow,
-    SqliteStore, StateReader, StateStore, Statistics, StoreError,
+    ApplyRow, ApplyStatus, Approval, BackupKind, Finding, HistoryFilter, HistoryRow, Intent,
+    NewApply, NewOperation, NewSnapshot, OperationRow, PostgresStore, RecentChange, Settlement,
+    SnapshotRow, SqliteStore, StateReader, StateStore, Statistics, StoreError,
+    transfer::{Arrival, Digests},
 };
 use crate::domain::{
     ApplyId, LibraryId, PlaylistId, State,
@@ -83,6 +88,15 @@ impl Store {
         }
     }
 
+    /// Who this is to the server, when it is on one.
+    #[must_use]
+    pub fn server_user(&self) -> Option<&str> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(store) => Some(store.user()),
+        }
+    }
+
     /// Whether it was opened to read.
     #[must_use]
     pub fn only_reads(&self) -> bool {
@@ -100,6 +114,38 @@ impl Store {
             Self::Sqlite(store) => store.reader().is_undisturbed(),
             // Its readings are transactions.
             Self::Postgres(_) => true,
+        }
+    }
+
+    /// Writes the whole state to `out`; `device` is this machine's id.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub async fn export<W: Write + Send>(
+        &self,
+        out: W,
+        device: &str,
+        at: Option<Timestamp>,
+    ) -> Result<Digests, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.reader().export(out, device, at).await,
+            Self::Postgres(store) => store.reader().export(out, at).await,
+        }
+    }
+
+    /// Takes a saved state into this empty one, all or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Occupied`], [`StoreError::Arrived`], [`StoreError::BadExport`]; nothing is changed
+    /// then.
+    pub async fn import(
+        &mut self,
+        from: impl BufRead + Send,
+        device: &str,
+    ) -> Result<(Arrival, Digests), StoreError> {
+        match self {
+            Self::Sqlite(store) => store.import(from, device).await,
+            Self::Postgres(store) => store.import(from).await,
         }
     }
 
@@ -177,6 +223,14 @@ impl StateReader for Store {
         each!(self, store => store.recent_changes(playlist, limit).await)
     }
 
+    async fn is_elsewhere(&self, apply: ApplyId) -> Result<bool, StoreError> {
+        each!(self, store => store.is_elsewhere(apply).await)
+    }
+
+    async fn approvals(&self) -> Result<Vec<Approval>, StoreError> {
+        each!(self, store => store.approvals().await)
+    }
+
     async fn statistics(&self) -> Result<Statistics, StoreError> {
         each!(self, store => store.statistics().await)
     }
@@ -193,6 +247,10 @@ impl StateStore for Store {
 
     async fn save_snapshot(&mut self, snapshot: NewSnapshot<'_>) -> Result<(), StoreError> {
         each!(self, store => store.save_snapshot(snapshot).await)
+    }
+
+    async fn approve(&mut self, approval: &Approval) -> Result<(), StoreError> {
+        each!(self, store => store.approve(approval).await)
     }
 
     async fn begin_apply(

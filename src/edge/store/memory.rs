@@ -8,11 +8,11 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    ApplyRow, ApplyStatus, Finding, HistoryFilter, HistoryRow, Intent, NewApply, NewOperation,
-    NewSnapshot, OperationRow, OperationStatus, RecentChange, SCHEMA_VERSION, SNAPSHOTS_KEPT,
-    Settlement, SnapshotRow, StateReader, StateStore, Statistics, StoreError,
+    ApplyRow, ApplyStatus, Approval, Finding, HistoryFilter, HistoryRow, Intent, NewApply,
+    NewOperation, NewSnapshot, OperationRow, OperationStatus, RecentChange, SCHEMA_VERSION,
+    SNAPSHOTS_KEPT, Settlement, SnapshotRow, StateReader, StateStore, Statistics, StoreError,
     occurrence::{self, Occurrence},
-    report, rule,
+    report, rule, words,
 };
 use crate::domain::{
     ApplyId, LibraryId, PlaylistId, State, TrackId,
@@ -36,6 +36,7 @@ struct Memory {
     labels: BTreeMap<TrackId, String>,
     runs: Vec<Run>,
     snapshots: Vec<SnapshotRow>,
+    approvals: Vec<Approval>,
 }
 
 #[derive(Debug)]
@@ -180,6 +181,14 @@ impl StateReader for MemoryStore {
         Ok(occurrence::recent(labelled, limit))
     }
 
+    async fn is_elsewhere(&self, _apply: ApplyId) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn approvals(&self) -> Result<Vec<Approval>, StoreError> {
+        Ok(words::newest_first(self.lock().approvals.clone()))
+    }
+
     async fn statistics(&self) -> Result<Statistics, StoreError> {
         let memory = self.lock();
         let mut told = Statistics::of(&memory.state);
@@ -228,6 +237,15 @@ impl StateStore for MemoryStore {
             at: snapshot.at,
         });
         memory.forget_old_snapshots(snapshot.kind);
+        Ok(())
+    }
+
+    async fn approve(&mut self, approval: &Approval) -> Result<(), StoreError> {
+        let mut memory = self.lock();
+        let is_same = |it: &Approval| it.digest == approval.digest && it.who == approval.who;
+        if !memory.approvals.iter().any(is_same) {
+            memory.approvals.push(approval.clone());
+        }
         Ok(())
     }
 

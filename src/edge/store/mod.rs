@@ -7,6 +7,7 @@ pub mod memory;
 pub mod postgres;
 pub mod report;
 pub mod sqlite;
+pub mod transfer;
 
 mod occurrence;
 mod pack;
@@ -31,7 +32,7 @@ pub use report::{Finding, HistoryFilter, HistoryRow, RecentChange, SnapshotRow, 
 pub use sqlite::{BackupKind, SqliteReader, SqliteStore, StoreOptions};
 
 /// The newest migration that this program knows.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 /// How many snapshots of each kind are kept, besides the newest complete one.
 pub const SNAPSHOTS_KEPT: usize = 5;
 
@@ -129,6 +130,20 @@ pub trait StateReader {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<RecentChange>, StoreError>> + Send;
 
+    /// Whether another machine made that run: what it did to its Rekordbox is not for this one to finish or
+    /// to take back.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn is_elsewhere(&self, apply: ApplyId)
+    -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Who agreed to which plan, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn approvals(&self) -> impl Future<Output = Result<Vec<Approval>, StoreError>> + Send;
+
     /// Counts for `db status`.
     ///
     /// # Errors
@@ -162,6 +177,15 @@ pub trait StateStore: StateReader {
     fn save_snapshot(
         &mut self,
         snapshot: NewSnapshot<'_>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Records that somebody agreed to a plan. The same person's second time changes nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    fn approve(
+        &mut self,
+        approval: &Approval,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// One transaction: the run, its plan, and one row `pending` for each action, in order. Raises the
@@ -241,6 +265,19 @@ pub trait StateStore: StateReader {
         status: ApplyStatus,
         at: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// A person agreed to a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Of the plan and its review: what was agreed to.
+    pub digest: String,
+    /// Of the plan alone, as its apply has it.
+    pub plan: String,
+    /// Who.
+    pub who: String,
+    /// When, by that person's clock.
+    pub at: Timestamp,
 }
 
 /// How a run stands.
@@ -451,6 +488,28 @@ pub enum StoreError {
         found: i64,
         known: i64,
     },
+    /// Nothing was recorded of a library yet.
+    #[error("the state database belongs to no library yet")]
+    NoLibrary,
+    /// A saved state is cut, changed, or none.
+    #[error("the saved state cannot be used: {reason}{}", of_line(*line))]
+    BadExport {
+        /// From 1; 0 where it is no single line.
+        line: u64,
+        reason: &'static str,
+    },
+    /// A state was to be moved where another one is; named is the first table that differs.
+    #[error("another state is there already (it differs in {0})")]
+    Occupied(String),
+    /// What is there after moving is not what was sent; named is the first table that differs.
+    #[error("what arrived is not what was sent (it differs in {0})")]
+    Arrived(String),
+    /// PostgreSQL keeps no NUL in a text.
+    #[error("a text in {place} holds a NUL character, which PostgreSQL cannot keep")]
+    Nul {
+        /// Table and column.
+        place: String,
+    },
     /// There is no state database.
     #[error("there is no state database at {path}")]
     Missing { path: String },
@@ -472,6 +531,13 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
+}
+
+fn of_line(line: u64) -> String {
+    match line {
+        0 => String::new(),
+        line => format!(" (line {line})"),
+    }
 }
 
 impl StoreError {

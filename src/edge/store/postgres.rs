@@ -10,6 +10,7 @@ mod load;
 mod lock;
 mod read;
 mod rows;
+mod transfer;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -126,6 +127,12 @@ impl PostgresStore {
         &self.reader
     }
 
+    /// The server's name for whoever this is.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.reader.options.get_username()
+    }
+
     /// Where it is, without a password.
     #[must_use]
     pub fn shown(&self) -> &str {
@@ -133,11 +140,35 @@ impl PostgresStore {
     }
 }
 
+/// What makes the tables, in order; the first is version 1.
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/postgres/0001_state.sql"),
+    include_str!("../../../migrations/postgres/0002_sharing.sql"),
+];
+
 impl PostgresReader {
+    /// Runs what is missing, all or nothing. Several who find an old database queue here.
     async fn migrate(&self, conn: &mut PgConnection, at: Timestamp) -> Result<(), StoreError> {
-        if self.is_current(conn).await? {
+        let found = self.version(conn).await?;
+        if found == SCHEMA_VERSION {
             return Ok(());
         }
+        match self.migrate_from_there(conn, at).await {
+            // Who may only read waits for somebody who may write.
+            Err(error) if found > 0 && error.is_read_only() => Err(StoreError::Outdated {
+                path: self.shown.clone(),
+                found,
+                known: SCHEMA_VERSION,
+            }),
+            done => done,
+        }
+    }
+
+    async fn migrate_from_there(
+        &self,
+        conn: &mut PgConnection,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         let doing = "make the tables of the state database";
         let mut tx = conn.begin().await.map_err(failed(doing))?;
         // Held to the end of the transaction only; an engine without such locks fails one of two.
@@ -146,23 +177,27 @@ impl PostgresReader {
             .execute(&mut *tx)
             .await;
         locked.map_err(failed(doing))?;
-        if self.is_current(&mut tx).await? {
-            return Ok(());
+        let found = self.version(&mut tx).await?;
+        let missing = (1..)
+            .zip(MIGRATIONS)
+            .filter(|(version, _)| *version > found);
+        for (version, sql) in missing {
+            sqlx::raw_sql(sql)
+                .execute(&mut *tx)
+                .await
+                .map_err(failed(doing))?;
+            sqlx::query("INSERT INTO tidal_cleanup_schema (version, at) VALUES ($1, $2)")
+                .bind(version)
+                .bind(at.to_string())
+                .execute(&mut *tx)
+                .await
+                .map_err(failed(doing))?;
         }
-        sqlx::raw_sql(include_str!("../../../migrations/postgres/0001_state.sql"))
-            .execute(&mut *tx)
-            .await
-            .map_err(failed(doing))?;
-        sqlx::query("INSERT INTO tidal_cleanup_schema (version, at) VALUES ($1, $2)")
-            .bind(SCHEMA_VERSION)
-            .bind(at.to_string())
-            .execute(&mut *tx)
-            .await
-            .map_err(failed(doing))?;
         tx.commit().await.map_err(failed(doing))
     }
 
-    async fn is_current(&self, conn: &mut PgConnection) -> Result<bool, StoreError> {
+    /// The newest migration that has run; 0 in an empty database.
+    async fn version(&self, conn: &mut PgConnection) -> Result<i64, StoreError> {
         let doing = "read the version";
         let (ours, strange): (bool, bool) = sqlx::query_as(
             "SELECT COUNT(*) FILTER (WHERE table_name = 'tidal_cleanup_schema') > 0,
@@ -172,13 +207,16 @@ impl PostgresReader {
         .fetch_one(&mut *conn)
         .await
         .map_err(failed(doing))?;
+        let damaged = |reason: &str| StoreError::Damaged {
+            path: self.shown.clone(),
+            reason: reason.to_owned(),
+        };
         match (ours, strange) {
-            (false, false) => return Ok(false),
+            (false, false) => return Ok(0),
             (false, true) => {
-                return Err(StoreError::Damaged {
-                    path: self.shown.clone(),
-                    reason: "it is another program's database, or you may not read it".to_owned(),
-                });
+                return Err(damaged(
+                    "it is another program's database, or you may not read it",
+                ));
             }
             (true, _) => {}
         }
@@ -187,12 +225,15 @@ impl PostgresReader {
                 .fetch_one(conn)
                 .await
                 .map_err(failed(doing))?;
-        let path = self.shown.clone();
         let known = SCHEMA_VERSION;
         match found.unwrap_or_default() {
-            found if found > known => Err(StoreError::Newer { path, found, known }),
-            found if found < known => Err(StoreError::Outdated { path, found, known }),
-            _ => Ok(true),
+            found if found > known => Err(StoreError::Newer {
+                path: self.shown.clone(),
+                found,
+                known,
+            }),
+            0 => Err(damaged("its version is missing")),
+            found => Ok(found),
         }
     }
 

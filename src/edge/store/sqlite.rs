@@ -11,6 +11,7 @@ mod load;
 mod read;
 mod restore;
 mod rows;
+mod transfer;
 #[cfg(test)]
 mod tests;
 
@@ -347,13 +348,22 @@ impl SqliteReader {
 }
 
 fn migrations() -> Migrator {
-    Migrator::with_migrations(vec![Migration::new(
-        SCHEMA_VERSION,
-        "state".into(),
-        MigrationType::Simple,
-        include_str!("../../../migrations/sqlite/0001_state.sql").into_sql_str(),
-        false,
-    )])
+    let migration = |version, about: &'static str, sql: &'static str| {
+        let sql = sql.into_sql_str();
+        Migration::new(version, about.into(), MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(vec![
+        migration(
+            1,
+            "state",
+            include_str!("../../../migrations/sqlite/0001_state.sql"),
+        ),
+        migration(
+            2,
+            "sharing",
+            include_str!("../../../migrations/sqlite/0002_sharing.sql"),
+        ),
+    ])
 }
 
 async fn record_version(conn: &mut SqliteConnection, lineage: &str) -> Result<(), sqlx::Error> {

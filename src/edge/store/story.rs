@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
-    ApplyStatus, HistoryFilter, Intent, MemoryStore, NewApply, NewOperation, NewSnapshot,
+    ApplyStatus, Approval, HistoryFilter, Intent, MemoryStore, NewApply, NewOperation, NewSnapshot,
     OperationStatus, PostgresStore, Settlement, SqliteStore, StateReader as _, StateStore,
     StoreError, StoreOptions,
     postgres::tests::{options as on_server, server::Server},
@@ -257,7 +257,7 @@ impl Told {
 }
 
 /// The story. `first` and `second` are two handles on one new store.
-async fn tell<S: StateStore>(mut first: S, mut second: S) -> Vec<String> {
+pub(super) async fn tell<S: StateStore>(mut first: S, mut second: S) -> Vec<String> {
     let model = first.state().await.unwrap();
     let lines = Vec::new();
     let mut told = Told { lines, model };
@@ -270,6 +270,7 @@ async fn tell<S: StateStore>(mut first: S, mut second: S) -> Vec<String> {
     protocol(&mut told, &mut first).await;
     fencing(&mut told, &mut first, &mut second).await;
     undoing(&mut told, &mut second).await;
+    approvals(&mut told, &mut first, &second).await;
     told.journal(&first).await;
     told.compare(&first).await;
     told.lines
@@ -538,6 +539,25 @@ async fn undoing<S: StateStore>(told: &mut Told, store: &mut S) {
         told.add("statuses", &statuses);
         last = id;
     }
+}
+
+/// People agree to plans; once each.
+async fn approvals<S: StateStore>(told: &mut Told, first: &mut S, second: &S) {
+    assert_eq!(second.approvals().await.unwrap(), []);
+    let mut times = (500..).map(at);
+    for (digest, who) in [("a", "ben"), ("b", "ben"), ("a", "çarla 🎧"), ("a", "ben")] {
+        let approval = Approval {
+            digest: format!("sha256:{digest}"),
+            plan: "sha256:normal".to_owned(),
+            who: who.to_owned(),
+            at: times.next().unwrap(),
+        };
+        first.approve(&approval).await.unwrap();
+    }
+    let approvals = second.approvals().await.unwrap();
+    assert_eq!(approvals.len(), 3);
+    assert_eq!(approvals[2].at, at(500), "the first time counts");
+    told.add("approvals", &approvals);
 }
 
 /// A part of the story, in a library beside.

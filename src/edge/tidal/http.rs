@@ -371,7 +371,7 @@ fn judge<T: DeserializeOwned>(reply: Result<client::Reply, Unanswered>) -> Verdi
 
 /// A reply counts only if it is whole, JSON, and has `data`.
 fn judge_body<T: DeserializeOwned>(body: &[u8]) -> Verdict<T> {
-    match serde_json::from_slice::<Document<T>>(body) {
+    match serde_json::from_slice::<Document<T>>(&super::nul::without_nul(body)) {
         Ok(document) if document.data.is_some() => Verdict::Good(document),
         Ok(_) => Verdict::Again("a reply without data".to_owned()),
         Err(error) => Verdict::Again(format!("a reply that is not TIDAL's JSON ({error})")),

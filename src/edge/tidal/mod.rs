@@ -18,6 +18,7 @@ pub mod write;
 mod browser;
 mod client;
 mod http;
+mod nul;
 pub mod keyring;
 mod pages;
 mod reader;

@@ -114,6 +114,8 @@ pub fn parse(bytes: &[u8]) -> Result<TidalReading, SnapshotError> {
         return Err(SnapshotError::TooLarge);
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let bytes = super::nul::without_nul(bytes);
+    let bytes = bytes.as_ref();
     check_header(bytes)?;
     let document: Document<'_> =
         serde_json::from_slice(bytes).map_err(|error| json_error(&error))?;

@@ -33,6 +33,14 @@ pub(super) fn state_path(top: &Table<'_>, surroundings: &Surroundings<'_>) -> Op
         .and_then(|value| path(&value, surroundings))
 }
 
+/// `[state] require_approval`.
+pub(super) fn required_approvals(top: &Table<'_>) -> usize {
+    let value = top
+        .table("state")
+        .and_then(|table| table.get("require_approval"));
+    value.and_then(|value| value.number(0..=100)).unwrap_or(0)
+}
+
 /// `[state] url`. A policy is shown, shared and hashed: a password has no place in it.
 pub(super) fn state_url(top: &Table<'_>) -> Option<String> {
     let value = top.table("state")?.get("url")?;

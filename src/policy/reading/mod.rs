@@ -77,6 +77,7 @@ fn read(top: &Table<'_>, surroundings: &Surroundings<'_>, source: PolicySource) 
         source,
         state_path: library::state_path(top, surroundings),
         state_url: library::state_url(top),
+        required_approvals: library::required_approvals(top),
         library: library::library(top, surroundings),
         tidal: sections::tidal(top, surroundings),
         download: sections::download(top),

@@ -19,7 +19,7 @@ use tidal_cleanup::{
             Edit, Probe, RekordboxError, RekordboxLibrary, RekordboxReader, RowEdits, Staged,
         },
         store::{
-            ApplyRow, ApplyStatus, Finding, HistoryFilter, HistoryRow, Intent, NewApply,
+            ApplyRow, ApplyStatus, Approval, Finding, HistoryFilter, HistoryRow, Intent, NewApply,
             NewOperation, NewSnapshot, OperationRow, RecentChange, Settlement, SnapshotRow,
             StateReader, StateStore, Statistics, StoreError,
         },
@@ -369,6 +369,12 @@ impl<W: StateReader + Sync> StateReader for Mortal<W> {
     ) -> Result<Vec<RecentChange>, StoreError> {
         self.world.recent_changes(playlist, limit).await
     }
+    async fn is_elsewhere(&self, apply: ApplyId) -> Result<bool, StoreError> {
+        self.world.is_elsewhere(apply).await
+    }
+    async fn approvals(&self) -> Result<Vec<Approval>, StoreError> {
+        self.world.approvals().await
+    }
     async fn statistics(&self) -> Result<Statistics, StoreError> {
         self.world.statistics().await
     }
@@ -386,6 +392,9 @@ impl<W: StateStore + Send + Sync> StateStore for Mortal<W> {
         faults
             .run_async(store(), self.world.save_snapshot(snapshot))
             .await
+    }
+    async fn approve(&mut self, approval: &Approval) -> Result<(), StoreError> {
+        self.world.approve(approval).await
     }
     async fn begin_apply(
         &mut self,

@@ -26,6 +26,7 @@ use tidal_cleanup::{
     plan::{Plan, canonical},
 };
 
+use crate::postgres;
 pub(crate) use tidal::{Snapshot, uuid};
 
 /// The whole world in a temporary folder.
@@ -58,6 +59,9 @@ pub(crate) struct Said {
     pub(crate) err: String,
 }
 
+/// Names the folder of a server's socket: worlds without a server of their own have their state there.
+pub(crate) const ON_SERVER: &str = "TIDAL_CLEANUP_TEST_SERVER";
+
 /// Enough removals for tests that are about something else, and files that leave the library.
 pub(crate) const BOLD: &str = "[defaults]\ntrack_removed = \"trash\"\nplaylist_removed = \"remove\"\n\
      [safety]\nmax_remove = { count = 50, percent = 100 }\n\
@@ -87,6 +91,15 @@ impl World {
     /// Two files of the DJ's, a policy, and a library that is marked as the program's to work in.
     pub(crate) fn new(setup: Setup) -> Self {
         let dir = TempDir::new_in(scratch()).unwrap();
+        // Every test of the library can be one of a shared state as well.
+        let elsewhere = || {
+            let folder = std::env::var_os(ON_SERVER)?;
+            Some(&*String::leak(postgres::database_at(folder.as_ref())))
+        };
+        let setup = Setup {
+            server: setup.server.or_else(elsewhere),
+            ..setup
+        };
         let world = Self {
             dir,
             setup,

@@ -13,8 +13,8 @@ use super::{PostgresStore, failed, load::unreadable, read, rows, rows::Scope};
 use crate::{
     domain::{ApplyId, LibraryId},
     edge::store::{
-        ApplyStatus, Intent, NewApply, NewOperation, NewSnapshot, OperationStatus, SNAPSHOTS_KEPT,
-        Settlement, StateStore, StoreError, pack, rule,
+        ApplyStatus, Approval, Intent, NewApply, NewOperation, NewSnapshot, OperationStatus,
+        SNAPSHOTS_KEPT, Settlement, StateStore, StoreError, pack, rule, words,
     },
 };
 
@@ -94,6 +94,19 @@ impl StateStore for PostgresStore {
         })
     }
 
+    async fn approve(&mut self, approval: &Approval) -> Result<(), StoreError> {
+        sqlx::query(words::APPROVE)
+            .bind(self.reader.library)
+            .bind(&approval.digest)
+            .bind(&approval.plan)
+            .bind(&approval.who)
+            .bind(approval.at.to_string())
+            .execute(&self.reader.pool)
+            .await
+            .map(drop)
+            .map_err(failed("record an approval"))
+    }
+
     async fn begin_apply(
         &mut self,
         apply: NewApply,
@@ -116,9 +129,16 @@ impl StateStore for PostgresStore {
                 .map_err(failed(doing))?;
             rule::well_formed(operations)
                 .map_err(|reason| StoreError::Protocol { apply: id, reason })?;
-            let fencing = put_apply(conn, scope, id, &apply, packed.clone(), operations)
-                .await
-                .map_err(failed(doing))?;
+            let fencing = put_apply(
+                conn,
+                scope,
+                id,
+                (&apply, &self.reader.device),
+                packed.clone(),
+                operations,
+            )
+            .await
+            .map_err(failed(doing))?;
             Ok((id, fencing))
         })?;
         self.fencing = Some(fencing);
@@ -354,15 +374,15 @@ async fn put_apply(
     conn: &mut PgConnection,
     scope: Scope,
     id: ApplyId,
-    apply: &NewApply,
+    (apply, device): (&NewApply, &str),
     packed: Vec<u8>,
     operations: &[NewOperation],
 ) -> Result<i64, sqlx::Error> {
     let fencing = raise_fencing(conn, scope.library).await?;
     sqlx::query(
         "INSERT INTO applies (library, id, mode, status, digest, policy_sha256, who, undoes, fencing,
-            started_at, pending, running, completed, failed, skipped, plan)
-         VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, 0, $11)",
+            started_at, pending, running, completed, failed, skipped, plan, device)
+         VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, 0, $11, $12)",
     )
     .bind(scope.library)
     .bind(id.0)
@@ -375,6 +395,7 @@ async fn put_apply(
     .bind(scope.at.to_string())
     .bind(i64::try_from(operations.len()).map_err(unreadable)?)
     .bind(packed)
+    .bind(device)
     .execute(&mut *conn)
     .await?;
     for batch in operations.chunks(BATCH) {

@@ -10,8 +10,9 @@ use super::{
 use crate::{
     domain::{ApplyId, PlaylistId, State, TrackId, state::Meta, state::PlaylistRow, text::nfc},
     edge::store::{
-        ApplyRow, ApplyStatus, Finding, HistoryFilter, HistoryRow, OperationRow, OperationStatus,
-        RecentChange, SnapshotRow, StateReader, Statistics, StoreError, occurrence, pack,
+        ApplyRow, ApplyStatus, Approval, Finding, HistoryFilter, HistoryRow, OperationRow,
+        OperationStatus, RecentChange, SnapshotRow, StateReader, Statistics, StoreError,
+        occurrence, pack, words,
     },
 };
 
@@ -129,6 +130,26 @@ impl StateReader for PostgresReader {
             .map_err(failed("read playlist_tracks"))
     }
 
+    async fn is_elsewhere(&self, apply: ApplyId) -> Result<bool, StoreError> {
+        let device: Option<Option<String>> =
+            sqlx::query_scalar("SELECT device FROM applies WHERE library = $1 AND id = $2")
+                .bind(self.library)
+                .bind(apply.0)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(failed("read applies"))?;
+        Ok(device.flatten().is_some_and(|device| device != self.device))
+    }
+
+    async fn approvals(&self) -> Result<Vec<Approval>, StoreError> {
+        let rows = sqlx::query_as(words::APPROVALS)
+            .bind(self.library)
+            .fetch_all(&self.pool)
+            .await;
+        rows.and_then(words::approvals)
+            .map_err(failed("read approvals"))
+    }
+
     async fn statistics(&self) -> Result<Statistics, StoreError> {
         let mut tx = self.begin_reading().await?;
         statistics(&mut tx, self.library, &self.device)
@@ -192,6 +213,14 @@ impl StateReader for PostgresStore {
         limit: usize,
     ) -> Result<Vec<RecentChange>, StoreError> {
         self.reader.recent_changes(playlist, limit).await
+    }
+
+    async fn is_elsewhere(&self, apply: ApplyId) -> Result<bool, StoreError> {
+        self.reader.is_elsewhere(apply).await
+    }
+
+    async fn approvals(&self) -> Result<Vec<Approval>, StoreError> {
+        self.reader.approvals().await
     }
 
     async fn statistics(&self) -> Result<Statistics, StoreError> {

@@ -59,6 +59,7 @@ async fn a_shared_state() {
     versions(&server).await;
     explained(&server).await;
     restarts(&server).await;
+    crate::edge::store::transfer::tests::moves(&server).await;
 }
 
 /// Two machines share a library and its files; each has a Rekordbox of its own.
@@ -205,26 +206,30 @@ async fn readers(server: &Server) {
 async fn versions(server: &Server) {
     let url = server.database();
     let name = url.rsplit('/').next().unwrap();
+    let open_as = async |url: &str| PostgresStore::open(&options(url, "0c8e", "studio")).await;
     drop(open(&url, "studio").await);
-    for (version, newer) in [(99, true), (0, false)] {
-        server.sql(
-            name,
-            &format!("UPDATE tidal_cleanup_schema SET version = {version}"),
-        );
-        let refused = PostgresStore::open(&options(&url, "0c8e", "studio"))
-            .await
-            .unwrap_err();
-        assert_eq!(
-            matches!(refused, StoreError::Newer { .. }),
-            newer,
-            "{refused}"
-        );
-        assert_eq!(
-            matches!(refused, StoreError::Outdated { .. }),
-            !newer,
-            "{refused}"
-        );
-    }
+    server.sql(name, "INSERT INTO tidal_cleanup_schema VALUES (99, '')");
+    let refused = open_as(&url).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Newer { .. }), "{refused}");
+
+    // As the first version made it.
+    server.sql(
+        name,
+        "DELETE FROM tidal_cleanup_schema WHERE version > 1; ALTER TABLE approvals DROP COLUMN plan;
+         ALTER TABLE applies DROP COLUMN device;
+         UPDATE meta SET schema_version = 1; CREATE ROLE old LOGIN;
+         GRANT SELECT ON ALL TABLES IN SCHEMA public TO old",
+    );
+    let refused = open_as(&server.address("old", name)).await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Outdated { found: 1, .. }),
+        "{refused}"
+    );
+    let both = tokio::join!(open_as(&url), open_as(&url));
+    let (one, two) = (both.0.unwrap(), both.1.unwrap());
+    assert_eq!(one.meta().await.unwrap().schema_version, SCHEMA_VERSION);
+    assert_eq!(two.approvals().await.unwrap(), []);
+
     let other = server.database();
     server.sql(
         other.rsplit('/').next().unwrap(),

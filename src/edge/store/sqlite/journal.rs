@@ -7,8 +7,8 @@ use super::{SqliteReader, SqliteStore, load::unreadable, read, rows, rows::Scope
 use crate::{
     domain::{ApplyId, LibraryId},
     edge::store::{
-        ApplyStatus, Intent, NewApply, NewOperation, NewSnapshot, OperationStatus, SNAPSHOTS_KEPT,
-        Settlement, StateStore, StoreError, pack, rule,
+        ApplyStatus, Approval, Intent, NewApply, NewOperation, NewSnapshot, OperationStatus,
+        SNAPSHOTS_KEPT, Settlement, StateStore, StoreError, pack, rule, words,
     },
 };
 
@@ -49,6 +49,19 @@ impl StateStore for SqliteStore {
             .await
             .map_err(self.reader.failed(doing))?;
         tx.commit().await.map_err(self.reader.failed(doing))
+    }
+
+    async fn approve(&mut self, approval: &Approval) -> Result<(), StoreError> {
+        sqlx::query(words::APPROVE)
+            .bind(self.reader.library)
+            .bind(&approval.digest)
+            .bind(&approval.plan)
+            .bind(&approval.who)
+            .bind(approval.at.to_string())
+            .execute(&self.reader.pool)
+            .await
+            .map(drop)
+            .map_err(self.reader.failed("record an approval"))
     }
 
     async fn begin_apply(

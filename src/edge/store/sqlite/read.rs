@@ -12,8 +12,9 @@ use super::{
 use crate::{
     domain::{ApplyId, PlaylistId, State, TrackId, state::Meta, state::PlaylistRow, text::nfc},
     edge::store::{
-        ApplyRow, ApplyStatus, Finding, HistoryFilter, HistoryRow, OperationRow, OperationStatus,
-        RecentChange, SnapshotRow, StateReader, Statistics, StoreError, occurrence, pack,
+        ApplyRow, ApplyStatus, Approval, Finding, HistoryFilter, HistoryRow, OperationRow,
+        OperationStatus, RecentChange, SnapshotRow, StateReader, Statistics, StoreError,
+        occurrence, pack, words,
     },
 };
 
@@ -127,6 +128,27 @@ impl StateReader for SqliteReader {
             .map_err(self.failed("read playlist_tracks"))
     }
 
+    async fn is_elsewhere(&self, apply: ApplyId) -> Result<bool, StoreError> {
+        let found: Option<bool> = sqlx::query_scalar(
+            "SELECT device IS NOT NULL FROM applies WHERE library = $1 AND id = $2",
+        )
+        .bind(self.library)
+        .bind(apply.0)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(self.failed("read applies"))?;
+        Ok(found.unwrap_or(false))
+    }
+
+    async fn approvals(&self) -> Result<Vec<Approval>, StoreError> {
+        let rows = sqlx::query_as(words::APPROVALS)
+            .bind(self.library)
+            .fetch_all(&self.pool)
+            .await;
+        rows.and_then(words::approvals)
+            .map_err(self.failed("read approvals"))
+    }
+
     async fn statistics(&self) -> Result<Statistics, StoreError> {
         let mut tx = self.begin_reading().await?;
         statistics(&mut tx, self.library)
@@ -192,6 +214,14 @@ impl StateReader for SqliteStore {
         self.reader.recent_changes(playlist, limit).await
     }
 
+    async fn is_elsewhere(&self, apply: ApplyId) -> Result<bool, StoreError> {
+        self.reader.is_elsewhere(apply).await
+    }
+
+    async fn approvals(&self) -> Result<Vec<Approval>, StoreError> {
+        self.reader.approvals().await
+    }
+
     async fn statistics(&self) -> Result<Statistics, StoreError> {
         self.reader.statistics().await
     }
@@ -203,7 +233,7 @@ impl StateReader for SqliteStore {
 
 impl SqliteReader {
     /// Several statements that see the same state.
-    async fn begin_reading(&self) -> Result<SqliteTransaction<'static>, StoreError> {
+    pub(super) async fn begin_reading(&self) -> Result<SqliteTransaction<'static>, StoreError> {
         self.pool
             .begin()
             .await

@@ -282,7 +282,7 @@ async fn a_newer_database_is_refused() {
             error,
             StoreError::Newer {
                 found: 42,
-                known: 1,
+                known: SCHEMA_VERSION,
                 ..
             }
         )
@@ -298,24 +298,31 @@ async fn a_newer_database_is_refused() {
 async fn an_older_database_is_backed_up_before_it_is_migrated() {
     let world = World::new();
     let store = world.store().await;
-    // An older database, as far as there can be one yet: no migration of ours has run in it.
-    let older = sqlx::query("UPDATE _sqlx_migrations SET version = 0");
-    older.execute(&store.reader.pool).await.unwrap();
+    // As the first version made it.
+    for sql in [
+        "DELETE FROM _sqlx_migrations WHERE version = 2",
+        "DROP TABLE approvals",
+        "DROP TABLE device_ids",
+        "DROP TABLE device_objects",
+        "ALTER TABLE applies DROP COLUMN device",
+        "UPDATE meta SET schema_version = 1",
+    ] {
+        sqlx::query(sql).execute(&store.reader.pool).await.unwrap();
+    }
     store.close().await;
     let reader = SqliteReader::open(&world.path()).await.unwrap_err();
     assert!(matches!(
         reader,
         StoreError::Outdated {
-            found: 0,
-            known: 1,
+            found: 1,
+            known: SCHEMA_VERSION,
             ..
         }
     ));
-    // Here the migration itself must fail, since its tables are there; nothing is changed then.
-    let bytes = std::fs::read(world.path()).unwrap();
-    let refused = world.refusal().await.to_string();
-    assert_eq!(refused, "state database: migrate");
-    assert_eq!(std::fs::read(world.path()).unwrap(), bytes);
+    let store = world.store().await;
+    assert_eq!(store.meta().await.unwrap().schema_version, SCHEMA_VERSION);
+    assert_eq!(store.approvals().await.unwrap(), []);
+    store.close().await;
     let backups: Vec<_> = std::fs::read_dir(world.backups()).unwrap().collect();
     assert_eq!(backups.len(), 1);
     let name = backups[0].as_ref().unwrap().file_name();
@@ -323,6 +330,20 @@ async fn an_older_database_is_backed_up_before_it_is_migrated() {
         name.to_str().unwrap().ends_with("-migration.db"),
         "{name:?}"
     );
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_changes_nothing() {
+    let world = World::new();
+    let store = world.store().await;
+    // Its tables are there, so that it must fail.
+    let older = sqlx::query("DELETE FROM _sqlx_migrations WHERE version = 2");
+    older.execute(&store.reader.pool).await.unwrap();
+    store.close().await;
+    let bytes = std::fs::read(world.path()).unwrap();
+    let refused = world.refusal().await.to_string();
+    assert_eq!(refused, "state database: migrate");
+    assert_eq!(std::fs::read(world.path()).unwrap(), bytes);
 }
 
 #[tokio::test]
