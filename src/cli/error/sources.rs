@@ -461,12 +461,17 @@ fn database_hint(source: &sqlx::Error) -> &'static str {
 fn server_hint(source: &sqlx::Error) -> Option<&'static str> {
     const AGAIN: &str = "nothing is lost: try again when the server answers; `tidal-cleanup apply --resume` \
          goes on with what was begun";
+    const ENCRYPTION: &str =
+        "`?sslmode=` and `?sslrootcert=` of the address say how to encrypt, and whom to trust";
     let code = match source {
+        sqlx::Error::Io(error) if error.get_ref().is_some_and(|it| it.is::<rustls::Error>()) => {
+            return Some(ENCRYPTION);
+        }
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => {
             return Some(AGAIN);
         }
         sqlx::Error::Tls(_) => {
-            return Some("`?sslmode=` and `?sslrootcert=` of the address say how to encrypt");
+            return Some(ENCRYPTION);
         }
         sqlx::Error::Configuration(_) => {
             return Some("write it as postgres://user@host/database?sslmode=verify-full");

@@ -4,6 +4,7 @@
 //! the state's rows, many a statement; `lock` holds the run's lock. Statements are not kept prepared and
 //! a session has no state but the lock's, so that a proxy between us and the server does no harm.
 
+mod ask;
 mod check;
 mod journal;
 mod load;
@@ -24,6 +25,7 @@ use sqlx::{
 
 use super::{SCHEMA_VERSION, StoreError};
 use crate::domain::LibraryId;
+use ask::{query, query_as, query_scalar};
 use lock::Pinned;
 
 /// How long the server has to take a connection.
@@ -149,7 +151,10 @@ const MIGRATIONS: [&str; 2] = [
 impl PostgresReader {
     /// Runs what is missing, all or nothing. Several who find an old database queue here.
     async fn migrate(&self, conn: &mut PgConnection, at: Timestamp) -> Result<(), StoreError> {
-        let found = self.version(conn).await?;
+        let doing = "read the version";
+        let mut tx = conn.begin().await.map_err(failed(doing))?;
+        let found = self.version(&mut tx).await?;
+        tx.rollback().await.map_err(failed(doing))?;
         if found == SCHEMA_VERSION {
             return Ok(());
         }
@@ -172,7 +177,7 @@ impl PostgresReader {
         let doing = "make the tables of the state database";
         let mut tx = conn.begin().await.map_err(failed(doing))?;
         // Held to the end of the transaction only; an engine without such locks fails one of two.
-        let locked = sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        let locked = query("SELECT pg_advisory_xact_lock($1)")
             .bind(MIGRATING)
             .execute(&mut *tx)
             .await;
@@ -186,7 +191,7 @@ impl PostgresReader {
                 .execute(&mut *tx)
                 .await
                 .map_err(failed(doing))?;
-            sqlx::query("INSERT INTO tidal_cleanup_schema (version, at) VALUES ($1, $2)")
+            query("INSERT INTO tidal_cleanup_schema (version, at) VALUES ($1, $2)")
                 .bind(version)
                 .bind(at.to_string())
                 .execute(&mut *tx)
@@ -199,7 +204,7 @@ impl PostgresReader {
     /// The newest migration that has run; 0 in an empty database.
     async fn version(&self, conn: &mut PgConnection) -> Result<i64, StoreError> {
         let doing = "read the version";
-        let (ours, strange): (bool, bool) = sqlx::query_as(
+        let (ours, strange): (bool, bool) = query_as(
             "SELECT COUNT(*) FILTER (WHERE table_name = 'tidal_cleanup_schema') > 0,
                 COUNT(*) FILTER (WHERE table_name IN ('meta', 'tracks', 'playlists')) > 0
              FROM information_schema.tables WHERE table_schema = current_schema()",
@@ -220,11 +225,10 @@ impl PostgresReader {
             }
             (true, _) => {}
         }
-        let found: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(version) FROM tidal_cleanup_schema")
-                .fetch_one(conn)
-                .await
-                .map_err(failed(doing))?;
+        let found: Option<i64> = query_scalar("SELECT MAX(version) FROM tidal_cleanup_schema")
+            .fetch_one(conn)
+            .await
+            .map_err(failed(doing))?;
         let known = SCHEMA_VERSION;
         match found.unwrap_or_default() {
             found if found > known => Err(StoreError::Newer {
@@ -243,34 +247,40 @@ impl PostgresReader {
         conn: &mut PgConnection,
         library: &LibraryId,
     ) -> Result<i64, StoreError> {
-        let doing = "read meta";
-        let find = "SELECT id FROM meta WHERE library_id = $1";
-        let found: Option<i64> = sqlx::query_scalar(find)
-            .bind(library.as_str())
-            .fetch_optional(&mut *conn)
-            .await
-            .map_err(failed(doing))?;
-        if let Some(found) = found {
+        if let Some(found) = library_row(conn, library).await? {
             return Ok(found);
         }
-        let made = sqlx::query(
+        let doing = "record the library";
+        let mut tx = conn.begin().await.map_err(failed(doing))?;
+        let made = query(
             "INSERT INTO meta (library_id, lineage) VALUES ($1, $2) ON CONFLICT (library_id) DO NOTHING",
         )
         .bind(library.as_str())
         .bind(uuid::Uuid::new_v4().to_string())
-        .execute(&mut *conn)
+        .execute(&mut *tx)
         .await;
-        match made.map_err(failed("record the library")) {
+        match made.map_err(failed(doing)) {
             Err(error) if error.is_read_only() => return Ok(0),
             made => made?,
         };
-        let found: Option<i64> = sqlx::query_scalar(find)
-            .bind(library.as_str())
-            .fetch_optional(conn)
-            .await
-            .map_err(failed(doing))?;
-        Ok(found.unwrap_or_default())
+        tx.commit().await.map_err(failed(doing))?;
+        Ok(library_row(conn, library).await?.unwrap_or_default())
     }
+}
+
+async fn library_row(
+    conn: &mut PgConnection,
+    library: &LibraryId,
+) -> Result<Option<i64>, StoreError> {
+    let doing = "read meta";
+    let mut tx = conn.begin().await.map_err(failed(doing))?;
+    let found = query_scalar("SELECT id FROM meta WHERE library_id = $1")
+        .bind(library.as_str())
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(failed(doing))?;
+    tx.commit().await.map_err(failed(doing))?;
+    Ok(found)
 }
 
 /// `postgres://host:5432/name`, or the socket's folder; never a password.

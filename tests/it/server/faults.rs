@@ -26,7 +26,7 @@ fn provoke(server: &Server, name: &str, code: &str, after: u32, times: u32) {
             "CREATE SEQUENCE told; CREATE FUNCTION refuse() RETURNS trigger AS $$ DECLARE n BIGINT := nextval('told');
              BEGIN IF n > {after} AND n <= {till} THEN RAISE EXCEPTION 'provoked' USING ERRCODE = '{code}'; END IF;
              RETURN NULL; END $$ LANGUAGE plpgsql;
-             CREATE TRIGGER refuse AFTER UPDATE ON sync_operations FOR EACH STATEMENT EXECUTE FUNCTION refuse()"
+             CREATE TRIGGER refuse AFTER UPDATE OF pre_image, post_image ON sync_operations FOR EACH STATEMENT EXECUTE FUNCTION refuse()"
         ),
     );
 }
@@ -105,7 +105,7 @@ fn a_statement_takes_too_long() {
     server.sql(
         &name,
         "CREATE FUNCTION slow() RETURNS trigger AS 'BEGIN PERFORM pg_sleep(30); RETURN NULL; END' LANGUAGE plpgsql;
-         CREATE TRIGGER slow AFTER UPDATE ON sync_operations FOR EACH STATEMENT EXECUTE FUNCTION slow();
+         CREATE TRIGGER slow AFTER UPDATE OF pre_image ON sync_operations FOR EACH STATEMENT EXECUTE FUNCTION slow();
          ALTER ROLE dj SET statement_timeout = '300ms'",
     );
     ends(

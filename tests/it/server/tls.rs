@@ -239,11 +239,6 @@ fn an_address_says_how_to_encrypt_and_that_holds() {
     let world = crate::journey_kill::hanging(world, "1012");
     world.tidal(&first().list('d', "New", "12"));
     let url = address("dj", "localhost", &full);
-    let mut command = world.command(&["apply", "--yes"]);
-    command
-        .env(URL, &url)
-        .env("PGPASSWORD", "quite:secret")
-        .args(["--only", "additive"]);
     let said = world.run_with(
         &["plan", "--out", "plan.json"],
         &[(URL, &url), ("PGPASSWORD", "quite:secret")],

@@ -1,5 +1,6 @@
 //! `db check`: does the database say what it may say? The server checks its files itself.
 
+use super::ask::query_as;
 use super::{PostgresReader, failed};
 use crate::edge::store::{Finding, StateReader as _, StoreError, report, sqlite::INVARIANTS};
 
@@ -7,7 +8,7 @@ pub(super) async fn findings(reader: &PostgresReader) -> Result<Vec<Finding>, St
     let mut found = Vec::new();
     let mut tx = reader.begin_reading().await?;
     for (check, sql) in INVARIANTS {
-        let rows: Vec<(String, String)> = sqlx::query_as(sql)
+        let rows: Vec<(String, String)> = query_as(sql)
             .bind(reader.library)
             .fetch_all(&mut *tx)
             .await

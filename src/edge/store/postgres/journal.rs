@@ -9,6 +9,7 @@ use std::{collections::HashMap, time::Duration};
 use jiff::Timestamp;
 use sqlx::{Connection as _, PgConnection, Postgres, QueryBuilder};
 
+use super::ask::{query, query_as, query_scalar};
 use super::{PostgresStore, failed, load::unreadable, read, rows, rows::Scope};
 use crate::{
     domain::{ApplyId, LibraryId},
@@ -65,7 +66,7 @@ impl StateStore for PostgresStore {
             let mut conn = self.reader.pool.acquire().await.map_err(failed(doing))?;
             self.reader.library = self.reader.find_library(&mut conn, id).await?;
         }
-        let known: String = sqlx::query_scalar("SELECT library_id FROM meta WHERE id = $1")
+        let known: String = query_scalar("SELECT library_id FROM meta WHERE id = $1")
             .bind(self.reader.library)
             .fetch_one(&self.reader.pool)
             .await
@@ -95,7 +96,7 @@ impl StateStore for PostgresStore {
     }
 
     async fn approve(&mut self, approval: &Approval) -> Result<(), StoreError> {
-        sqlx::query(words::APPROVE)
+        query(words::APPROVE)
             .bind(self.reader.library)
             .bind(&approval.digest)
             .bind(&approval.plan)
@@ -167,7 +168,7 @@ impl StateStore for PostgresStore {
 
     async fn hold(&self, apply: ApplyId) -> Result<(), StoreError> {
         let doing = "read the fencing number";
-        let asked = sqlx::query_as::<_, (i64, Option<i64>)>(
+        let asked = query_as::<(i64, Option<i64>)>(
             "SELECT fencing, (SELECT fencing FROM applies WHERE library = $1 AND id = $2)
              FROM meta WHERE id = $1",
         )
@@ -287,7 +288,7 @@ async fn fenced(
 
 /// Locks the library's row to the end of the transaction; its fencing number.
 async fn lock_meta(conn: &mut PgConnection, library: i64) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("SELECT fencing FROM meta WHERE id = $1 FOR UPDATE")
+    query_scalar("SELECT fencing FROM meta WHERE id = $1 FOR UPDATE")
         .bind(library)
         .fetch_one(conn)
         .await
@@ -300,7 +301,7 @@ async fn run_status(
 ) -> Result<ApplyStatus, StoreError> {
     let doing = "read applies";
     let status: Option<String> =
-        sqlx::query_scalar("SELECT status FROM applies WHERE library = $1 AND id = $2")
+        query_scalar("SELECT status FROM applies WHERE library = $1 AND id = $2")
             .bind(library)
             .bind(apply.0)
             .fetch_optional(conn)
@@ -324,7 +325,7 @@ async fn put_snapshot(
     snapshot: &NewSnapshot<'_>,
     packed: Vec<u8>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    query(
         "INSERT INTO sync_snapshots (library, snapshot_type, snapshot_data, playlist_count, track_count,
             complete, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -339,7 +340,7 @@ async fn put_snapshot(
     .execute(&mut *conn)
     .await?;
     // A snapshot is a reading that can be taken again; nothing refers to it, so that old ones may go.
-    sqlx::query(
+    query(
         "DELETE FROM sync_snapshots WHERE library = $1 AND snapshot_type = $2
             AND id NOT IN (SELECT id FROM sync_snapshots WHERE library = $1 AND snapshot_type = $2
                            ORDER BY id DESC LIMIT $3)
@@ -355,7 +356,7 @@ async fn put_snapshot(
 }
 
 async fn next_apply(conn: &mut PgConnection, library: i64) -> Result<ApplyId, sqlx::Error> {
-    sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) + 1 FROM applies WHERE library = $1")
+    query_scalar("SELECT COALESCE(MAX(id), 0) + 1 FROM applies WHERE library = $1")
         .bind(library)
         .fetch_one(conn)
         .await
@@ -363,7 +364,7 @@ async fn next_apply(conn: &mut PgConnection, library: i64) -> Result<ApplyId, sq
 }
 
 async fn raise_fencing(conn: &mut PgConnection, library: i64) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("UPDATE meta SET fencing = fencing + 1 WHERE id = $1 RETURNING fencing")
+    query_scalar("UPDATE meta SET fencing = fencing + 1 WHERE id = $1 RETURNING fencing")
         .bind(library)
         .fetch_one(conn)
         .await
@@ -379,7 +380,7 @@ async fn put_apply(
     operations: &[NewOperation],
 ) -> Result<i64, sqlx::Error> {
     let fencing = raise_fencing(conn, scope.library).await?;
-    sqlx::query(
+    query(
         "INSERT INTO applies (library, id, mode, status, digest, policy_sha256, who, undoes, fencing,
             started_at, pending, running, completed, failed, skipped, plan, device)
          VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, 0, $11, $12)",
@@ -449,7 +450,7 @@ async fn link_operations(
     library: i64,
     apply: ApplyId,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    query(
         "UPDATE sync_operations SET
             playlist_id = (SELECT p.id FROM playlists AS p WHERE p.library = sync_operations.library
                            AND p.tidal_id = sync_operations.playlist_tidal_id),
@@ -472,7 +473,7 @@ async fn open_again(
     apply: ApplyId,
 ) -> Result<i64, sqlx::Error> {
     let fencing = raise_fencing(conn, scope.library).await?;
-    sqlx::query(
+    query(
         "UPDATE applies SET status = 'running', finished_at = NULL, resumed_at = $1, fencing = $2
          WHERE library = $3 AND id = $4",
     )
@@ -586,7 +587,7 @@ async fn close(
     status: ApplyStatus,
 ) -> Result<(), sqlx::Error> {
     link_operations(conn, scope.library, run.id).await?;
-    sqlx::query(
+    query(
         "UPDATE applies SET status = $1, finished_at = $2, pending = $3, running = $4, completed = $5,
             failed = $6, skipped = $7
          WHERE library = $8 AND id = $9",
@@ -605,7 +606,7 @@ async fn close(
     if status == ApplyStatus::Completed {
         take_back(conn, scope.library, run.undoes).await?;
     }
-    sqlx::query("UPDATE meta SET serial = serial + 1 WHERE id = $1")
+    query("UPDATE meta SET serial = serial + 1 WHERE id = $1")
         .bind(scope.library)
         .execute(conn)
         .await
@@ -620,7 +621,7 @@ async fn take_back(
 ) -> Result<(), sqlx::Error> {
     let (mut next, mut in_effect) = (undone, false);
     while let Some(apply) = next {
-        let (undoes, left): (Option<i64>, i64) = sqlx::query_as(
+        let (undoes, left): (Option<i64>, i64) = query_as(
             "SELECT undoes, pending + failed + skipped FROM applies WHERE library = $1 AND id = $2",
         )
         .bind(library)
@@ -631,7 +632,7 @@ async fn take_back(
             true => rule::as_closed(left),
             false => ApplyStatus::Undone,
         };
-        sqlx::query("UPDATE applies SET status = $1 WHERE library = $2 AND id = $3")
+        query("UPDATE applies SET status = $1 WHERE library = $2 AND id = $3")
             .bind(status.as_str())
             .bind(library)
             .bind(apply.0)

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
+use super::ask::{query, query_as};
 use super::rows::{maybe_time, time};
 use crate::domain::{
     ContentHash, ContentId, Isrc, MediaPath, NodeId, PlaylistId, State, Track, TrackId,
@@ -25,10 +26,7 @@ pub(super) async fn state(
         ..State::default()
     };
     let mut ids: HashMap<i64, TrackId> = HashMap::new();
-    let mut rows = sqlx::query(TRACKS)
-        .bind(library)
-        .bind(device)
-        .fetch(&mut *conn);
+    let mut rows = query(TRACKS).bind(library).bind(device).fetch(&mut *conn);
     while let Some(row) = rows.try_next().await? {
         let track = track(&row)?;
         ids.insert(row.try_get("id")?, track.track.id.clone());
@@ -38,7 +36,7 @@ pub(super) async fn state(
     }
     drop(rows);
     let mut entries: HashMap<i64, Vec<(i64, EntryRow)>> = HashMap::new();
-    let mut rows = sqlx::query(ENTRIES).bind(library).fetch(&mut *conn);
+    let mut rows = query(ENTRIES).bind(library).fetch(&mut *conn);
     while let Some(row) = rows.try_next().await? {
         let track = ids.get(&row.try_get(2)?).cloned();
         let flags: i64 = row.try_get(3)?;
@@ -54,7 +52,7 @@ pub(super) async fn state(
         list.push((row.try_get(1)?, entry));
     }
     drop(rows);
-    let mut rows = sqlx::query(PLAYLISTS)
+    let mut rows = query(PLAYLISTS)
         .bind(library)
         .bind(device)
         .fetch(&mut *conn);
@@ -66,13 +64,13 @@ pub(super) async fn state(
         state.playlists.insert(playlist.id.clone(), playlist);
     }
     drop(rows);
-    let mut rows = sqlx::query(FILES).bind(library).fetch(&mut *conn);
+    let mut rows = query(FILES).bind(library).fetch(&mut *conn);
     while let Some(row) = rows.try_next().await? {
         let file = file(&row)?;
         state.files.insert(file.path.clone(), file);
     }
     drop(rows);
-    let mut rows = sqlx::query(OBJECTS).bind(library).bind(device).fetch(conn);
+    let mut rows = query(OBJECTS).bind(library).bind(device).fetch(conn);
     while let Some(row) = rows.try_next().await? {
         let object = ObjectRow {
             key: serde_json::from_str(row.try_get("object_key")?).map_err(unreadable)?,
@@ -86,12 +84,11 @@ pub(super) async fn state(
 
 /// The library's row of `meta`; that of an unknown library when there is none.
 pub(super) async fn meta(conn: &mut PgConnection, library: i64) -> Result<Meta, sqlx::Error> {
-    let found: Option<(Option<String>, String, i64, i64)> = sqlx::query_as(
-        "SELECT library_id, lineage, serial, schema_version FROM meta WHERE id = $1",
-    )
-    .bind(library)
-    .fetch_optional(conn)
-    .await?;
+    let found: Option<(Option<String>, String, i64, i64)> =
+        query_as("SELECT library_id, lineage, serial, schema_version FROM meta WHERE id = $1")
+            .bind(library)
+            .fetch_optional(conn)
+            .await?;
     Ok(match found {
         Some((library_id, lineage, serial, schema_version)) => Meta {
             library_id: library_id.map(Into::into),
@@ -113,7 +110,7 @@ pub(super) async fn playlist(
     row: i64,
     entries: Vec<EntryRow>,
 ) -> Result<Option<PlaylistRow>, sqlx::Error> {
-    let found = sqlx::query(PLAYLIST)
+    let found = query(PLAYLIST)
         .bind(library)
         .bind(device)
         .bind(row)

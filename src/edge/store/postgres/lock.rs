@@ -6,9 +6,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{ConnectOptions as _, PgConnection};
+use sqlx::{ConnectOptions as _, PgConnection, Row as _};
 use tokio::{sync::Mutex, task::JoinHandle, time::Instant};
 
+use super::ask::{query, query_scalar};
 use super::{PostgresReader, PostgresStore, failed};
 use crate::edge::store::StoreError;
 
@@ -47,7 +48,7 @@ impl PostgresStore {
         self.reader.refuse_pooling(&mut conn).await?;
         let key = OURS + self.reader.library;
         loop {
-            let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+            let taken: bool = query_scalar("SELECT pg_try_advisory_lock($1)")
                 .bind(key)
                 .fetch_one(&mut conn)
                 .await
@@ -62,7 +63,7 @@ impl PostgresStore {
                 }
             }
         }
-        sqlx::query("UPDATE meta SET holder = $1 WHERE id = $2")
+        query("UPDATE meta SET holder = $1 WHERE id = $2")
             .bind(&self.reader.who)
             .bind(self.reader.library)
             .execute(&mut conn)
@@ -74,7 +75,7 @@ impl PostgresStore {
             "SET tcp_keepalives_interval = 15",
             "SET tcp_keepalives_count = 6",
         ] {
-            drop(sqlx::query(sql).execute(&mut conn).await);
+            drop(query(sql).execute(&mut conn).await);
         }
         let conn = Arc::new(Mutex::new(conn));
         let renewal = tokio::spawn(renew(Arc::clone(&conn)));
@@ -88,7 +89,7 @@ async fn renew(conn: Arc<Mutex<PgConnection>>) {
     loop {
         tokio::time::sleep(RENEWAL).await;
         let mut conn = conn.lock().await;
-        if sqlx::query("SELECT 1").execute(&mut *conn).await.is_err() {
+        if query("SELECT 1").execute(&mut *conn).await.is_err() {
             return;
         }
     }
@@ -103,7 +104,7 @@ impl PostgresReader {
         let doing = "ask for the lock";
         let mut tx = self.pool.begin().await.map_err(failed(doing))?;
         // For the length of this transaction only.
-        let free: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock_shared($1)")
+        let free: bool = query_scalar("SELECT pg_try_advisory_xact_lock_shared($1)")
             .bind(OURS + self.library)
             .fetch_one(&mut *tx)
             .await
@@ -111,12 +112,11 @@ impl PostgresReader {
         if free {
             return Ok(None);
         }
-        let holder: Option<Option<String>> =
-            sqlx::query_scalar("SELECT holder FROM meta WHERE id = $1")
-                .bind(self.library)
-                .fetch_optional(&mut *tx)
-                .await
-                .map_err(failed(doing))?;
+        let holder: Option<Option<String>> = query_scalar("SELECT holder FROM meta WHERE id = $1")
+            .bind(self.library)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(failed(doing))?;
         let unknown = || Some("somebody".to_owned());
         Ok(holder.flatten().or_else(unknown))
     }
@@ -124,19 +124,17 @@ impl PostgresReader {
     /// Two connections at once that are one and the same at the server are given out by transaction.
     async fn refuse_pooling(&self, conn: &mut PgConnection) -> Result<(), StoreError> {
         let doing = "ask for the connection's number";
-        let pid = "SELECT pg_backend_pid()";
-        let mine: i32 = sqlx::query_scalar(pid)
-            .fetch_one(&mut *conn)
-            .await
-            .map_err(failed(doing))?;
-        let other: i32 = sqlx::query_scalar(pid)
-            .fetch_one(&self.pool)
-            .await
-            .map_err(failed(doing))?;
-        let again: i32 = sqlx::query_scalar(pid)
-            .fetch_one(conn)
-            .await
-            .map_err(failed(doing))?;
+        // As plain text: what is prepared is lost when the next statement meets another connection.
+        let pid = async |conn: &mut PgConnection| -> Result<i32, StoreError> {
+            let row = sqlx::raw_sql("SELECT pg_backend_pid()")
+                .fetch_one(conn)
+                .await;
+            row.and_then(|row| row.try_get(0)).map_err(failed(doing))
+        };
+        let mine = pid(conn).await?;
+        let mut second = self.pool.acquire().await.map_err(failed(doing))?;
+        let other = pid(&mut second).await?;
+        let again = pid(conn).await?;
         match mine == other || mine != again {
             true => Err(StoreError::Pooled),
             false => Ok(()),

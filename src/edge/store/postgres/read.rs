@@ -2,6 +2,7 @@
 
 use sqlx::{PgConnection, PgTransaction, Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
+use super::ask::{query, query_as, query_scalar};
 use super::{
     PostgresReader, PostgresStore, check, failed, load,
     load::unreadable,
@@ -48,7 +49,7 @@ impl StateReader for PostgresReader {
     async fn applied_plan(&self, apply: ApplyId) -> Result<Option<String>, StoreError> {
         let mut tx = self.begin_reading().await?;
         let plan: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT plan FROM applies WHERE library = $1 AND id = $2")
+            query_scalar("SELECT plan FROM applies WHERE library = $1 AND id = $2")
                 .bind(self.library)
                 .bind(apply.0)
                 .fetch_optional(&mut *tx)
@@ -66,7 +67,7 @@ impl StateReader for PostgresReader {
 
     async fn last_reading(&self) -> Result<Option<String>, StoreError> {
         let mut tx = self.begin_reading().await?;
-        let bytes: Option<Vec<u8>> = sqlx::query_scalar(
+        let bytes: Option<Vec<u8>> = query_scalar(
             "SELECT snapshot_data FROM sync_snapshots
              WHERE library = $1 AND snapshot_type = 'tidal' AND complete = 1 ORDER BY id DESC LIMIT 1",
         )
@@ -79,7 +80,7 @@ impl StateReader for PostgresReader {
 
     async fn last_snapshot(&self, kind: &str) -> Result<Option<SnapshotRow>, StoreError> {
         let mut tx = self.begin_reading().await?;
-        let row = sqlx::query(
+        let row = query(
             "SELECT snapshot_type, snapshot_data, playlist_count, track_count, complete, created_at
              FROM sync_snapshots WHERE library = $1 AND snapshot_type = $2 ORDER BY id DESC LIMIT 1",
         )
@@ -131,20 +132,22 @@ impl StateReader for PostgresReader {
     }
 
     async fn is_elsewhere(&self, apply: ApplyId) -> Result<bool, StoreError> {
+        let mut tx = self.begin_reading().await?;
         let device: Option<Option<String>> =
-            sqlx::query_scalar("SELECT device FROM applies WHERE library = $1 AND id = $2")
+            query_scalar("SELECT device FROM applies WHERE library = $1 AND id = $2")
                 .bind(self.library)
                 .bind(apply.0)
-                .fetch_optional(&self.pool)
+                .fetch_optional(&mut *tx)
                 .await
                 .map_err(failed("read applies"))?;
         Ok(device.flatten().is_some_and(|device| device != self.device))
     }
 
     async fn approvals(&self) -> Result<Vec<Approval>, StoreError> {
-        let rows = sqlx::query_as(words::APPROVALS)
+        let mut tx = self.begin_reading().await?;
+        let rows = query_as(words::APPROVALS)
             .bind(self.library)
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *tx)
             .await;
         rows.and_then(words::approvals)
             .map_err(failed("read approvals"))
@@ -258,7 +261,7 @@ async fn applies(
     library: i64,
     limit: i64,
 ) -> Result<Vec<ApplyRow>, sqlx::Error> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT id, mode, status, digest, policy_sha256, who, undoes, started_at, finished_at,
             pending, running, completed, failed, skipped
          FROM applies WHERE library = $1 ORDER BY id DESC LIMIT $2",
@@ -280,7 +283,7 @@ pub(super) async fn unfinished(
     conn: &mut PgConnection,
     library: i64,
 ) -> Result<Option<ApplyRow>, sqlx::Error> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT id, mode, status, digest, policy_sha256, who, undoes, started_at, finished_at,
             pending, running, completed, failed, skipped
          FROM applies WHERE library = $1 AND status = 'running'",
@@ -319,7 +322,7 @@ pub(super) async fn count_again(
     library: i64,
     row: &mut ApplyRow,
 ) -> Result<(), sqlx::Error> {
-    let counts: Vec<(String, i64)> = sqlx::query_as(
+    let counts: Vec<(String, i64)> = query_as(
         "SELECT status, COUNT(*) FROM sync_operations WHERE library = $1 AND apply_id = $2 GROUP BY status",
     )
     .bind(library)
@@ -350,7 +353,7 @@ async fn operations(
     library: i64,
     apply: ApplyId,
 ) -> Result<Vec<OperationRow>, sqlx::Error> {
-    sqlx::query(
+    query(
         "SELECT seq, action_id, kind, operation_type, status, action, playlist_tidal_id, track_tidal_id,
             change_type, rule, label, pre_image, post_image, trash_path, error_message, created_at,
             started_at, completed_at
@@ -421,7 +424,7 @@ async fn history(
     }
     query.push(" ORDER BY o.apply_id DESC, o.seq DESC LIMIT ");
     query.push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
-    let rows = query.build().fetch_all(conn).await?;
+    let rows = query.build().persistent(false).fetch_all(conn).await?;
     rows.iter().map(history_row).collect()
 }
 
@@ -466,7 +469,7 @@ async fn playlists_by_name(
     name: &str,
 ) -> Result<Vec<PlaylistRow>, sqlx::Error> {
     let wanted = nfc(name);
-    let known: Vec<(i64, String, String)> = sqlx::query_as(
+    let known: Vec<(i64, String, String)> = query_as(
         "SELECT id, tidal_id, name FROM playlists
          WHERE library = $1 AND tidal_id IS NOT NULL AND forgotten_at IS NULL",
     )
@@ -491,12 +494,11 @@ async fn recent_changes(
     playlist: &PlaylistId,
     limit: usize,
 ) -> Result<Vec<RecentChange>, sqlx::Error> {
-    let number =
-        sqlx::query_scalar("SELECT id FROM playlists WHERE library = $1 AND tidal_id = $2")
-            .bind(library)
-            .bind(playlist.as_str())
-            .fetch_optional(&mut *conn)
-            .await?;
+    let number = query_scalar("SELECT id FROM playlists WHERE library = $1 AND tidal_id = $2")
+        .bind(library)
+        .bind(playlist.as_str())
+        .fetch_optional(&mut *conn)
+        .await?;
     let Some(number) = number else {
         return Ok(Vec::new());
     };
@@ -516,24 +518,23 @@ async fn statistics(
     device: &str,
 ) -> Result<Statistics, sqlx::Error> {
     let mut told = Statistics::of(&load::state(conn, library, device).await?);
-    let operations: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT status, COUNT(*) FROM sync_operations WHERE library = $1 GROUP BY status",
-    )
-    .bind(library)
-    .fetch_all(&mut *conn)
-    .await?;
+    let operations: Vec<(String, i64)> =
+        query_as("SELECT status, COUNT(*) FROM sync_operations WHERE library = $1 GROUP BY status")
+            .bind(library)
+            .fetch_all(&mut *conn)
+            .await?;
     for (status, count) in operations {
         told.operations.insert(operation_status(&status)?, count);
     }
     told.last_apply = applies(conn, library, 1).await?.pop();
-    (told.applies, told.snapshots) = sqlx::query_as(
+    (told.applies, told.snapshots) = query_as(
         "SELECT (SELECT COUNT(*) FROM applies WHERE library = $1),
             (SELECT COUNT(*) FROM sync_snapshots WHERE library = $1)",
     )
     .bind(library)
     .fetch_one(&mut *conn)
     .await?;
-    let last_reading: Option<String> = sqlx::query_scalar(
+    let last_reading: Option<String> = query_scalar(
         "SELECT created_at FROM sync_snapshots
          WHERE library = $1 AND snapshot_type = 'tidal' AND complete = 1 ORDER BY id DESC LIMIT 1",
     )

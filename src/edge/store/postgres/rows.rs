@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
+use super::ask::{query, query_as, query_scalar};
 use super::load::unreadable;
 use crate::{
     domain::{
@@ -379,7 +380,7 @@ async fn forget_playlist(
     scope: Scope,
     row: &PlaylistRow,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    query(
         "UPDATE playlists SET forgotten_at = $1, deleted_at = COALESCE(deleted_at, $1), updated_at = $1
          WHERE library = $2 AND tidal_id = $3 AND forgotten_at IS NULL",
     )
@@ -400,7 +401,7 @@ async fn put_playlist(
     let of = |here: fn(&EntryRow) -> bool| {
         i64::try_from(row.entries.iter().filter(|entry| here(entry)).count()).map_err(unreadable)
     };
-    let number: i64 = sqlx::query_scalar(
+    let number: i64 = query_scalar(
         "INSERT INTO playlists (library, tidal_id, name, description, local_folder_path,
             rekordbox_playlist_id, provenance, created_at, updated_at, last_synced_at, last_seen_in_tidal,
             deleted_at, track_count_tidal, track_count_local, track_count_rekordbox)
@@ -455,7 +456,7 @@ async fn put_entries(
     };
     let first_vacated = new.iter().filter_map(vacated).min();
     if let Some(first) = first_vacated {
-        sqlx::query(
+        query(
             "UPDATE playlist_tracks SET position = NULL WHERE playlist_id = $1 AND position >= $2",
         )
         .bind(playlist)
@@ -611,7 +612,7 @@ pub(super) async fn occurrences(
     playlist: i64,
     stays: Stays,
 ) -> Result<Vec<Occurrence>, sqlx::Error> {
-    sqlx::query(OCCURRENCES)
+    query(OCCURRENCES)
         .bind(playlist)
         .bind(i64::from(stays == Stays::All))
         .fetch_all(conn)
@@ -654,7 +655,7 @@ pub(super) async fn labels(
     conn: &mut PgConnection,
     playlist: i64,
 ) -> Result<HashMap<TrackId, String>, sqlx::Error> {
-    let rows: Vec<(String, String, Option<String>, String)> = sqlx::query_as(
+    let rows: Vec<(String, String, Option<String>, String)> = query_as(
         "SELECT DISTINCT t.tidal_id, t.title, t.version, t.artists
          FROM playlist_tracks AS e JOIN tracks AS t ON t.id = e.track_id WHERE e.playlist_id = $1",
     )

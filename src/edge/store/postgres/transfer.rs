@@ -6,6 +6,7 @@ use std::io::{self, BufRead, Write};
 use futures_util::TryStreamExt as _;
 use sqlx::{Connection as _, PgConnection, Row as _, postgres::PgRow};
 
+use super::ask::{query, query_as, query_scalar};
 use super::{PostgresReader, PostgresStore, load::unreadable};
 use crate::edge::store::{
     StoreError,
@@ -69,7 +70,7 @@ impl PostgresStore {
         if taken.0 == Arrival::Moved {
             // What the planner knows of the tables is that they are empty. Who does not own them may not
             // do this, and the server does it by itself some time later.
-            drop(sqlx::query("ANALYZE").execute(&mut *conn).await);
+            drop(query("ANALYZE").execute(&mut *conn).await);
         }
         Ok(taken)
     }
@@ -99,7 +100,7 @@ impl<'a> Side<'a> {
         if let Some(numbers) = self.numbers.of(table) {
             numbers.clear();
         }
-        let query = sqlx::query(sqlx::AssertSqlSafe(select(table))).bind(self.library);
+        let query = query(sqlx::AssertSqlSafe(select(table))).bind(self.library);
         let mut rows = query.fetch(&mut *self.conn);
         while let Some(row) = rows.try_next().await? {
             if let Some(numbers) = self.numbers.of(table) {
@@ -118,7 +119,7 @@ impl<'a> Side<'a> {
 impl Giver for Side<'_> {
     async fn origin(&mut self) -> Result<Option<Origin>, StoreError> {
         let found: Option<(Option<String>, String, i64, i64)> =
-            sqlx::query_as("SELECT library_id, lineage, serial, fencing FROM meta WHERE id = $1")
+            query_as("SELECT library_id, lineage, serial, fencing FROM meta WHERE id = $1")
                 .bind(self.library)
                 .fetch_optional(&mut *self.conn)
                 .await
@@ -145,7 +146,7 @@ impl Giver for Side<'_> {
 impl Taker for Side<'_> {
     async fn is_empty(&mut self) -> Result<bool, StoreError> {
         // Nobody else writes this library from here on.
-        sqlx::query("SELECT fencing FROM meta WHERE id = $1 FOR UPDATE")
+        query("SELECT fencing FROM meta WHERE id = $1 FOR UPDATE")
             .bind(self.library)
             .execute(&mut *self.conn)
             .await
@@ -155,7 +156,7 @@ impl Taker for Side<'_> {
                 "SELECT EXISTS (SELECT 1 FROM {} WHERE library = $1)",
                 table.name
             );
-            let found: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            let found: bool = query_scalar(sqlx::AssertSqlSafe(sql))
                 .bind(self.library)
                 .fetch_one(&mut *self.conn)
                 .await
@@ -168,12 +169,12 @@ impl Taker for Side<'_> {
     }
 
     async fn begin(&mut self, origin: &Origin) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM sync_snapshots WHERE library = $1")
+        query("DELETE FROM sync_snapshots WHERE library = $1")
             .bind(self.library)
             .execute(&mut *self.conn)
             .await
             .map_err(failed)?;
-        sqlx::query("UPDATE meta SET lineage = $1, serial = $2, fencing = $3 WHERE id = $4")
+        query("UPDATE meta SET lineage = $1, serial = $2, fencing = $3 WHERE id = $4")
             .bind(&origin.lineage)
             .bind(origin.serial)
             .bind(origin.fencing)
@@ -211,7 +212,7 @@ impl Taker for Side<'_> {
             "SELECT id FROM {} WHERE library = $1 ORDER BY id",
             table.name
         );
-        *numbers = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        *numbers = query_scalar(sqlx::AssertSqlSafe(sql))
             .bind(self.library)
             .fetch_all(&mut *self.conn)
             .await
