@@ -14,7 +14,7 @@ mod postgres;
 use std::{
     collections::HashMap,
     fs::File,
-    io::{BufReader, BufWriter, Write},
+    io::{BufReader, BufWriter, Write as _},
     path::Path,
     time::{Duration, Instant},
 };
@@ -322,8 +322,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Gives the value of a column, as JSON.
+type Value<'a> = &'a dyn Fn(&str) -> String;
+
 /// Calls `row` for each row of the table, with what gives a column's value.
-fn each_row(table: &str, tracks: usize, row: &mut dyn FnMut(&dyn Fn(&str) -> String)) {
+fn each_row(table: &str, tracks: usize, row: &mut dyn FnMut(Value<'_>)) {
     let time = "\"2026-11-22T09:40:00Z\"".to_owned();
     let text = |text: String| format!("\"{text}\"");
     let null = || "null".to_owned();
@@ -337,7 +340,7 @@ fn each_row(table: &str, tracks: usize, row: &mut dyn FnMut(&dyn Fn(&str) -> Str
                 "album" => text(format!("Album {}", n % 20_000)),
                 "year" => (1990 + n % 35).to_string(),
                 "duration_seconds" => (120 + n % 300).to_string(),
-                "isrc" => text(format!("US4XK{:07}", n)),
+                "isrc" => text(format!("US4XK{n:07}")),
                 "normalized_name" => text(format!("artist {} title of the track {n}", n % 5_000)),
                 "file_path" => text(format!(
                     "Playlists/List {}/Artist {} - Title {n}.flac",

@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-use super::{apply::lock, init::plant};
+use super::apply::lock;
 
 /// What was moved, table by table.
 #[derive(Debug, Serialize)]
@@ -138,7 +138,8 @@ pub(super) async fn init_from_sqlite(mut engine: Engine, ui: &Ui) -> Result<Exit
         }
         .into());
     }
-    plant(&mut engine, ui).await?;
+    // The drive that the state is about is here.
+    engine.require_canary().await?;
     let locks = lock(&mut engine, &waiting(std::time::Duration::from_secs(30))).await?;
     engine.refuse_unfinished().await?;
     // Written where it can be, so that an older one is migrated first.

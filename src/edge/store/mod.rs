@@ -1,5 +1,7 @@
 //! The state database: what we remember, and the journal.
 
+#[macro_use]
+mod same;
 pub mod either;
 pub mod freeze;
 pub mod lock;

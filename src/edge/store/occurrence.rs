@@ -3,7 +3,10 @@
 //! A row is one stay of one track in one playlist: made when the track comes, moved with it, and left
 //! behind without a position when it goes. The same track may stay several times, at once or again.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
 
 use jiff::Timestamp;
 
@@ -26,6 +29,65 @@ pub(super) struct Occurrence {
     pub(super) added_to_rekordbox: Option<Timestamp>,
     pub(super) removed_from_tidal: Option<Timestamp>,
     pub(super) created_at: Timestamp,
+}
+
+impl Occurrence {
+    /// What the row is to the state.
+    pub(super) fn entry(&self) -> EntryRow {
+        EntryRow {
+            track: self.track.clone(),
+            in_tidal: self.in_tidal,
+            in_local: self.in_local,
+            in_rekordbox: self.in_rekordbox,
+            added_at: self.added_to_tidal,
+        }
+    }
+}
+
+/// Which rows of a playlist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stays {
+    /// Those with a position, in order.
+    Here,
+    /// Those that are over, too.
+    All,
+}
+
+/// The rows of playlist `$1`; with those that are over where `$2` is 1.
+pub(super) const OCCURRENCES: &str = "SELECT e.id, t.tidal_id AS track, e.position, e.in_tidal, e.in_local, e.in_rekordbox,
+            e.added_to_tidal, e.added_to_local, e.added_to_rekordbox, e.removed_from_tidal, e.created_at
+         FROM playlist_tracks AS e JOIN tracks AS t ON t.id = e.track_id
+         WHERE e.playlist_id = $1 AND (e.position IS NOT NULL OR $2 = 1)
+         ORDER BY e.position, e.id";
+
+/// What is to be written for a playlist's entries to become others.
+pub(super) struct Rewrite {
+    /// Rows from this place on lose it first: another row may want it.
+    pub(super) cleared: Option<i64>,
+    /// Rows that differ from what is there, or lost their place.
+    pub(super) changed: Vec<Occurrence>,
+    pub(super) added: Vec<Occurrence>,
+}
+
+/// Only rows that differ, and those whose place another one may want. `old` as for [`merge`].
+pub(super) fn rewrite(old: Vec<Occurrence>, entries: &[EntryRow], at: Timestamp) -> Rewrite {
+    let new = merge(old.clone(), entries, at);
+    let old: HashMap<Option<i64>, Occurrence> = old.into_iter().map(|row| (row.id, row)).collect();
+    let vacated = |row: &Occurrence| {
+        let was = old.get(&row.id)?;
+        was.position.filter(|_| was.position != row.position)
+    };
+    let cleared = new.iter().filter_map(vacated).min();
+    let (known, added): (Vec<_>, Vec<_>) = new.into_iter().partition(|row| row.id.is_some());
+    let differs = |row: &Occurrence| {
+        let lost_place = cleared.is_some_and(|first| row.position >= Some(first));
+        lost_place || old.get(&row.id) != Some(row)
+    };
+    Rewrite {
+        cleared,
+        changed: known.into_iter().filter(differs).collect(),
+        added,
+    }
 }
 
 /// The rows after the entries became `entries`: one for each entry, in order, then those that were

@@ -11,6 +11,7 @@ mod load;
 mod lock;
 mod read;
 mod rows;
+mod same;
 mod transfer;
 #[cfg(test)]
 pub(super) mod tests;

@@ -11,6 +11,7 @@ mod load;
 mod read;
 mod restore;
 mod rows;
+mod same;
 mod transfer;
 #[cfg(test)]
 mod tests;

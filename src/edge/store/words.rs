@@ -2,10 +2,12 @@
 
 use std::cmp::Reverse;
 
-use super::Approval;
-use crate::{
-    domain::Provenance,
-    domain::state::{FileRole, ObjectKey},
+use jiff::Timestamp;
+
+use super::{ApplyStatus, Approval, OperationStatus};
+use crate::domain::{
+    AudioFormat, MediaPath, Provenance,
+    state::{FileRole, ObjectKey, StateRow},
 };
 
 /// A JSON list.
@@ -81,4 +83,49 @@ pub(super) fn newest_first(mut approvals: Vec<Approval>) -> Vec<Approval> {
         key(one).cmp(&key(two))
     });
     approvals
+}
+
+/// Whose rows, and when they change.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope {
+    pub(in crate::edge::store) library: i64,
+    pub(in crate::edge::store) at: Timestamp,
+}
+
+/// Whether both are the same row, as it was and as it is.
+pub(super) fn same_key(before: &StateRow, after: &StateRow) -> bool {
+    match (before, after) {
+        (StateRow::Track(before), StateRow::Track(after)) => before.track.id == after.track.id,
+        (StateRow::Playlist(before), StateRow::Playlist(after)) => before.id == after.id,
+        (StateRow::File(before), StateRow::File(after)) => before.path == after.path,
+        (StateRow::Object(before), StateRow::Object(after)) => before.key == after.key,
+        (
+            StateRow::Track(_) | StateRow::Playlist(_) | StateRow::File(_) | StateRow::Object(_),
+            _,
+        ) => false,
+    }
+}
+
+/// What a file's name says that it is.
+pub(super) fn file_format(path: &MediaPath) -> Option<&'static str> {
+    AudioFormat::from_extension(&path.extension()).map(AudioFormat::extension)
+}
+
+/// The status of a run, as its column has it.
+pub(super) fn apply_status(text: &str) -> Result<ApplyStatus, sqlx::Error> {
+    let all = [
+        ApplyStatus::Running,
+        ApplyStatus::Completed,
+        ApplyStatus::Partial,
+        ApplyStatus::Undone,
+    ];
+    let found = all.into_iter().find(|status| status.as_str() == text);
+    found.ok_or_else(|| sqlx::Error::Decode(format!("the status {text:?} of an apply").into()))
+}
+
+/// The status of an operation, as its column has it.
+pub(super) fn operation_status(text: &str) -> Result<OperationStatus, sqlx::Error> {
+    let mut all = OperationStatus::ALL.into_iter();
+    let found = all.find(|status| status.as_str() == text);
+    found.ok_or_else(|| sqlx::Error::Decode(format!("the status {text:?} of an operation").into()))
 }

@@ -34,7 +34,8 @@ fn a_state_moves_to_a_server_and_back() {
     let there = |args: &[&str]| world.run_with(args, &[(URL, &url)]);
     let said = there(&["db", "init", "--from", "sqlite", "--json"]);
     assert_eq!(said.code, 0, "{said:?}");
-    let moved = said.out.lines().last().unwrap_or_default().to_owned();
+    let moved = digests(&said);
+    assert_eq!(moved, before);
     assert!(
         !world.path("home/.tidal-cleanup/sync.db").exists(),
         "{moved}"

@@ -2,7 +2,7 @@
 //! is refused before anything happens.
 
 use std::{
-    io::{Read, Write},
+    io::{Read as _, Write as _},
     net::Shutdown,
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
@@ -99,7 +99,7 @@ fn serve(mut client: UnixStream, backend: &Mutex<UnixStream>, greeting: &[u8]) -
     }
 }
 
-/// PgBouncer, where it is installed.
+/// `PgBouncer`, where it is installed.
 struct Bouncer(Child, PathBuf);
 
 impl Bouncer {

@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use sqlx::{Connection as _, PgConnection, Postgres, QueryBuilder};
 
 use super::ask::{query, query_as, query_scalar};
-use super::{PostgresStore, failed, load::unreadable, read, rows, rows::Scope};
+use super::{PostgresStore, failed, load::unreadable, rows, same};
 use crate::{
     domain::{ApplyId, LibraryId},
     edge::store::{
         ApplyStatus, Approval, Intent, NewApply, NewOperation, NewSnapshot, OperationStatus,
-        SNAPSHOTS_KEPT, Settlement, StateStore, StoreError, pack, rule, words,
+        Settlement, StateStore, StoreError, pack, rule,
+        words::{self, Scope},
     },
 };
 
@@ -89,7 +90,7 @@ impl StateStore for PostgresStore {
             if self.fencing.is_some_and(|mine| mine != number) {
                 return Err(StoreError::Fenced);
             }
-            put_snapshot(conn, library, &snapshot, packed.clone())
+            same::put_snapshot(conn, library, &snapshot, packed.clone())
                 .await
                 .map_err(failed(doing))
         })
@@ -121,11 +122,11 @@ impl StateStore for PostgresStore {
             lock_meta(conn, scope.library)
                 .await
                 .map_err(failed(doing))?;
-            let unfinished = read::unfinished(conn, scope.library).await;
+            let unfinished = same::unfinished(conn, scope.library).await;
             if let Some(run) = unfinished.map_err(failed(doing))? {
                 return Err(StoreError::Unfinished(run.id));
             }
-            let id = next_apply(conn, scope.library)
+            let id = same::next_apply(conn, scope.library)
                 .await
                 .map_err(failed(doing))?;
             rule::well_formed(operations)
@@ -153,14 +154,16 @@ impl StateStore for PostgresStore {
             lock_meta(conn, scope.library)
                 .await
                 .map_err(failed(doing))?;
-            let unfinished = read::unfinished(conn, scope.library).await;
+            let unfinished = same::unfinished(conn, scope.library).await;
             match unfinished.map_err(failed(doing))? {
                 Some(run) if run.id != apply => return Err(StoreError::Unfinished(run.id)),
                 Some(_) | None => {}
             }
             let status = run_status(conn, scope.library, apply).await?;
             rule::may_resume(status).map_err(|reason| StoreError::Protocol { apply, reason })?;
-            open_again(conn, scope, apply).await.map_err(failed(doing))
+            same::open_again(conn, scope, apply)
+                .await
+                .map_err(failed(doing))
         })?;
         self.fencing = Some(fencing);
         Ok(())
@@ -242,13 +245,13 @@ impl StateStore for PostgresStore {
         let (scope, fencing) = (self.scope(at), self.fencing);
         writing!(self, doing, |conn| {
             fenced(conn, scope.library, apply, fencing).await?;
-            let run = read::unfinished(conn, scope.library).await;
+            let run = same::unfinished(conn, scope.library).await;
             let run = run
                 .map_err(failed(doing))?
                 .ok_or(StoreError::NoSuchApply(apply))?;
             rule::may_close(status, run.running)
                 .map_err(|reason| StoreError::Protocol { apply, reason })?;
-            close(conn, scope, &run, status)
+            same::close(conn, scope, &run, status)
                 .await
                 .map_err(failed(doing))
         })
@@ -308,7 +311,7 @@ async fn run_status(
             .await
             .map_err(failed(doing))?;
     let status = status.ok_or(StoreError::NoSuchApply(apply))?;
-    read::apply_status(&status).map_err(failed(doing))
+    words::apply_status(&status).map_err(failed(doing))
 }
 
 fn packed(text: &str) -> Result<Vec<u8>, StoreError> {
@@ -317,57 +320,6 @@ fn packed(text: &str) -> Result<Vec<u8>, StoreError> {
         path: "the state database".to_owned(),
         source,
     })
-}
-
-async fn put_snapshot(
-    conn: &mut PgConnection,
-    library: i64,
-    snapshot: &NewSnapshot<'_>,
-    packed: Vec<u8>,
-) -> Result<(), sqlx::Error> {
-    query(
-        "INSERT INTO sync_snapshots (library, snapshot_type, snapshot_data, playlist_count, track_count,
-            complete, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-    )
-    .bind(library)
-    .bind(snapshot.kind)
-    .bind(packed)
-    .bind(snapshot.playlist_count)
-    .bind(snapshot.track_count)
-    .bind(i64::from(snapshot.complete))
-    .bind(snapshot.at.to_string())
-    .execute(&mut *conn)
-    .await?;
-    // A snapshot is a reading that can be taken again; nothing refers to it, so that old ones may go.
-    query(
-        "DELETE FROM sync_snapshots WHERE library = $1 AND snapshot_type = $2
-            AND id NOT IN (SELECT id FROM sync_snapshots WHERE library = $1 AND snapshot_type = $2
-                           ORDER BY id DESC LIMIT $3)
-            AND id <> COALESCE((SELECT MAX(id) FROM sync_snapshots
-                                WHERE library = $1 AND snapshot_type = $2 AND complete = 1), 0)",
-    )
-    .bind(library)
-    .bind(snapshot.kind)
-    .bind(i64::try_from(SNAPSHOTS_KEPT).map_err(unreadable)?)
-    .execute(conn)
-    .await
-    .map(drop)
-}
-
-async fn next_apply(conn: &mut PgConnection, library: i64) -> Result<ApplyId, sqlx::Error> {
-    query_scalar("SELECT COALESCE(MAX(id), 0) + 1 FROM applies WHERE library = $1")
-        .bind(library)
-        .fetch_one(conn)
-        .await
-        .map(ApplyId)
-}
-
-async fn raise_fencing(conn: &mut PgConnection, library: i64) -> Result<i64, sqlx::Error> {
-    query_scalar("UPDATE meta SET fencing = fencing + 1 WHERE id = $1 RETURNING fencing")
-        .bind(library)
-        .fetch_one(conn)
-        .await
 }
 
 /// Writes the run and its operations; returns the new fencing number.
@@ -379,7 +331,7 @@ async fn put_apply(
     packed: Vec<u8>,
     operations: &[NewOperation],
 ) -> Result<i64, sqlx::Error> {
-    let fencing = raise_fencing(conn, scope.library).await?;
+    let fencing = same::raise_fencing(conn, scope.library).await?;
     query(
         "INSERT INTO applies (library, id, mode, status, digest, policy_sha256, who, undoes, fencing,
             started_at, pending, running, completed, failed, skipped, plan, device)
@@ -400,89 +352,9 @@ async fn put_apply(
     .execute(&mut *conn)
     .await?;
     for batch in operations.chunks(BATCH) {
-        put_operations(conn, scope, id, batch).await?;
+        same::put_operations(conn, scope, id, batch).await?;
     }
-    link_operations(conn, scope.library, id).await?;
-    Ok(fencing)
-}
-
-async fn put_operations(
-    conn: &mut PgConnection,
-    scope: Scope,
-    apply: ApplyId,
-    operations: &[NewOperation],
-) -> Result<(), sqlx::Error> {
-    let at = scope.at.to_string();
-    let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
-        "INSERT INTO sync_operations (library, apply_id, seq, status, created_at, action_id, kind,
-            operation_type, action, source, target, playlist_tidal_id, track_tidal_id, change_type, rule,
-            label) ",
-    );
-    query.push_values(operations, |mut row, operation| {
-        row.push_bind(scope.library)
-            .push_bind(apply.0)
-            .push_bind(operation.seq)
-            .push("'pending'")
-            .push_bind(at.as_str())
-            .push_bind(operation.action_id.as_str())
-            .push_bind(operation.kind.as_str())
-            .push_bind(operation.operation_type)
-            .push_bind(operation.action)
-            .push_bind(operation.source)
-            .push_bind(operation.target)
-            .push_bind(operation.playlist.as_deref())
-            .push_bind(operation.track.as_deref())
-            .push_bind(operation.change_type.as_deref())
-            .push_bind(operation.rule.as_str())
-            .push_bind(operation.label.as_str());
-    });
-    query
-        .build()
-        .persistent(false)
-        .execute(conn)
-        .await
-        .map(drop)
-}
-
-/// Fills in the rows that operations are about, as far as there are such rows by now.
-async fn link_operations(
-    conn: &mut PgConnection,
-    library: i64,
-    apply: ApplyId,
-) -> Result<(), sqlx::Error> {
-    query(
-        "UPDATE sync_operations SET
-            playlist_id = (SELECT p.id FROM playlists AS p WHERE p.library = sync_operations.library
-                           AND p.tidal_id = sync_operations.playlist_tidal_id),
-            track_id = (SELECT t.id FROM tracks AS t WHERE t.library = sync_operations.library
-                        AND t.tidal_id = sync_operations.track_tidal_id)
-         WHERE library = $1 AND apply_id = $2
-            AND (playlist_id IS NULL AND playlist_tidal_id IS NOT NULL
-                 OR track_id IS NULL AND track_tidal_id IS NOT NULL)",
-    )
-    .bind(library)
-    .bind(apply.0)
-    .execute(conn)
-    .await
-    .map(drop)
-}
-
-async fn open_again(
-    conn: &mut PgConnection,
-    scope: Scope,
-    apply: ApplyId,
-) -> Result<i64, sqlx::Error> {
-    let fencing = raise_fencing(conn, scope.library).await?;
-    query(
-        "UPDATE applies SET status = 'running', finished_at = NULL, resumed_at = $1, fencing = $2
-         WHERE library = $3 AND id = $4",
-    )
-    .bind(scope.at.to_string())
-    .bind(fencing)
-    .bind(scope.library)
-    .bind(apply.0)
-    .execute(conn)
-    .await?;
+    same::link_operations(conn, scope.library, id).await?;
     Ok(fencing)
 }
 
@@ -509,7 +381,7 @@ async fn statuses(
         let query = query.build_query_as::<(i64, String)>();
         let rows = query.persistent(false).fetch_all(&mut *conn).await;
         for (seq, status) in rows.map_err(failed(doing))? {
-            let status = read::operation_status(&status).map_err(failed(doing))?;
+            let status = words::operation_status(&status).map_err(failed(doing))?;
             known.insert(seq, status);
         }
     }
@@ -576,69 +448,6 @@ async fn put_outcomes(
         query.push(" AND o.apply_id = ").push_bind(apply.0);
         query.push(" AND o.seq = v.seq");
         query.build().persistent(false).execute(&mut *conn).await?;
-    }
-    Ok(())
-}
-
-async fn close(
-    conn: &mut PgConnection,
-    scope: Scope,
-    run: &crate::edge::store::ApplyRow,
-    status: ApplyStatus,
-) -> Result<(), sqlx::Error> {
-    link_operations(conn, scope.library, run.id).await?;
-    query(
-        "UPDATE applies SET status = $1, finished_at = $2, pending = $3, running = $4, completed = $5,
-            failed = $6, skipped = $7
-         WHERE library = $8 AND id = $9",
-    )
-    .bind(status.as_str())
-    .bind(scope.at.to_string())
-    .bind(run.pending)
-    .bind(run.running)
-    .bind(run.completed)
-    .bind(run.failed)
-    .bind(run.skipped)
-    .bind(scope.library)
-    .bind(run.id.0)
-    .execute(&mut *conn)
-    .await?;
-    if status == ApplyStatus::Completed {
-        take_back(conn, scope.library, run.undoes).await?;
-    }
-    query("UPDATE meta SET serial = serial + 1 WHERE id = $1")
-        .bind(scope.library)
-        .execute(conn)
-        .await
-        .map(drop)
-}
-
-/// Marks what an undo takes back; what that had taken back itself is in effect again, and so on.
-async fn take_back(
-    conn: &mut PgConnection,
-    library: i64,
-    undone: Option<ApplyId>,
-) -> Result<(), sqlx::Error> {
-    let (mut next, mut in_effect) = (undone, false);
-    while let Some(apply) = next {
-        let (undoes, left): (Option<i64>, i64) = query_as(
-            "SELECT undoes, pending + failed + skipped FROM applies WHERE library = $1 AND id = $2",
-        )
-        .bind(library)
-        .bind(apply.0)
-        .fetch_one(&mut *conn)
-        .await?;
-        let status = match in_effect {
-            true => rule::as_closed(left),
-            false => ApplyStatus::Undone,
-        };
-        query("UPDATE applies SET status = $1 WHERE library = $2 AND id = $3")
-            .bind(status.as_str())
-            .bind(library)
-            .bind(apply.0)
-            .execute(&mut *conn)
-            .await?;
-        (next, in_effect) = (undoes.map(ApplyId), !in_effect);
     }
     Ok(())
 }

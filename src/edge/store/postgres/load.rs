@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
 use super::ask::{query, query_as};
-use super::rows::{maybe_time, time};
+use super::same::{maybe_time, time};
 use crate::domain::{
     ContentHash, ContentId, Isrc, MediaPath, NodeId, PlaylistId, State, Track, TrackId,
     state::{EntryRow, FileRow, Meta, ObjectRow, PlaylistRow, TrackRow},

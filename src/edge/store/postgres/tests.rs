@@ -269,7 +269,7 @@ async fn explained(server: &Server) {
         load::TRACKS.replace("$1", "1").replace("$2", "'studio'"),
         load::ENTRIES.replace("$1", "1"),
         load::PLAYLISTS.replace("$1", "1").replace("$2", "'studio'"),
-        rows::OCCURRENCES.replace("$1", "7").replace("$2", "0"),
+        crate::edge::store::occurrence::OCCURRENCES.replace("$1", "7").replace("$2", "0"),
         "SELECT tidal_id, id FROM tracks WHERE library = 1 AND tidal_id IN ('t1', 't2')".to_owned(),
         "SELECT seq, status FROM sync_operations WHERE library = 1 AND apply_id = 3 AND seq IN (1, 2)".to_owned(),
         "SELECT status, COUNT(*) FROM sync_operations WHERE library = 1 AND apply_id = 3 GROUP BY status".to_owned(),
@@ -282,6 +282,16 @@ async fn explained(server: &Server) {
         "UPDATE playlist_tracks AS e SET position = v.position FROM (VALUES (1, 2)) AS v (id, position)
          WHERE e.id = v.id".to_owned(),
         "UPDATE playlist_tracks SET position = NULL WHERE playlist_id = 7 AND position >= 3".to_owned(),
+        "UPDATE sync_operations SET playlist_id = (SELECT p.id FROM playlists AS p
+            WHERE p.library = sync_operations.library AND p.tidal_id = sync_operations.playlist_tidal_id),
+            track_id = (SELECT t.id FROM tracks AS t
+            WHERE t.library = sync_operations.library AND t.tidal_id = sync_operations.track_tidal_id)
+         WHERE library = 1 AND apply_id = 3 AND (playlist_id IS NULL OR track_id IS NULL)".to_owned(),
+        "UPDATE tracks SET (file_size_bytes, file_hash) = (SELECT size_bytes, hash FROM files
+            WHERE files.library = tracks.library AND path = tracks.file_path AND files.deleted_at IS NULL)
+         WHERE library = 1 AND tidal_id IN ('t1', 't2')".to_owned(),
+        "SELECT id FROM playlists WHERE library = 1 AND tidal_id = 'p7'".to_owned(),
+        "SELECT device FROM applies WHERE library = 1 AND id = 3".to_owned(),
     ];
     for sql in hot {
         let plan = server.sql(name, &format!("EXPLAIN {sql}"));

@@ -56,11 +56,11 @@ impl PostgresStore {
         let conn: &mut PgConnection = match &self.pinned {
             Some(pinned) => {
                 guard = pinned.conn.lock().await;
-                &mut *guard
+                &mut guard
             }
             None => {
                 pooled = self.reader.pool.acquire().await.map_err(failed)?;
-                &mut *pooled
+                &mut pooled
             }
         };
         let mut tx = conn.begin().await.map_err(failed)?;

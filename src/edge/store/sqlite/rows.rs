@@ -6,30 +6,23 @@
 //! marked is left out by `load`, and revived when its key comes back. Entries may name tracks that the
 //! state does not have (TIDAL withholds them): such a track gets a marked row.
 
-use std::collections::HashMap;
+use sqlx::SqliteConnection;
 
-use jiff::Timestamp;
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
-
-use super::load::unreadable;
+use super::{load::unreadable, same};
 use crate::{
     domain::{
-        AudioFormat, MediaPath, PlaylistId, Track, TrackId,
+        MediaPath, PlaylistId, TrackId,
         state::{EntryRow, FileRow, ObjectRow, PlaylistRow, RowChange, StateRow, TrackRow},
         text::fold_name,
     },
     edge::store::{
-        occurrence::{self, Occurrence},
-        words::{key_text, kind_text, list_text, provenance_text, role_text},
+        occurrence::{self, Occurrence, Stays},
+        words::{
+            Scope, file_format, key_text, kind_text, list_text, provenance_text, role_text,
+            same_key,
+        },
     },
 };
-
-/// Whose rows, and when they change.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Scope {
-    pub(super) library: i64,
-    pub(super) at: Timestamp,
-}
 
 /// Makes one change.
 pub(super) async fn change(
@@ -50,19 +43,6 @@ pub(super) async fn change(
         Some(StateRow::Playlist(row)) => put_playlist(conn, scope, row).await,
         Some(StateRow::File(row)) => put_file(conn, scope, row).await,
         Some(StateRow::Object(row)) => put_object(conn, scope, row).await,
-    }
-}
-
-fn same_key(before: &StateRow, after: &StateRow) -> bool {
-    match (before, after) {
-        (StateRow::Track(before), StateRow::Track(after)) => before.track.id == after.track.id,
-        (StateRow::Playlist(before), StateRow::Playlist(after)) => before.id == after.id,
-        (StateRow::File(before), StateRow::File(after)) => before.path == after.path,
-        (StateRow::Object(before), StateRow::Object(after)) => before.key == after.key,
-        (
-            StateRow::Track(_) | StateRow::Playlist(_) | StateRow::File(_) | StateRow::Object(_),
-            _,
-        ) => false,
     }
 }
 
@@ -156,10 +136,6 @@ async fn put_track(
     .execute(&mut *conn)
     .await?;
     copy_file_facts(conn, scope, &track.id).await
-}
-
-fn file_format(path: &MediaPath) -> Option<&'static str> {
-    AudioFormat::from_extension(&path.extension()).map(AudioFormat::extension)
 }
 
 /// The design has a file's size and hash beside its track; the truth is the row of `files`.
@@ -289,25 +265,15 @@ async fn put_entries(
     playlist: i64,
     entries: &[EntryRow],
 ) -> Result<(), sqlx::Error> {
-    let old = occurrences(conn, playlist, Stays::Here).await?;
-    let new = occurrence::merge(old.clone(), entries, scope.at);
-    let old: HashMap<Option<i64>, Occurrence> = old.into_iter().map(|row| (row.id, row)).collect();
-    let vacated = |row: &Occurrence| {
-        let was = old.get(&row.id)?;
-        was.position.filter(|_| was.position != row.position)
-    };
-    let first_vacated = new.iter().filter_map(vacated).min();
-    if let Some(first) = first_vacated {
+    let old = same::occurrences(conn, playlist, Stays::Here).await?;
+    let new = occurrence::rewrite(old, entries, scope.at);
+    if let Some(first) = new.cleared {
         clear_places(conn, playlist, first).await?;
     }
-    for row in &new {
-        let cleared = first_vacated.is_some_and(|first| row.position >= Some(first));
+    for row in new.changed.iter().chain(&new.added) {
         match row.id {
             None => insert_entry(conn, scope, playlist, row).await?,
-            Some(id) if cleared || old.get(&row.id) != Some(row) => {
-                update_entry(conn, scope, id, row).await?;
-            }
-            Some(_) => {}
+            Some(id) => update_entry(conn, scope, id, row).await?,
         }
     }
     Ok(())
@@ -410,107 +376,4 @@ async fn track_number(
     .bind(scope.at.to_string())
     .fetch_one(conn)
     .await
-}
-
-/// Which rows of a playlist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stays {
-    /// Those with a position, in order.
-    Here,
-    /// Those that are over, too.
-    All,
-}
-
-/// The rows of one playlist.
-pub(super) async fn occurrences(
-    conn: &mut SqliteConnection,
-    playlist: i64,
-    stays: Stays,
-) -> Result<Vec<Occurrence>, sqlx::Error> {
-    sqlx::query(
-        "SELECT e.id, t.tidal_id AS track, e.position, e.in_tidal, e.in_local, e.in_rekordbox,
-            e.added_to_tidal, e.added_to_local, e.added_to_rekordbox, e.removed_from_tidal, e.created_at
-         FROM playlist_tracks AS e JOIN tracks AS t ON t.id = e.track_id
-         WHERE e.playlist_id = $1 AND (e.position IS NOT NULL OR $2 = 1)
-         ORDER BY e.position, e.id",
-    )
-    .bind(playlist)
-    .bind(i64::from(stays == Stays::All))
-    .fetch_all(conn)
-    .await?
-    .iter()
-    .map(occurrence)
-    .collect()
-}
-
-fn occurrence(row: &SqliteRow) -> Result<Occurrence, sqlx::Error> {
-    let flag = |name: &str| row.try_get::<i64, _>(name).map(|flag| flag == 1);
-    Ok(Occurrence {
-        id: Some(row.try_get("id")?),
-        track: TrackId::new(row.try_get::<String, _>("track")?),
-        position: row.try_get("position")?,
-        in_tidal: flag("in_tidal")?,
-        in_local: flag("in_local")?,
-        in_rekordbox: flag("in_rekordbox")?,
-        added_to_tidal: maybe_time(row, "added_to_tidal")?,
-        added_to_local: maybe_time(row, "added_to_local")?,
-        added_to_rekordbox: maybe_time(row, "added_to_rekordbox")?,
-        removed_from_tidal: maybe_time(row, "removed_from_tidal")?,
-        created_at: time(row, "created_at")?,
-    })
-}
-
-/// What a row is to the state.
-pub(super) fn entry(row: &Occurrence) -> EntryRow {
-    EntryRow {
-        track: row.track.clone(),
-        in_tidal: row.in_tidal,
-        in_local: row.in_local,
-        in_rekordbox: row.in_rekordbox,
-        added_at: row.added_to_tidal,
-    }
-}
-
-/// What people call the tracks that are or were in one playlist.
-pub(super) async fn labels(
-    conn: &mut SqliteConnection,
-    playlist: i64,
-) -> Result<HashMap<TrackId, String>, sqlx::Error> {
-    let rows: Vec<(String, String, Option<String>, String)> = sqlx::query_as(
-        "SELECT DISTINCT t.tidal_id, t.title, t.version, t.artists
-         FROM playlist_tracks AS e JOIN tracks AS t ON t.id = e.track_id WHERE e.playlist_id = $1",
-    )
-    .bind(playlist)
-    .fetch_all(conn)
-    .await?;
-    let labelled = rows.into_iter().map(|(id, title, version, artists)| {
-        let id = TrackId::new(id);
-        let track = Track {
-            id: id.clone(),
-            title,
-            version,
-            artists: serde_json::from_str(&artists).map_err(unreadable)?,
-            album: None,
-            isrc: None,
-            duration_s: None,
-            explicit: None,
-            release_date: None,
-            media_tags: Vec::new(),
-            streamable: None,
-        };
-        Ok((id, track.label()))
-    });
-    labelled.collect()
-}
-
-/// A timestamp column.
-pub(super) fn time(row: &SqliteRow, name: &str) -> Result<Timestamp, sqlx::Error> {
-    row.try_get::<&str, _>(name)?.parse().map_err(unreadable)
-}
-
-/// A timestamp column that may be empty.
-pub(super) fn maybe_time(row: &SqliteRow, name: &str) -> Result<Option<Timestamp>, sqlx::Error> {
-    let text: Option<&str> = row.try_get(name)?;
-    text.map(|text| text.parse().map_err(unreadable))
-        .transpose()
 }

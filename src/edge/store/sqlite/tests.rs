@@ -10,7 +10,7 @@ use std::{
 use sqlx::Row as _;
 use tempfile::TempDir;
 
-use super::{rows::Scope, *};
+use super::*;
 use crate::{
     domain::{
         State,
@@ -19,6 +19,7 @@ use crate::{
     edge::store::{
         ApplyStatus, OperationStatus, StateReader as _, StateStore as _,
         story::{at, file, intent, made, new_apply, operation, playlist, settled, track},
+        words::Scope,
     },
 };
 
