@@ -152,7 +152,8 @@ pub const STATE: &[Key] = &[
         "require_approval",
         Number(0, 100),
         "how many other people must agree to a plan that trashes files or changes TIDAL",
-    ),
+    )
+    .or("0"),
 ];
 
 /// `[library]`
