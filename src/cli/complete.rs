@@ -142,7 +142,9 @@ fn look<T>(ask: impl AsyncFnOnce(&Store, &Settings) -> Option<T>) -> Option<T> {
         .ok()?;
     let asked = async {
         let store = match server::address(&settings, policy.as_ref()) {
-            Some(url) => server::open(&settings, &db, &url, None).await.ok()?,
+            Some(url) => server::open(&settings, &db, &url, server::Whose::Marked(None))
+                .await
+                .ok()?,
             None => {
                 let options = StoreOptions::new(settings.backups(&db), jiff::Timestamp::now());
                 Store::from(SqliteStore::open_to_read(&db, &options).await.ok()?)

@@ -218,6 +218,10 @@ impl From<StoreError> for CliError {
                 Kind::User,
                 vec!["`tidal-cleanup db init` makes it".to_owned()],
             ),
+            StoreError::Outdated { path, .. } if path.starts_with("postgres") => (
+                Kind::World,
+                vec!["whoever owns the tables brings them up to date with any command, such as `tidal-cleanup plan`".to_owned()],
+            ),
             StoreError::Outdated { .. } => (
                 Kind::World,
                 vec!["`tidal-cleanup plan` brings it up to date, with a backup first".to_owned()],
