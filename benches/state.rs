@@ -202,6 +202,7 @@ async fn small_run(store: &mut Store) {
             .map(|seq| Settlement {
                 seq: *seq,
                 status: OperationStatus::Completed,
+                pre_image: None,
                 post_image: Some(serde_json::json!({ "size": 38_211_002 })),
                 trash_path: None,
                 error_message: None,
