@@ -120,7 +120,8 @@ impl Desk {
             let root = self.policy.as_ref().map(|policy| &policy.library.root);
             // A library whose drive is away is the one that this machine worked with last.
             let marker = root.and_then(|root| canary::read(root).ok().flatten());
-            let store = server::open(settings, &self.db, &url, marker).await?;
+            let whose = server::Whose::Marked(marker);
+            let store = server::open(settings, &self.db, &url, whose).await?;
             return Ok(Some(store));
         }
         if !self.db.exists() {
