@@ -11,7 +11,11 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
+mod env;
+
 use super::emoji;
+
+pub use env::{OldEnv, Setting};
 
 /// A policy, or a part of one, and what could not be brought over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,17 +46,25 @@ pub enum ImportError {
 /// When one of them is none.
 pub fn import(texts: &[&str]) -> Result<Imported, ImportError> {
     let mut imported = Imported::default();
-    let (mut settings, mut mapping) = (Settings::default(), String::new());
+    let (mut settings, mut mapping) = (String::new(), String::new());
     for text in texts {
         let text = text.trim_start_matches('\u{feff}');
         if text.trim_start().starts_with('{') {
             let node: Node = serde_json::from_str(text).map_err(ImportError::Json)?;
             mapping.push_str(&language(&node, &mut imported.notes)?);
         } else {
-            settings.read(text, &mut imported.notes)?;
+            let env = OldEnv::parse(text);
+            if let Some(line) = env.unreadable.first() {
+                return Err(ImportError::Env(*line));
+            }
+            let told = env.settings.iter().filter(|one| !one.note.is_empty());
+            imported
+                .notes
+                .extend(told.map(|one| format!("`{}`: {}", one.name, one.note)));
+            settings.push_str(&env.toml());
         }
     }
-    imported.toml = settings.toml() + &mapping;
+    imported.toml = settings + &mapping;
     let whole = super::format::format(&imported.toml);
     debug_assert!(whole.is_ok(), "what is written here is TOML");
     if let Ok(laid_out) = whole {
@@ -280,130 +292,6 @@ fn folders(
         }
     }
     toml
-}
-
-/// What `.env` said, as far as it has a place here.
-#[derive(Default)]
-struct Settings {
-    root: Option<String>,
-    playlists: Option<String>,
-    format: Option<String>,
-    quality: Option<String>,
-    xml: Option<String>,
-    ask: Option<u8>,
-}
-
-impl Settings {
-    fn read(&mut self, text: &str, notes: &mut Vec<String>) -> Result<(), ImportError> {
-        let mut input = None;
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            let line = line.strip_prefix("export ").unwrap_or(line).trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let (name, value) = line.split_once('=').ok_or(ImportError::Env(number + 1))?;
-            let (name, value) = (name.trim(), unquoted(value));
-            let shaped =
-                !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            if !shaped {
-                return Err(ImportError::Env(number + 1));
-            }
-            match name.strip_prefix("TIDAL_CLEANUP_").unwrap_or(name) {
-                "MP3_DIRECTORY" => self.root = Some(value),
-                "REKORDBOX_INPUT_FOLDER" => input = Some(value),
-                "REKORDBOX_OUTPUT_FILE" => self.xml = Some(value),
-                "TARGET_FORMAT" => self.read_format(&value, notes),
-                "FFMPEG_QUALITY" => match value.as_bytes() {
-                    [b'0'..=b'9'] => self.quality = Some(format!("V{value}")),
-                    _ => notes.push(format!("`{name}` is none of 0 to 9 and was left out")),
-                },
-                "FUZZY_MATCH_THRESHOLD" => match value.parse() {
-                    Ok(ask @ 0..=97) => self.ask = Some(ask),
-                    Ok(_) | Err(_) => notes.push(format!("`{name}` is none of 0 to 97 and was left out")),
-                },
-                "M4A_DIRECTORY" => notes.push(
-                    "`M4A_DIRECTORY` is not needed any more: there is one file for each track. To match what lies there, \
-                     name it in `[library] sources`".to_owned(),
-                ),
-                "TIDAL_TOKEN_FILE" => {
-                    notes.push("`TIDAL_TOKEN_FILE` was left out: log in anew with `tidal-cleanup login`".to_owned());
-                }
-                "DATABASE_PATH" => notes.push(
-                    "`DATABASE_PATH` was left out: that database is the other tool's, and this one keeps its own".to_owned(),
-                ),
-                _ => notes.push(format!("`{name}` has no meaning here and was left out")),
-            }
-        }
-        if let Some(input) = input {
-            let below = self
-                .root
-                .as_deref()
-                .and_then(|root| input.strip_prefix(root));
-            match below.map(|below| below.trim_matches('/')) {
-                Some(below) => self.playlists = Some(below.to_owned()),
-                None => notes.push(
-                    "`REKORDBOX_INPUT_FOLDER` is not below `MP3_DIRECTORY` and was left out"
-                        .to_owned(),
-                ),
-            }
-        }
-        Ok(())
-    }
-
-    fn read_format(&mut self, value: &str, notes: &mut Vec<String>) {
-        let format = value.trim_start_matches('.').to_lowercase();
-        match format.as_str() {
-            "mp3" | "m4a" | "flac" | "wav" | "aiff" => self.format = Some(format),
-            _ => notes.push(
-                "`TARGET_FORMAT` is none of mp3, m4a, flac, wav, aiff and was left out".to_owned(),
-            ),
-        }
-    }
-
-    fn toml(&self) -> String {
-        let mut toml = String::new();
-        if let Some(root) = &self.root {
-            let format = self.format.as_deref().unwrap_or("mp3");
-            let quality = match format {
-                "mp3" | "m4a" => self.quality.as_deref(),
-                _ => Some("lossless"),
-            };
-            let lines = [
-                ("root", Some(root.as_str())),
-                ("playlists", self.playlists.as_deref()),
-                ("format", Some(format)),
-                ("quality", quality),
-            ];
-            let _ = writeln!(toml, "version = 1\n\n[library]");
-            for (key, value) in lines {
-                if let Some(value) = value {
-                    let _ = writeln!(toml, "{key} = {}", quoted(value));
-                }
-            }
-        }
-        if let Some(xml) = &self.xml {
-            let _ = writeln!(toml, "\n[rekordbox]\nxml = {}", quoted(xml));
-        }
-        if let Some(ask) = self.ask {
-            let _ = writeln!(toml, "\n[match]\nask = {ask}");
-        }
-        toml
-    }
-}
-
-/// A value of `.env`: in quotes, or up to a comment.
-fn unquoted(value: &str) -> String {
-    let value = value.trim();
-    for quote in ['"', '\''] {
-        if let Some(rest) = value.strip_prefix(quote)
-            && let Some((inner, _)) = rest.split_once(quote)
-        {
-            return inner.to_owned();
-        }
-    }
-    let end = value.find(" #").unwrap_or(value.len());
-    value[..end].trim().to_owned()
 }
 
 /// Text inside a template: braces and bars mean something there.

@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::{
     diff::hearsay::Contradiction,
     domain::Provenance,
-    edge::peer::Setting,
     plan::takeover::{MatchedTrack, TakeOver},
+    policy::import::Setting,
 };
 
 use super::{

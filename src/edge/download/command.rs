@@ -12,20 +12,18 @@ use super::{
     Downloader, FetchError, Fetched, OnStep, Step, convert, process,
     verify::{self, AudioInfo},
 };
+use fill::Fill;
+use left::{Own, Search, bytes_below, most_bytes, only_audio_file, own_copy};
+
 use crate::{
     domain::{AudioFormat, Track},
-    edge::local::{VERIFIED, tags, volume},
+    edge::local::{VERIFIED, tags},
     policy::DownloadPolicy,
 };
 
 /// A delivered track may differ from TIDAL's length by this, whatever the policy says: TIDAL counts in
 /// whole seconds, encoders pad.
 const LEAST_TOLERANCE: Duration = Duration::from_secs(2);
-/// How deep below its folder a command's files are looked for.
-const DEPTH: usize = 16;
-/// How many files a command may leave.
-const FILES: usize = 10_000;
-
 /// Runs `[download] command` once for each track.
 #[derive(Clone, Debug)]
 pub struct CommandDownloader {
@@ -366,44 +364,6 @@ impl Downloader for CommandDownloader {
     }
 }
 
-/// A folder's identity: a command may remove its own and put a link to another in its place.
-#[derive(PartialEq, Eq)]
-struct Own(u64, u64);
-
-impl Own {
-    fn of(dir: &Path) -> io::Result<Self> {
-        let metadata = fs::symlink_metadata(dir)?;
-        if !metadata.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
-        }
-        let stat = volume::stat_of(&metadata);
-        Ok(Self(stat.device, stat.inode))
-    }
-}
-
-/// The bytes of all files below `dir`, as far as they can be seen while somebody writes there.
-fn bytes_below(dir: &Path) -> u64 {
-    walkdir::WalkDir::new(dir)
-        .max_depth(DEPTH)
-        .follow_links(false)
-        .follow_root_links(false)
-        .into_iter()
-        .take(FILES)
-        .filter_map(|entry| entry.ok()?.metadata().ok())
-        .filter(fs::Metadata::is_file)
-        .fold(0, |sum, metadata| sum + metadata.len())
-}
-
-/// More than a track can need: several copies of the finest stereo there is.
-fn most_bytes(track: &Track) -> u64 {
-    const FINEST: u64 = 4 << 20;
-    let seconds = track
-        .duration_s
-        .filter(|seconds| *seconds > 0)
-        .unwrap_or(3600);
-    (256 << 20) + u64::from(seconds) * FINEST
-}
-
 fn failure(program: String, dir: &Path, ended: &process::Ended) -> FetchError {
     let tail = ended.tail();
     if process::says_disk_full(&tail) {
@@ -514,176 +474,7 @@ fn with_tail(reason: String, tail: &str) -> String {
     }
 }
 
-/// What stands in for the placeholders of a command.
-struct Fill {
-    url: String,
-    id: String,
-    dir: OsString,
-    name: String,
-}
-
-impl Fill {
-    fn new(track: &Track, dir: &Path) -> Self {
-        let id = track.id.as_str().to_owned();
-        Self {
-            url: format!("https://tidal.com/browse/track/{id}"),
-            dir: dir.as_os_str().to_owned(),
-            name: safe_stem(track),
-            id,
-        }
-    }
-
-    /// Whether the id is one: letters and digits, nothing that a program takes for an option or a path.
-    fn is_safe(&self) -> bool {
-        !self.id.is_empty()
-            && self
-                .id
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-            && !self.id.starts_with('-')
-    }
-
-    /// One pass from left to right, so that nothing in a title is taken for a placeholder.
-    fn argument(&self, template: &str) -> OsString {
-        let mut out = OsString::new();
-        let mut rest = template;
-        while let Some(at) = rest.find('{') {
-            let (before, tail) = rest.split_at(at);
-            out.push(before);
-            let known = [
-                ("{url}", OsString::from(&self.url)),
-                ("{id}", OsString::from(&self.id)),
-                ("{dir}", self.dir.clone()),
-                ("{name}", OsString::from(&self.name)),
-            ];
-            rest = match known.iter().find(|(key, _)| tail.starts_with(key)) {
-                Some((key, value)) => {
-                    out.push(value);
-                    &tail[key.len()..]
-                }
-                None => {
-                    out.push("{");
-                    &tail[1..]
-                }
-            };
-        }
-        out.push(rest);
-        out
-    }
-
-    fn text(&self, template: &str) -> String {
-        self.argument(template).to_string_lossy().into_owned()
-    }
-}
-
-/// `Artist - Title (Version)` as a file name that every platform takes and no program takes for an
-/// option.
-fn safe_stem(track: &Track) -> String {
-    let artist = track.artist();
-    let title = track.full_title();
-    let text = if artist.is_empty() {
-        title
-    } else {
-        format!("{artist} - {title}")
-    };
-    let mut name: String = text
-        .chars()
-        .map(|c| match c {
-            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '_',
-            c if c.is_control() => '_',
-            c => c,
-        })
-        .collect();
-    while name.len() > 120 {
-        name.pop();
-    }
-    let name = name.trim_matches([' ', '.']).trim_start_matches('-').trim();
-    if name.is_empty() {
-        track.id.as_str().to_owned()
-    } else {
-        name.to_owned()
-    }
-}
-
-enum Search {
-    Io(PathBuf, io::Error),
-    /// Nothing, or nothing yet.
-    Nothing(String),
-    /// Too much.
-    Wrong(String),
-}
-
-/// The one non-empty audio file below `dir`. Covers, lyrics and lists may lie beside it; links are not
-/// followed.
-fn only_audio_file(dir: &Path) -> Result<PathBuf, Search> {
-    let (mut audio, mut empty, mut seen) = (Vec::new(), false, 0_usize);
-    for entry in walkdir::WalkDir::new(dir)
-        .max_depth(DEPTH)
-        .follow_links(false)
-        .follow_root_links(false)
-        .sort_by_file_name()
-    {
-        let entry = entry.map_err(|error| {
-            let path = error.path().unwrap_or(dir).to_owned();
-            Search::Io(path, error.into())
-        })?;
-        seen += 1;
-        if seen > FILES {
-            return Err(Search::Wrong(format!("it left more than {FILES} files")));
-        }
-        let format = entry
-            .path()
-            .extension()
-            .and_then(|extension| extension.to_str())
-            .and_then(|extension| AudioFormat::from_extension(&extension.to_lowercase()));
-        if !entry.file_type().is_file() || format.is_none() {
-            continue;
-        }
-        let size = entry
-            .metadata()
-            .map_err(|error| Search::Io(entry.path().to_owned(), error.into()))?
-            .len();
-        if size == 0 {
-            empty = true;
-        } else {
-            audio.push(entry.into_path());
-        }
-    }
-    match (audio.as_slice(), empty) {
-        ([path], _) => Ok(path.clone()),
-        ([], true) => Err(Search::Nothing("the file that it left is empty".to_owned())),
-        ([], false) => Err(Search::Nothing("it left no audio file".to_owned())),
-        (several, _) => Err(Search::Wrong(format!(
-            "it left {} audio files instead of one",
-            several.len()
-        ))),
-    }
-}
-
-/// The file itself, or a copy of it when it is also known by another name: a downloader may link out of
-/// a store of its own, which our tag must not change.
-#[cfg(unix)]
-fn own_copy(path: PathBuf) -> Result<PathBuf, FetchError> {
-    use std::os::unix::fs::MetadataExt as _;
-    let links = fs::symlink_metadata(&path)
-        .map_err(|source| failed("look at", &path, source))?
-        .nlink();
-    if links < 2 {
-        return Ok(path);
-    }
-    let mut copy = path.clone().into_os_string();
-    copy.push(".copy");
-    let copy = PathBuf::from(copy);
-    fs::copy(&path, &copy)
-        .and_then(|_| fs::rename(&copy, &path))
-        .map_err(|source| failed("copy", &path, source))?;
-    Ok(path)
-}
-
-#[cfg(not(unix))]
-fn own_copy(path: PathBuf) -> Result<PathBuf, FetchError> {
-    Ok(path)
-}
-
+mod fill;
+mod left;
 #[cfg(all(test, unix))]
 mod tests;

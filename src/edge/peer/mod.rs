@@ -15,7 +15,7 @@ use std::{
 };
 
 pub use database::{PeerPlaylist, PeerTrack};
-pub use env::{PeerEnv, Setting};
+pub use env::PeerEnv;
 
 use crate::domain::{
     Isrc, ItemKind, Playlist, PlaylistEntry, PlaylistId, TidalReading, Track, TrackId,
