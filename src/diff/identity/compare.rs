@@ -306,5 +306,15 @@ fn number_veto(title: &Title, other: &Title, close: bool) -> Option<String> {
     };
     let (few, many) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     let one_sided = few.iter().all(|number| many.contains(number));
-    (!one_sided || !close).then(|| format!("number: {} ≠ {}", show(a), show(b)))
+    // Beside `Dub II`, `Dub I` is the first part, and `I` no word.
+    let is_first = |title: &Title, other: &Title| {
+        title.numbers.is_empty()
+            && !other.numbers.contains(&1)
+            && title
+                .full
+                .strip_suffix(" i")
+                .is_some_and(|bare| bare == words::without_numbers(&other.full))
+    };
+    let is_other = is_first(title, other) || is_first(other, title);
+    (!one_sided || is_other || !close).then(|| format!("number: {} ≠ {}", show(a), show(b)))
 }

@@ -110,7 +110,7 @@ impl Fit {
         match agreement(pair.artists, pair.credits) {
             Agreement::Same(0, reason) => self.reasons.push(reason.into()),
             Agreement::Same(cost, reason) => self.cost(f64::from(cost), reason),
-            Agreement::Unknown => self.cost(12.0, "artist unknown"),
+            Agreement::Unknown => self.cost(13.0, "artist unknown"),
             Agreement::Incomparable => self.cost(12.0, "artists in different scripts"),
             Agreement::Different => {
                 let by = &pair.other.version.by;

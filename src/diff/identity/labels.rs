@@ -416,8 +416,8 @@ fn role(word: &str) -> Role {
         }
         "dub" | "dubstrumental" => Role::Weak(Kinds::DUB),
         "vip" => Role::Strong(Kinds::VIP),
-        "8d" | "16d" | "bassboosted" | "drumless" | "bassless" | "vocals" | "outtake"
-        | "alternate" => Role::Strong(Kinds::NAMED),
+        "8d" | "16d" | "bassboosted" | "drumless" | "bassless" | "beatless" | "vocals"
+        | "outtake" | "alternate" | "djtool" | "bonusbeats" => Role::Strong(Kinds::NAMED),
         "demo" | "demos" => Role::Weak(Kinds::DEMO),
         "nightcore" => Role::Strong(Kinds::SPED_UP),
         "slowed" => Role::Strong(Kinds::SLOWED),
@@ -572,6 +572,8 @@ fn join_pairs(words: &[&str]) -> Vec<String> {
             (Some("sped" | "speed" | "spedup"), "up") => Some("nightcore"),
             (Some("quick"), "hit" | "hitter") => Some("quickhitter"),
             (Some("bass"), "boosted") => Some("bassboosted"),
+            (Some("dj"), "tool") => Some("djtool"),
+            (Some("bonus"), "beats") => Some("bonusbeats"),
             (Some("slowed"), "down" | "reverb") => Some("slowed"),
             (Some("a"), "cappella" | "capella" | "capela") => Some("acapella"),
             (Some("ao" | "en" | "al" | "dal"), "vivo") => Some("unplugged"),

@@ -6,6 +6,7 @@ use super::{
     fold::{fold, scripts, squash},
     repair::repair,
     version::Title,
+    words,
 };
 
 /// One way to read a file.
@@ -38,15 +39,33 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
     if adds_nothing(facts, &fold(&repair(title)), &artists) {
         return readings;
     }
-    let named = from_name(facts.file_name);
-    let name_titles: Vec<Title> = named
+    // Most of what a name can be read as is another song than the tags': that is told without taking it
+    // apart.
+    let script = readings
+        .first()
+        .map_or(0, |reading| scripts(&reading.title.full));
+    let clues: Vec<Clue> = readings
         .iter()
-        .map(|named| Title::parse(&named.title, None))
+        .map(|reading| Clue::of(&reading.title))
+        .collect();
+    let named: Vec<(Named, Title)> = from_name(facts.file_name)
+        .into_iter()
+        .filter(|named| {
+            let text = words::with_digits(&words::canonical(&fold(&repair(&named.title))));
+            scripts(&text) & script == 0 || {
+                let text = squash(&text);
+                clues.iter().any(|clue| clue.fits(&text))
+            }
+        })
+        .map(|named| {
+            let title = Title::parse(&named.title, None);
+            (named, title)
+        })
         .collect();
     let unknown = readings.iter().all(|reading| reading.artists.is_unknown());
     let mut agrees = false;
     for reading in &mut readings {
-        for title in &name_titles {
+        for (_, title) in &named {
             if same_song(&reading.title, title) {
                 add_labels(&mut reading.title, title);
                 agrees = true;
@@ -62,7 +81,6 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
     };
     let extra: Vec<Reading> = named
         .iter()
-        .zip(name_titles.iter())
         .filter(|(named, title)| named.artist.is_some() && ((unknown && agrees) || foreign(title)))
         .map(|(named, title)| {
             let cost = if foreign(title) { 8 } else { 0 };
@@ -74,7 +92,7 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
 }
 
 /// Whether a file's name has no word that its folded title and artists do not have. A number at its
-/// beginning is the track's place in a list.
+/// beginning is the track's place in a list, and one too long for a part or a year is somebody's id.
 pub(super) fn adds_nothing(facts: &LocalFacts<'_>, title: &str, artists: &[String]) -> bool {
     if is_artist_and_title(facts) {
         return true;
@@ -86,7 +104,14 @@ pub(super) fn adds_nothing(facts: &LocalFacts<'_>, title: &str, artists: &[Strin
         && name
             .split(' ')
             .enumerate()
-            .all(|(at, word)| (at == 0 && word.bytes().any(|b| b.is_ascii_digit())) || known(word))
+            .all(|(at, word)| {
+                let is_place = at == 0 && word.bytes().any(|b| b.is_ascii_digit());
+                is_place || is_id(word) || known(word)
+            })
+}
+
+fn is_id(word: &str) -> bool {
+    word.len() >= 5 && word.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Whether a file's name is `Artist - Title` to the letter, as most are.
@@ -232,13 +257,21 @@ fn without_copy_mark(text: &str) -> &str {
         .and_then(|text| text.rsplit_once(" ("))
         .filter(|(_, number)| number.len() == 1 && number.bytes().all(|b| b.is_ascii_digit()))
         .map_or(text, |(text, _)| text);
-    let lower = numbered.to_ascii_lowercase();
-    for mark in [" - copy", " copy", " - kopie", " kopie"] {
-        if lower.ends_with(mark) {
-            return numbered[..numbered.len() - mark.len()].trim_end();
-        }
-    }
-    numbered.trim_end()
+    let marked = |text: &str| {
+        let lower = text.to_ascii_lowercase();
+        [" - copy", " copy", " - kopie", " kopie"]
+            .into_iter()
+            .find(|mark| lower.ends_with(mark))
+            .map(|mark| text.len() - mark.len())
+    };
+    // `copy 2`, as macOS numbers them.
+    let counted = numbered
+        .strip_suffix(|c: char| c.is_ascii_digit())
+        .map_or(numbered, str::trim_end);
+    marked(numbered)
+        .or_else(|| marked(counted))
+        .map_or(numbered, |end| &numbered[..end])
+        .trim_end()
 }
 
 /// The text without ` - 8A - 136` at its end.
@@ -438,9 +471,40 @@ fn is_generic(title: &str, nobody: impl Fn() -> bool) -> bool {
         || (bare != folded && matches!(bare, "untitled" | "audio" | "song") && nobody())
 }
 
+/// How alike two titles of one song are at the least.
+const ALIKE: f64 = 0.9;
+
+/// Parts of a title of which one at least stands in every text that is as alike as [`same_song`] asks.
+struct Clue(Vec<String>);
+
+impl Clue {
+    fn of(title: &Title) -> Self {
+        let mut parts = Vec::new();
+        for text in [&title.core, &title.full] {
+            let letters: Vec<char> = text.chars().filter(|c| *c != ' ').collect();
+            // So many letters may differ, and each spoils two parts at the most.
+            let edits = (letters.len() as f64 * (1.0 / ALIKE - 1.0)).ceil() as usize + 1;
+            let size = letters.len() / (2 * edits + 1);
+            if size == 0 {
+                // Too short to be cut: every text fits.
+                return Self(Vec::new());
+            }
+            parts.extend(letters.chunks_exact(size).map(String::from_iter));
+            if title.core == title.full {
+                break;
+            }
+        }
+        Self(parts)
+    }
+
+    fn fits(&self, squashed: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|part| squashed.contains(part.as_str()))
+    }
+}
+
 /// Whether a name's title names the song of the tags.
 fn same_song(tags: &Title, name: &Title) -> bool {
-    let alike = |a: &str, b: &str| squash(a) == squash(b) || ratio(a, b) >= 0.9;
+    let alike = |a: &str, b: &str| squash(a) == squash(b) || ratio(a, b) >= ALIKE;
     alike(&tags.core, &name.core)
         || alike(&tags.full, &name.full)
         || alike(&tags.core, &name.full)

@@ -132,7 +132,10 @@ fn decoded_again(text: &str) -> Option<String> {
                     | '¬'
             )
     };
-    if !text.contains(suspect) {
+    let mut letters = text.chars().peekable();
+    let is_suspect = std::iter::from_fn(|| letters.next().map(|c| (c, letters.peek().copied())))
+        .any(|(c, next)| suspect(c) && next.is_some_and(|next| continues(c, next)));
+    if !is_suspect {
         return None;
     }
     let read = |byte: fn(char) -> Option<u8>| {
@@ -146,6 +149,33 @@ fn decoded_again(text: &str) -> Option<String> {
     })
     .or_else(|| read(|c| ascii(c).or_else(|| upper(WINDOWS_1251, c))))
     .or_else(|| read(|c| ascii(c).or_else(|| upper(MAC_ROMAN, c))))
+}
+
+/// Whether a character may be the second byte of a sequence that begins with the first one: what whole
+/// words of any language rarely have, so that most texts are done with here.
+fn continues(first: char, next: char) -> bool {
+    match first {
+        // Mac Roman has letters there.
+        '√' | '¬' => !next.is_ascii(),
+        _ => matches!(
+            u32::from(next),
+            0x80..=0xbf
+                | 0x152..=0x153
+                | 0x160..=0x161
+                | 0x178
+                | 0x17d..=0x17e
+                | 0x192
+                | 0x2c6
+                | 0x2dc
+                | 0x401..=0x40f
+                | 0x451..=0x45f
+                | 0x490..=0x491
+                | 0x2010..=0x203a
+                | 0x20ac
+                | 0x2116
+                | 0x2122
+        ),
+    }
 }
 
 fn ascii(c: char) -> Option<u8> {

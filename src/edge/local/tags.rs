@@ -14,6 +14,7 @@ mod comments;
 mod flac;
 mod gathered;
 mod id3;
+mod lost;
 mod mp4;
 mod mpeg;
 mod ogg;

@@ -1,11 +1,14 @@
 //! The walk: which files there are, without opening one.
 
 use std::{
+    collections::HashSet,
     ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
+
+use rayon::prelude::*;
 
 use super::{
     io_error,
@@ -13,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{FileStat, MediaPath, Problem},
-    edge::local::{LocalError, tags},
+    edge::local::{LocalError, tags, volume},
 };
 
 /// Folders that systems and network disks keep for themselves.
@@ -147,11 +150,55 @@ pub(super) fn walk(roots: &[PathBuf], root: &Path) -> Result<Walked, LocalError>
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
     walked.merge(early);
-    let links = std::mem::take(&mut walked.links);
-    for (path, link) in links {
-        walked.problems.extend(follow(&path, &link, &roots));
-    }
+    let problems = about_links(&walked, &roots);
+    walked.problems.extend(problems);
     Ok(walked)
+}
+
+/// What to say of the links. Most lead to a file that was found, which one question tells; finding out
+/// where a path really leads takes one for each of its folders.
+fn about_links(walked: &Walked, roots: &[PathBuf]) -> Vec<Problem> {
+    let id = |stat: &FileStat| (stat.device, stat.inode);
+    let targets: Vec<Option<FolderId>> = walked
+        .links
+        .par_iter()
+        .map(|(_, link)| {
+            let target = fs::metadata(link).ok().filter(fs::Metadata::is_file)?;
+            Some(id(&volume::stat_of(&target))).filter(|id| id.1 != 0)
+        })
+        .collect();
+    let wanted: HashSet<FolderId> = targets.iter().flatten().copied().collect();
+    let found: HashSet<FolderId> = walked
+        .found
+        .par_iter()
+        .filter(|_| !wanted.is_empty())
+        .flatten_iter()
+        .map(|file| id(&file.stat))
+        .filter(|id| wanted.contains(id))
+        .collect();
+    let links = walked.links.par_iter().zip(targets);
+    links
+        .filter(|(_, target)| target.is_none_or(|id| !found.contains(&id)))
+        .filter_map(|((path, link), _)| follow(path, link, roots))
+        .collect()
+}
+
+/// Sorts the files of one folder, whose paths begin with the same `skip` bytes. The first letters are
+/// compared as one number, which spares a look at every path.
+fn sort_by_name(found: &mut [Found], skip: usize) {
+    let head = |file: &Found| {
+        let mut first = [0; 16];
+        let name = &file.path.as_str().as_bytes()[skip..];
+        let length = name.len().min(first.len());
+        first[..length].copy_from_slice(&name[..length]);
+        u128::from_be_bytes(first)
+    };
+    found.sort_by_cached_key(head);
+    for alike in found.chunk_by_mut(|a, b| head(a) == head(b)) {
+        if alike.len() > 1 {
+            alike.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        }
+    }
 }
 
 impl Walked {
@@ -219,7 +266,7 @@ impl Walk {
             true => prefix.len(),
             false => 0,
         };
-        found.sort_unstable_by(|a, b| a.path.as_str()[skip..].cmp(&b.path.as_str()[skip..]));
+        sort_by_name(&mut found, skip);
         seen.found.push(found);
         listed
     }

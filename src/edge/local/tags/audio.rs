@@ -19,7 +19,7 @@ use super::{
     chunks::Iff,
     flac,
     gathered::Gathered,
-    id3, mp4, mpeg, ogg,
+    id3, lost, mp4, mpeg, ogg,
     sound::Sound,
     view::{Budget, View},
 };
@@ -27,7 +27,7 @@ use crate::domain::AudioFormat;
 
 /// What a file is, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Mpeg,
     Mp4,
     Flac,
@@ -62,7 +62,7 @@ impl Kind {
         }
     }
 
-    fn of_content(head: &[u8]) -> Option<Self> {
+    pub(super) fn of_content(head: &[u8]) -> Option<Self> {
         match head {
             [b'f', b'L', b'a', b'C', ..] => Some(Self::Flac),
             [a, b, c, d, _, _, _, _, b'W', b'A', b'V', b'E', ..]
@@ -107,7 +107,7 @@ impl Kind {
 }
 
 /// Enough of a file to see what it is.
-const HEAD: usize = 64;
+pub(super) const HEAD: usize = 64;
 
 /// Reads an open file of `size` bytes whose name promises `named`. The flag says whether the disk failed,
 /// so that the findings may be wrong.
@@ -131,22 +131,58 @@ fn read_into(
     let base = leading_tags(view, facts, gathered)?;
     let head = view.peek(base, HEAD)?;
     let by_name = Kind::of_name(named);
-    let by_content = Kind::of_content(&head);
-    if let Some(what) = other_kind(&head).filter(|_| by_content.is_none()) {
-        facts.note(format!("holds {what} and no audio that is read here"));
-        return Ok(());
+    let (kind, start) = match (Kind::of_content(&head), other_kind(&head)) {
+        (Some(kind), _) => (kind, base),
+        (None, Some(what)) => {
+            facts.note(format!("holds {what} and no audio that is read here"));
+            return Ok(());
+        }
+        // Junk before the audio. Frames of MPEG audio are found by their own reader.
+        (None, None) if by_name == Kind::Mpeg => (by_name, base),
+        (None, None) => lost::beginning(view, base)?.unwrap_or((by_name, base)),
+    };
+    found_as(facts, kind, named);
+    let sound = listen(view, kind, start, facts, gathered)?;
+    let (kind, start, sound) = match sound {
+        Some(sound) => (kind, start, Some(sound)),
+        None => elsewhere(view, kind, base, facts, gathered)?.unwrap_or((kind, start, None)),
+    };
+    found_as(facts, kind, named);
+    match sound {
+        Some(sound) => put(facts, sound),
+        None => {
+            view.rebase(start);
+            match climb(view, kind) {
+                Ok(sound) => put(facts, sound),
+                Err(reason) => facts.note(format!("its length is unknown: {reason}")),
+            }
+        }
     }
-    let kind = by_content.unwrap_or(by_name);
-    if kind != by_name {
+    Ok(())
+}
+
+/// What the content is counts, whatever the name says.
+fn found_as(facts: &mut FileFacts, kind: Kind, named: AudioFormat) {
+    if kind != Kind::of_name(named) {
         facts.format = kind.format();
         let (is, says) = (kind.format(), named.extension());
         facts.note(format!("holds {is:?}, although its name says {says}"));
     }
+}
+
+/// Asks our reader of a format, from where the audio begins; `None` when it finds no length.
+fn listen(
+    view: &mut View<'_>,
+    kind: Kind,
+    start: u64,
+    facts: &mut FileFacts,
+    gathered: &mut Gathered,
+) -> std::io::Result<Option<Sound>> {
     let sound = match kind {
         Kind::Mpeg => {
             let end = trailing_tags(view, facts, gathered)?;
             view.limit(end);
-            mpeg::read(view, base)?.map(|heard| {
+            mpeg::read(view, start)?.map(|heard| {
                 note(facts, heard.problem);
                 heard.sound
             })
@@ -157,40 +193,74 @@ fn read_into(
             } else {
                 Iff::Aiff
             };
+            view.rebase(start);
             let walked = chunks::read(view, iff)?;
             gathered.fill_from(walked.gathered);
             note(facts, walked.problem);
             walked.sound
         }
         Kind::Mp4 => {
+            view.rebase(start);
             let walked = mp4::read(view)?;
             gathered.fill_from(walked.gathered);
             note(facts, walked.problem);
             walked.sound
         }
         Kind::Flac => {
-            let walked = flac::read(view, base)?;
+            let walked = flac::read(view, start)?;
             gathered.fill_from(walked.gathered);
             note(facts, walked.problem);
             walked.sound
         }
         Kind::Vorbis | Kind::Opus => {
-            let walked = ogg::read(view, base)?;
+            let walked = ogg::read(view, start)?;
             gathered.fill_from(walked.gathered);
             note(facts, walked.problem);
             walked.sound
         }
     };
-    if let Some(sound) = sound.filter(|sound| sound.duration_ms.is_some()) {
-        put(facts, sound);
-    } else {
-        view.rebase(base);
-        match climb(view, kind) {
-            Ok(sound) => put(facts, sound),
-            Err(reason) => facts.note(format!("its length is unknown: {reason}")),
+    view.rebase(0);
+    Ok(sound.filter(|sound| sound.duration_ms.is_some()))
+}
+
+/// Audio of another kind than it seemed, or behind a tag that lies about its length.
+fn elsewhere(
+    view: &mut View<'_>,
+    kind: Kind,
+    base: u64,
+    facts: &mut FileFacts,
+    gathered: &mut Gathered,
+) -> std::io::Result<Option<(Kind, u64, Option<Sound>)>> {
+    // Right after the header of a tag that may be shorter than it says.
+    let inside = (base > 0).then_some(id3::HEADER);
+    if kind == Kind::Mpeg {
+        if let Some(inside) = inside
+            && let Some(heard) = mpeg::read_behind_junk(view, inside)?
+        {
+            note(facts, heard.problem);
+            return Ok(Some((kind, inside, Some(heard.sound))));
+        }
+        for from in [Some(base), inside].into_iter().flatten() {
+            if let Some((kind, start)) = lost::beginning(view, from)? {
+                let sound = listen(view, kind, start, facts, gathered)?;
+                return Ok(Some((kind, start, sound)));
+            }
+        }
+        return Ok(None);
+    }
+    if let Some(inside) = inside
+        && let Some((kind, start)) = lost::beginning(view, inside)?
+        && let Some(sound) = listen(view, kind, start, facts, gathered)?
+    {
+        return Ok(Some((kind, start, Some(sound))));
+    }
+    for from in [Some(base), inside].into_iter().flatten() {
+        if let Some(heard) = mpeg::read_behind_junk(view, from)? {
+            note(facts, heard.problem);
+            return Ok(Some((Kind::Mpeg, from, Some(heard.sound))));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn note(facts: &mut FileFacts, problem: Option<&'static str>) {

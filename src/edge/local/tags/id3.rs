@@ -14,6 +14,8 @@ use super::{
 
 /// More frames than any honest tag has; readers that sort or compare them take minutes beyond it.
 pub(super) const MAX_FRAMES: usize = 2_000;
+/// Bytes of a tag's header.
+pub(super) const HEADER: u64 = 10;
 /// A text frame that is longer is not read.
 const MAX_TEXT: u64 = 64 << 10;
 /// A tag that is stored with inserted zero bytes must be undone as a whole; a longer one only in part.
@@ -199,10 +201,14 @@ fn frame_at(
     let bytes = source.peek(at, usize::from(header as u8))?;
     let (id, size, flags) = match *bytes.as_slice() {
         [a, b, c, x, y, z] => ([a, b, c, b' '], [0, x, y, z], 0),
+        // A known bug of one writer: names of v2.2, with a zero behind them.
+        [a, b, c, 0, w, x, y, z, f, g] => {
+            ([a, b, c, b' '], [w, x, y, z], u16::from_be_bytes([f, g]))
+        }
         [a, b, c, d, w, x, y, z, f, g] => ([a, b, c, d], [w, x, y, z], u16::from_be_bytes([f, g])),
         _ => return Ok(None),
     };
-    if !is_id(&id[..3]) {
+    if id[0] == 0 {
         return Ok(None);
     }
     let content = at + header;
@@ -219,6 +225,13 @@ fn frame_at(
         }
         _ => plain,
     };
+    // A name with a broken byte is stepped over where its length leads to another frame.
+    if !is_id(&id[..3]) {
+        let next = content + size;
+        if size == 0 || next >= end || !follows(source, next, end)? {
+            return Ok(None);
+        }
+    }
     Ok(Some(Frame {
         id,
         content,

@@ -75,7 +75,7 @@ pub(super) fn read(view: &mut View<'_>) -> io::Result<Walked> {
     Ok(walked)
 }
 
-/// The atoms between two places; what does not fit ends the list.
+/// The atoms between two places; what does not fit is cut there.
 fn atoms(view: &mut View<'_>, start: u64, end: u64) -> io::Result<Vec<Atom>> {
     let mut found = Vec::new();
     let mut at = start;
@@ -97,10 +97,14 @@ fn atoms(view: &mut View<'_>, start: u64, end: u64) -> io::Result<Vec<Atom>> {
             start: at + head,
             end: at.saturating_add(size),
         };
-        if atom.end > end {
+        if atom.start > end {
             break;
         }
-        found.push(atom);
+        // One that reaches out of the one around it ends with that.
+        found.push(Atom {
+            end: atom.end.min(end),
+            ..atom
+        });
         at = atom.end;
     }
     Ok(found)
@@ -123,6 +127,35 @@ fn descend(view: &mut View<'_>, mut atom: Atom, path: &[[u8; 4]]) -> io::Result<
     Ok(Some(atom))
 }
 
+/// An atom that its neighbours' broken sizes hide, by its name.
+fn look_for(view: &mut View<'_>, around: Atom, id: [u8; 4]) -> io::Result<Option<Atom>> {
+    let length = around.end.saturating_sub(around.start).min(MAX_TEXT);
+    let bytes = view.peek(around.start, usize::try_from(length).unwrap_or(0))?;
+    let found = bytes.windows(4).position(|name| *name == id);
+    Ok(found.and_then(|at| {
+        let size = word(&bytes, at.checked_sub(4)?)?;
+        let start = around.start + at as u64 + 4;
+        let end = (start - 8).saturating_add(size.into()).min(around.end);
+        (end > start).then_some(Atom { id, start, end })
+    }))
+}
+
+/// The length of a track by its table of samples, in its own units.
+fn counted_length(view: &mut View<'_>, table: Atom) -> io::Result<u64> {
+    /// Runs of samples of one length; audio has a few.
+    const RUNS: usize = 512;
+    let Some(times) = descend(view, table, &[*b"stts"])? else {
+        return Ok(0);
+    };
+    let length = times.end.saturating_sub(times.start + 8);
+    let length = usize::try_from(length).unwrap_or(0).min(RUNS * 8);
+    let runs = view.peek(times.start + 8, length)?;
+    Ok(runs.chunks_exact(8).fold(0_u64, |sum, run| {
+        let (count, each) = (word(run, 0).unwrap_or(0), word(run, 4).unwrap_or(0));
+        sum.saturating_add(u64::from(count) * u64::from(each))
+    }))
+}
+
 /// The sound of the first audio track of a movie, whose media takes so many bytes.
 fn sound(
     view: &mut View<'_>,
@@ -131,7 +164,11 @@ fn sound(
     bytes: u64,
 ) -> io::Result<Option<Sound>> {
     for track in movie.iter().filter(|atom| &atom.id == b"trak") {
-        let Some(media) = descend(view, *track, &[*b"mdia"])? else {
+        let media = match descend(view, *track, &[*b"mdia"])? {
+            Some(media) => Some(media),
+            None => look_for(view, *track, *b"mdia")?,
+        };
+        let Some(media) = media else {
             continue;
         };
         let inner = atoms(view, media.start, media.end)?;
@@ -152,11 +189,19 @@ fn sound(
             scale_of_length = scale;
             length = length_of_fragments(view, *track, movie, top)?;
         }
+        let table = match first(&inner, *b"minf") {
+            Some(table) => descend(view, table, &[*b"stbl"])?,
+            None => None,
+        };
+        if let Some(table) = table.filter(|_| length == 0) {
+            scale_of_length = scale;
+            length = counted_length(view, table)?;
+        }
         let mut sound = Sound::of_samples(length, scale_of_length, bytes);
         sound.sample_rate_hz = Some(scale).filter(|&hz| hz > 0);
         sound.bitrate_kbps = sound.duration_ms.and_then(|ms| kbps(bytes, ms));
-        if let Some(table) = first(&inner, *b"minf")
-            && let Some(entries) = descend(view, table, &[*b"stbl", *b"stsd"])?
+        if let Some(table) = table
+            && let Some(entries) = descend(view, table, &[*b"stsd"])?
         {
             describe(view, entries, &mut sound)?;
         }

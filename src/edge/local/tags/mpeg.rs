@@ -12,8 +12,12 @@ use super::{
 
 /// What is read at a time when frames are looked for; two frames of any rate fit.
 const WINDOW: usize = 4 << 10;
+/// What is read at a time where frames are looked for behind junk, in steps of half of it.
+const WIDE_WINDOW: usize = 16 << 10;
 /// Junk between a tag and the first frame, as far as it is searched.
-const MAX_JUNK: u64 = 128 << 10;
+const MAX_JUNK: u64 = 1 << 20;
+/// So many frames in a row are no accident.
+const CERTAIN: u32 = 4;
 /// Places where a file without a header of its lengths is asked for its rate.
 const SAMPLES: u64 = 8;
 
@@ -170,9 +174,26 @@ fn first_bytes_fit(bytes: &[u8]) -> bool {
 
 /// Reads the audio between `base` and the end of what `view` shows; `None` when there is none.
 pub(super) fn read(view: &mut View<'_>, base: u64) -> io::Result<Option<Heard>> {
-    let Some((start, chain)) = first_frames(view, base)? else {
-        return Ok(None);
-    };
+    let weak = first_frames(view, base)?;
+    if let Some((start, chain)) = weak.filter(|(start, _)| *start == base) {
+        return heard(view, start, chain).map(Some);
+    }
+    // After junk two headers in a row may be an accident, so that longer rows are looked for first.
+    match certain_frames(view, base)?.or(weak) {
+        Some((start, chain)) => heard(view, start, chain).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// As [`read`], in a file that seemed to be something else: only what is no accident counts.
+pub(super) fn read_behind_junk(view: &mut View<'_>, from: u64) -> io::Result<Option<Heard>> {
+    match certain_frames(view, from)? {
+        Some((start, chain)) => heard(view, start, chain).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn heard(view: &mut View<'_>, start: u64, chain: Chain) -> io::Result<Heard> {
     let first = chain.first;
     let there = view.length() - start;
     let counted = lengths_header(&view.peek(start, 64)?, first);
@@ -182,7 +203,7 @@ pub(super) fn read(view: &mut View<'_>, base: u64) -> io::Result<Option<Heard>> 
         Counted {
             frames: Some(frames),
             bytes,
-        } => {
+        } if !goes_on(view, start, bytes, first)? => {
             // Some writers count a little differently, so only a torn end, or a part that can be heard,
             // says that something is missing.
             let missing = bytes.unwrap_or(0).saturating_sub(there);
@@ -199,27 +220,62 @@ pub(super) fn read(view: &mut View<'_>, base: u64) -> io::Result<Option<Heard>> 
                 None => sound,
             }
         }
-        Counted { frames: None, .. } => {
+        Counted { .. } => {
             if is_torn {
                 problem = Some("is cut off: its last frame is not whole");
             }
             by_samples(view, start, chain)?
         }
     };
-    Ok(Some(Heard { sound, problem }))
+    Ok(Heard { sound, problem })
 }
 
-/// Where the first frames begin, and they.
-fn first_frames(view: &mut View<'_>, base: u64) -> io::Result<Option<(u64, Chain)>> {
-    let mut at = base;
-    let end = view.length().min(base.saturating_add(MAX_JUNK));
-    while at < end {
-        let bytes = view.peek(at, WINDOW)?;
-        if let Some(chain) = find(&bytes, None) {
-            return Ok(Some((at + chain.at as u64, chain)));
+/// Whether frames of the same kind follow where the header says that the last one ends: two files were
+/// joined to one.
+fn goes_on(
+    view: &mut View<'_>,
+    start: u64,
+    bytes: Option<u64>,
+    first: Frame,
+) -> io::Result<bool> {
+    let there = view.length() - start;
+    let Some(promised) = bytes.filter(|bytes| there > bytes + bytes / 16 + WINDOW as u64) else {
+        return Ok(false);
+    };
+    // A tag of the second file may stand between.
+    for skipped in [0, WINDOW as u64, (there - promised) / 2] {
+        let window = view.peek(start + promised + skipped, WINDOW)?;
+        if find(&window, Some(first)).is_some_and(|chain| chain.frames > 1) {
+            return Ok(true);
         }
-        // Two frames may lie across the border.
-        at += (WINDOW / 2) as u64;
+    }
+    Ok(false)
+}
+
+/// Where the first frames begin, and they: two in a row, close to where they should be.
+fn first_frames(view: &mut View<'_>, base: u64) -> io::Result<Option<(u64, Chain)>> {
+    let bytes = view.peek(base, WINDOW)?;
+    Ok(find(&bytes, None).map(|chain| (base + chain.at as u64, chain)))
+}
+
+/// Where a longer row of frames begins, or one that fills the rest of the file.
+fn certain_frames(view: &mut View<'_>, from: u64) -> io::Result<Option<(u64, Chain)>> {
+    let length = view.length();
+    let end = length.min(from.saturating_add(MAX_JUNK));
+    let mut at = from;
+    while at < end {
+        let bytes = view.peek(at, WIDE_WINDOW)?;
+        let is_last = at + bytes.len() as u64 >= length;
+        let mut rest = 0;
+        while let Some(chain) = bytes.get(rest..).and_then(|bytes| find(bytes, None)) {
+            let begins = rest + chain.at;
+            if chain.frames >= CERTAIN || (is_last && chain.frames > 1 && chain.beyond.is_some()) {
+                return Ok(Some((at + begins as u64, chain)));
+            }
+            rest = begins + 1;
+        }
+        // A row may lie across the border.
+        at += (WIDE_WINDOW / 2) as u64;
     }
     Ok(None)
 }
