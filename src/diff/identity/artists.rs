@@ -423,7 +423,7 @@ fn is_acronym(short: &str, long: &str) -> bool {
     }
     let initials = |skip: bool| {
         long.split(' ')
-            .filter(|word| !skip || !matches!(*word, "and" | "the" | "of"))
+            .filter(|word| !skip || !matches!(*word, "and" | "the" | "of" | "in"))
             .filter_map(|word| word.chars().next())
             .collect::<String>()
     };

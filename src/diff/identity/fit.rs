@@ -247,8 +247,13 @@ fn album_kinds(album: &str, artists: &Artists) -> Kinds {
             .with(Kinds::COVER)
             .with(Kinds::RERECORDED)
             .with(Kinds::SPED_UP)
-            .with(Kinds::SLOWED),
+            .with(Kinds::SLOWED)
+            .with(Kinds::DEMO)
+            .with(Kinds::ORCHESTRAL),
     );
+    if folded.split(' ').any(is_named_album) {
+        kinds = kinds.with(Kinds::NAMED);
+    }
     if is_live_album(&folded) {
         kinds = kinds.with(Kinds::LIVE);
     }
@@ -294,7 +299,16 @@ fn is_album_kind(word: &str) -> bool {
             | "nightcore"
             | "rerecorded"
             | "recorded"
-    )
+            | "demo"
+            | "demos"
+            | "orchestral"
+            | "symphonic"
+    ) || is_named_album(word)
+}
+
+/// What was done to every track of an album.
+fn is_named_album(word: &str) -> bool {
+    matches!(word, "drumless" | "beatless" | "lofi" | "8d")
 }
 
 fn is_live_album(album: &str) -> bool {

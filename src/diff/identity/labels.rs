@@ -417,7 +417,7 @@ fn role(word: &str) -> Role {
         "dub" | "dubstrumental" => Role::Weak(Kinds::DUB),
         "vip" => Role::Strong(Kinds::VIP),
         "8d" | "16d" | "bassboosted" | "drumless" | "bassless" | "beatless" | "vocals"
-        | "outtake" | "alternate" | "djtool" | "bonusbeats" => Role::Strong(Kinds::NAMED),
+        | "outtake" | "alternate" | "djtool" | "bonusbeats" | "lofi" => Role::Strong(Kinds::NAMED),
         "demo" | "demos" => Role::Weak(Kinds::DEMO),
         "nightcore" => Role::Strong(Kinds::SPED_UP),
         "slowed" => Role::Strong(Kinds::SLOWED),
@@ -573,6 +573,7 @@ fn join_pairs(words: &[&str]) -> Vec<String> {
             (Some("quick"), "hit" | "hitter") => Some("quickhitter"),
             (Some("bass"), "boosted") => Some("bassboosted"),
             (Some("dj"), "tool") => Some("djtool"),
+            (Some("lo"), "fi") => Some("lofi"),
             (Some("bonus"), "beats") => Some("bonusbeats"),
             (Some("slowed"), "down" | "reverb") => Some("slowed"),
             (Some("a"), "cappella" | "capella" | "capela") => Some("acapella"),

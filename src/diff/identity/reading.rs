@@ -101,13 +101,10 @@ pub(super) fn adds_nothing(facts: &LocalFacts<'_>, title: &str, artists: &[Strin
     let known = |word: &str| said(title, word) || artists.iter().any(|artist| said(artist, word));
     let name = fold(&name_text(facts.file_name));
     !artists.is_empty()
-        && name
-            .split(' ')
-            .enumerate()
-            .all(|(at, word)| {
-                let is_place = at == 0 && word.bytes().any(|b| b.is_ascii_digit());
-                is_place || is_id(word) || known(word)
-            })
+        && name.split(' ').enumerate().all(|(at, word)| {
+            let is_place = at == 0 && word.bytes().any(|b| b.is_ascii_digit());
+            is_place || is_id(word) || known(word)
+        })
 }
 
 fn is_id(word: &str) -> bool {

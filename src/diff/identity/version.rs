@@ -251,6 +251,10 @@ impl Title {
 
     fn take_dash(&mut self, text: &str, names: &mut Vec<(String, bool)>) {
         let folded = words::canonical(&fold(text));
+        // The `?` behind a bracket.
+        if !folded.contains(char::is_alphanumeric) && !names.is_empty() {
+            return;
+        }
         match labels::classify(&folded, false) {
             Label::Name => names.push((folded, false)),
             other => self.take(other),

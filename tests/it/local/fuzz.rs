@@ -143,6 +143,116 @@ fn built_files_tell_their_title_and_length() {
     }
 }
 
+/// A tag of version 2.4 that says it is `size` bytes long, and is not.
+fn lying_tag(size: usize) -> Vec<u8> {
+    [&b"ID3\x04\0\0"[..], &samples::synchsafe(size)].concat()
+}
+
+/// What may stand before the audio, by name.
+fn in_front(length: usize) -> Vec<(&'static str, Vec<u8>)> {
+    let mut dice = Dice(5);
+    let mut junk = |count: usize| -> Vec<u8> {
+        (0..count)
+            .map(|_| u8::try_from(dice.roll(256)).unwrap())
+            .collect()
+    };
+    vec![
+        ("a byte", junk(1)),
+        ("some junk", junk(3_000)),
+        ("much junk", junk(150_000)),
+        ("zeros", vec![0; 300_000]),
+        ("a dead block", vec![0xff; 5_000]),
+        ("an empty tag", lying_tag(0)),
+        ("a tag that is too short", lying_tag(5)),
+        ("a tag longer than the file", lying_tag(length * 3)),
+    ]
+}
+
+#[test]
+fn what_stands_before_the_audio_does_not_hide_it() {
+    let folder = TempDir::new().unwrap();
+    for (name, bytes, milliseconds) in samples::all() {
+        // The tag of an MP3 stands before its frames.
+        let tag = match name.ends_with("mp3") {
+            true => samples::id3(&samples::text_frame(b"TIT2", "Title")).len(),
+            false => 0,
+        };
+        for (what, front) in in_front(bytes.len()) {
+            // The frame that counts the others goes with such a tag.
+            if name == "x.mp3" && what == "a tag that is too short" {
+                continue;
+            }
+            let path = folder.path().join(name);
+            let (before, after) = bytes.split_at(tag);
+            fs::write(&path, [before, &front, after].concat()).unwrap();
+            let facts = read_file(&path);
+            let length = facts.duration_ms.unwrap_or(0);
+            assert!(
+                length.abs_diff(milliseconds) < 60,
+                "{name} behind {what}: {facts:?}"
+            );
+            if !name.ends_with("wav") && !name.ends_with("aiff") {
+                assert_eq!(facts.tags.title.as_deref(), Some("Title"), "{name}, {what}");
+            }
+        }
+    }
+}
+
+/// Format and seconds as ffprobe tells them.
+fn probed(path: &Path) -> Option<(String, f64)> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "a", "-of", "csv=p=0"])
+        .args(["-show_entries", "format=format_name,duration"])
+        .arg(path)
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    // `mov,mp4,m4a…` stands in quotes.
+    let (format, seconds) = text.trim().rsplit_once(',')?;
+    Some((format.to_owned(), seconds.parse().ok()?))
+}
+
+/// The encoders' files with something in front: what ffprobe still reads as what it was, we read as well.
+#[test]
+fn what_ffprobe_reads_is_read() {
+    let folder = TempDir::new().unwrap();
+    for (name, codec) in [
+        ("a.mp3", "libmp3lame"),
+        ("a.m4a", "aac"),
+        ("a.flac", "flac"),
+        ("a.ogg", "libvorbis"),
+        ("a.opus", "libopus"),
+        ("a.wav", "pcm_s16le"),
+        ("a.aiff", "pcm_s16be"),
+    ] {
+        let path = folder.path().join(name);
+        let run = Command::new("ffmpeg")
+            .args(["-nostdin", "-v", "error", "-f", "lavfi", "-i"])
+            .args(["anoisesrc=duration=4:seed=1", "-metadata", "title=T"])
+            .args(["-c:a", codec, "-y"])
+            .arg(&path)
+            .status();
+        if !run.is_ok_and(|status| status.success()) {
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        let Some((format, _)) = probed(&path) else {
+            continue;
+        };
+        for (what, front) in in_front(bytes.len()) {
+            fs::write(&path, [&front, bytes.as_slice()].concat()).unwrap();
+            let Some((_, seconds)) = probed(&path).filter(|(now, _)| *now == format) else {
+                continue;
+            };
+            let facts = read_file(&path);
+            let own = facts.duration_ms.unwrap_or(0) as f64 / 1000.0;
+            // ffprobe takes junk before MP3 frames for sound.
+            let is_near = (own - seconds).abs() < 0.3 || (own - 4.0).abs() < 0.3;
+            assert!(is_near, "{name} behind {what}: {seconds} s, {facts:?}");
+        }
+    }
+}
+
 #[test]
 fn a_file_cut_in_the_middle_is_a_problem() {
     let folder = TempDir::new().unwrap();

@@ -232,12 +232,7 @@ fn heard(view: &mut View<'_>, start: u64, chain: Chain) -> io::Result<Heard> {
 
 /// Whether frames of the same kind follow where the header says that the last one ends: two files were
 /// joined to one.
-fn goes_on(
-    view: &mut View<'_>,
-    start: u64,
-    bytes: Option<u64>,
-    first: Frame,
-) -> io::Result<bool> {
+fn goes_on(view: &mut View<'_>, start: u64, bytes: Option<u64>, first: Frame) -> io::Result<bool> {
     let there = view.length() - start;
     let Some(promised) = bytes.filter(|bytes| there > bytes + bytes / 16 + WINDOW as u64) else {
         return Ok(false);
