@@ -280,7 +280,7 @@ mod tests {
              MY_SECRET=hush\nthis is hush\n",
         );
         assert_eq!(env.root.as_deref(), Some("${HOME}/Mu$ic/mp3/"));
-        assert_eq!(env.unreadable, [9]);
+        assert_eq!(env.unreadable, [10]);
         assert_eq!(env.settings.len(), 7);
         assert!(
             env.settings
