@@ -56,7 +56,7 @@ impl OldEnv {
                 None => env.unreadable.push(number + 1),
             }
         }
-        env.place(lists);
+        env.place(lists.as_ref());
         env
     }
 
@@ -125,8 +125,8 @@ impl OldEnv {
     }
 
     /// What can be told of one setting only when all are known.
-    fn place(&mut self, lists: Option<(usize, String)>) {
-        let below = lists.as_ref().and_then(|(at, lists)| {
+    fn place(&mut self, lists: Option<&(usize, String)>) {
+        let below = lists.and_then(|(at, lists)| {
             let rest = lists.strip_prefix(self.root.as_deref()?.trim_end_matches('/'))?;
             let inner = rest.strip_prefix('/').map(|inner| inner.trim_matches('/'));
             Some((*at, inner.filter(|inner| !inner.is_empty())?))

@@ -37,9 +37,9 @@ const ANSWERS: &[&[&str]] = &[
 struct Shape {
     /// `text`, `number`, `true or false`, `null`.
     plain: Vec<&'static str>,
-    list: Option<Box<Shape>>,
+    list: Option<Box<Self>>,
     /// By name; how often each was there.
-    fields: BTreeMap<String, (usize, Shape)>,
+    fields: BTreeMap<String, (usize, Self)>,
     objects: usize,
 }
 

@@ -88,7 +88,7 @@ const DAMAGES: &[Damage] = &[
             sql(
                 world,
                 "PRAGMA foreign_keys = OFF; DELETE FROM tracks WHERE tidal_id = '1005'",
-            )
+            );
         },
         "foreign_keys",
         &["playlist_tracks", "tracks"],
@@ -110,7 +110,7 @@ const DAMAGES: &[Damage] = &[
             sql(
                 world,
                 "UPDATE playlists SET tidal_id = 'x' WHERE name = 'Party'",
-            )
+            );
         },
         "objects",
         &["unknown playlist"],
@@ -127,7 +127,7 @@ const DAMAGES: &[Damage] = &[
             sql(
                 world,
                 "UPDATE sync_operations SET status = 'running' WHERE apply_id = 2 AND seq = 0",
-            )
+            );
         },
         "journal",
         &["apply 2", "not settled"],
@@ -138,7 +138,7 @@ const DAMAGES: &[Damage] = &[
             sql(
                 world,
                 "UPDATE sync_operations SET pre_image = NULL WHERE apply_id = 2 AND seq = 0",
-            )
+            );
         },
         "journal",
         &["apply 2", "without an intent"],
@@ -162,7 +162,7 @@ const DAMAGES: &[Damage] = &[
             sql(
                 world,
                 "UPDATE sync_operations SET post_image = '{}' WHERE apply_id = 2 AND seq = 0",
-            )
+            );
         },
         "history",
         &["apply 2, operation 0", "what it did"],
@@ -173,7 +173,7 @@ const DAMAGES: &[Damage] = &[
             sql(
                 world,
                 "UPDATE sync_operations SET post_image = NULL WHERE apply_id = 2 AND seq = 0",
-            )
+            );
         },
         "history",
         &["apply 2, operation 0", "what it did"],
@@ -196,7 +196,7 @@ const DAMAGES: &[Damage] = &[
             sql(
                 world,
                 "UPDATE applies SET plan = substr(plan, 1, length(plan) / 2) WHERE id = 2",
-            )
+            );
         },
         "history",
         &["apply 2", "plan"],
@@ -207,7 +207,7 @@ const DAMAGES: &[Damage] = &[
             sql(
                 world,
                 "UPDATE applies SET plan = (SELECT plan FROM applies WHERE id = 1) WHERE id = 2",
-            )
+            );
         },
         "history",
         &["apply 2", "not the one that was approved"],
@@ -270,7 +270,7 @@ const DAMAGES: &[Damage] = &[
     seen(
         "a manifest is gone",
         |world| {
-            fs::remove_file(world.path("library/.tidal-cleanup/trash/2/manifest.jsonl")).unwrap()
+            fs::remove_file(world.path("library/.tidal-cleanup/trash/2/manifest.jsonl")).unwrap();
         },
         "trash",
         &["manifest.jsonl does not name it"],
@@ -292,7 +292,7 @@ const DAMAGES: &[Damage] = &[
                 world.path("library/.tidal-cleanup/trash/2/mine.mp3"),
                 "mine",
             )
-            .unwrap()
+            .unwrap();
         },
         "trash",
         &["mine.mp3", "Move it where it belongs"],
