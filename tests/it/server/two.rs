@@ -222,11 +222,19 @@ fn ends_like(world: &World, calm: &World, shares_drive: bool) {
     world.expect(0, &["db", "check"]);
 }
 
-/// The files of the playlists; what an undo or a changed wish trashed lies elsewhere.
+/// The files of the playlists, without their folders: which playlist a track that is in several was filed
+/// under first is a matter of what happened. What an undo or a changed wish trashed lies elsewhere.
 fn music(world: &World) -> Vec<String> {
-    let of_lists =
-        |path: &String| path.starts_with("Playlists/") && !path.contains(".tidal-cleanup");
-    world.files().into_iter().filter(of_lists).collect()
+    let files = world.files();
+    let of_lists = files
+        .iter()
+        .filter(|path| path.starts_with("Playlists/") && !path.contains(".tidal-cleanup"));
+    let mut names: Vec<String> = of_lists
+        .filter_map(|path| path.rsplit('/').next())
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    names
 }
 
 /// `TIDAL_CLEANUP_CHAOS=60` for more than the few rounds of a usual test run.
