@@ -116,9 +116,19 @@ pub fn parse(bytes: &[u8]) -> Result<TidalReading, SnapshotError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let bytes = super::nul::without_nul(bytes);
     let bytes = bytes.as_ref();
-    check_header(bytes)?;
-    let document: Document<'_> =
-        serde_json::from_slice(bytes).map_err(|error| json_error(&error))?;
+    let document: Document<'_> = match serde_json::from_slice(bytes) {
+        Ok(document) => document,
+        Err(error) => {
+            // Another document gets the clearer answer.
+            let header = serde_json::from_slice(bytes).map_err(|error| json_error(&error))?;
+            check_header(header)?;
+            return Err(json_error(&error));
+        }
+    };
+    check_header(Header {
+        format: document.format.clone(),
+        format_version: document.format_version.clone(),
+    })?;
     let mut seen = BTreeSet::new();
     for playlist in &document.playlists {
         if !seen.insert(&playlist.id.0) {
@@ -128,8 +138,7 @@ pub fn parse(bytes: &[u8]) -> Result<TidalReading, SnapshotError> {
     Ok(document.into_reading())
 }
 
-fn check_header(bytes: &[u8]) -> Result<(), SnapshotError> {
-    let header: Header = serde_json::from_slice(bytes).map_err(|error| json_error(&error))?;
+fn check_header(header: Header) -> Result<(), SnapshotError> {
     if header.format.as_ref().and_then(serde_json::Value::as_str) != Some(FORMAT) {
         let found = header
             .format
@@ -423,12 +432,14 @@ struct Header {
 #[derive(Deserialize)]
 #[serde(bound(deserialize = "'de: 'a"))]
 struct Document<'a> {
+    format: Option<serde_json::Value>,
+    format_version: Option<String>,
     #[serde(default, deserialize_with = "timestamp")]
     taken_at: Option<Timestamp>,
     complete: Option<bool>,
     user: Option<UserIn>,
     #[serde(default, deserialize_with = "list")]
-    playlists: Vec<PlaylistIn<'a>>,
+    playlists: Vec<PlaylistIn>,
     favorites: Option<Vec<ItemIn<'a>>>,
 }
 
@@ -439,8 +450,7 @@ struct UserIn {
 }
 
 #[derive(Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"))]
-struct PlaylistIn<'a> {
+struct PlaylistIn {
     id: Id,
     name: String,
     description: Option<String>,
@@ -448,8 +458,8 @@ struct PlaylistIn<'a> {
     last_modified_at: Option<Timestamp>,
     number_of_items: Option<u32>,
     complete: Option<bool>,
-    #[serde(default, deserialize_with = "list")]
-    items: Vec<ItemIn<'a>>,
+    #[serde(default, deserialize_with = "entries")]
+    items: Vec<PlaylistEntry>,
 }
 
 #[derive(Deserialize)]
@@ -516,7 +526,7 @@ fn with_known_tracks(items: Vec<ItemIn<'_>>, playlists: &[Playlist]) -> Vec<Play
         .collect()
 }
 
-impl PlaylistIn<'_> {
+impl PlaylistIn {
     fn into_playlist(self) -> Playlist {
         let short = self
             .number_of_items
@@ -528,7 +538,7 @@ impl PlaylistIn<'_> {
             last_modified_at: self.last_modified_at,
             number_of_items: self.number_of_items,
             complete: self.complete.unwrap_or(!short),
-            items: self.items.into_iter().map(ItemIn::into_entry).collect(),
+            items: self.items,
         }
     }
 }
@@ -600,6 +610,32 @@ fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Entries, each made as soon as it is read: there are several hundred thousand of them.
+fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PlaylistEntry>, D::Error> {
+    struct Entries;
+    impl<'de> de::Visitor<'de> for Entries {
+        type Value = Vec<PlaylistEntry>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list of entries")
+        }
+
+        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(item) = seq.next_element::<ItemIn<'de>>()? {
+                entries.push(item.into_entry());
+            }
+            entries.shrink_to_fit();
+            Ok(entries)
+        }
+    }
+    deserializer.deserialize_any(Entries)
 }
 
 fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
