@@ -120,9 +120,6 @@ fn a_part_of_what_was_agreed_to_is_agreed_to() {
     let world = world(None);
     world.sync_with(&first());
     world.tidal(&less());
-    world.plan(2);
-    // Without what is destructive nobody is asked.
-    world.expect(0, &["apply", "plan.json", "--only", "additive", "--yes"]);
     let plan = world.plan(2);
     let digest = digits(&plan);
     for user in ["ben", "carla"] {
