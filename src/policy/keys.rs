@@ -620,9 +620,10 @@ mod tests {
         let path = folder.path().join("tidal-cleanup.toml");
         std::fs::write(&path, format!("version = 1\nlibrary.root = \"/m\"\n{more}")).unwrap();
         let loaded = Policy::load(&path, &|_| None, folder.path());
-        let policy = loaded
+        let mut policy = loaded
             .unwrap_or_else(|error| panic!("{more}: {error:?}"))
             .policy;
+        policy.lines.clear();
         let text = format!("{policy:#?}").replace(&folder.path().display().to_string(), "");
         let of_the_text = ["sha256:", "line:", "file: \"", "text:"];
         let same = |line: &&str| !of_the_text.iter().any(|part| line.trim().starts_with(part));
