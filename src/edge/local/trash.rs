@@ -280,7 +280,9 @@ pub(super) fn take(root: &Path, run: &str, from: &Path, facts: &Facts) -> io::Re
         return Err(io::Error::other("it changed meanwhile"));
     }
     let mut places = (1..).map(|number| numbered(&wanted, number));
-    let vacant = places.find(|place| fs::symlink_metadata(place).is_err());
+    // The manifest of this run may not be there yet, and its place is taken all the same.
+    let manifest = base.join(MANIFEST);
+    let vacant = places.find(|place| *place != manifest && fs::symlink_metadata(place).is_err());
     let target = vacant.ok_or(io::ErrorKind::AlreadyExists)?;
     let relative = target.strip_prefix(root).map_err(io::Error::other)?;
     let place = MediaPath::from_relative(0, relative);
