@@ -103,7 +103,7 @@ async fn what_another_program_changed_without_a_date_is_told_too() {
                UPDATE djmdMyTag SET Name = 'Called otherwise' WHERE Name = 'House';";
     world.meddle(sql).await;
     let loss = world.db.loss(&backup).await.unwrap().unwrap();
-    assert_eq!(loss.tracks_edited, ["Artist 2 – Other"]);
+    assert_eq!(loss.tracks_edited, ["Artist 0 – Other"]);
     assert_eq!(loss.tags, ["Called otherwise"]);
     assert!(loss.tracks.is_empty() && loss.tagged.is_empty());
 }
