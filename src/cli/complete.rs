@@ -1,6 +1,6 @@
 //! What a shell asks for while somebody types: playlists, applies, backups, as the state knows them.
 //!
-//! The shell runs the program with [`VARIABLE`] set; see [`answer_shell`]. An answer is quick and says
+//! The shell runs the program with `TIDAL_CLEANUP_COMPLETE` set; see [`answer_shell`]. An answer is quick and says
 //! nothing on its own: where something cannot be read there are no suggestions.
 
 use std::{ffi::OsStr, time::Duration};
