@@ -74,12 +74,17 @@ impl LogFile {
 
 /// A file that is something else must not get lines of ours.
 fn refuse_other(path: &Path) -> io::Result<()> {
-    let mut head = Vec::new();
-    match File::open(path) {
-        Ok(file) => file.take(BEGINNING.len() as u64).read_to_end(&mut head)?,
+    // A pipe or a terminal is not opened: reading from it could wait for ever.
+    match std::fs::metadata(path) {
+        Ok(facts) if facts.is_file() => {}
+        Ok(_) => return Err(io::Error::other("it is no file")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
-    };
+    }
+    let mut head = Vec::new();
+    File::open(path)?
+        .take(BEGINNING.len() as u64)
+        .read_to_end(&mut head)?;
     match head.is_empty() || head == BEGINNING {
         true => Ok(()),
         false => Err(io::Error::other(
@@ -97,13 +102,17 @@ fn append_to(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Puts the file away and begins a new one. The oldest makes room.
+/// Puts the file away and begins a new one. The oldest makes room; where one of the names is that of
+/// another file, nothing is put away.
 fn rotate(path: &Path) -> io::Result<File> {
     let numbered = |number: usize| {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{number}"));
         PathBuf::from(name)
     };
+    for number in 1..=KEPT {
+        refuse_other(&numbered(number))?;
+    }
     for number in (1..KEPT).rev() {
         // Not all of them need be there.
         let _ = std::fs::rename(numbered(number), numbered(number + 1));
@@ -179,6 +188,20 @@ mod tests {
             .unwrap()
             .map(|e| e.unwrap().metadata().unwrap().len());
         assert!(sizes.max().unwrap() < MAX_BYTES + 1_100_000);
+    }
+
+    #[test]
+    fn a_file_that_has_the_next_name_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("log"), dir.path().join("log.3"));
+        std::fs::write(&other, "mine").unwrap();
+        let log = LogFile::open(&path).unwrap();
+        for _ in 0..7 {
+            log.say("status", &"x".repeat(1_000_000));
+        }
+        assert_eq!(std::fs::read(&other).unwrap(), b"mine");
+        assert!(std::fs::metadata(&path).unwrap().len() > MAX_BYTES);
+        assert!(LogFile::open(dir.path()).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `plan` and `show`: a plan is shown, saved, and told by an exit code.
 
 use std::{
-    io::Write as _,
+    io::{Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -66,7 +66,7 @@ pub fn present(
         return present(ui, &plan, &canonical::to_json(&plan), &format, &beside);
     }
     if let Some(path) = &beside.html {
-        write_whole(path, &html(plan, beside.undo_until))?;
+        write_document(path, &html(plan, beside.undo_until))?;
         ui.status(format!("Saved {}.", path.display()));
     }
     if let Some(older) = &beside.older {
@@ -140,6 +140,39 @@ pub fn explain(ui: &Ui, plan: &Plan, args: &ShowArgs, id: &str) -> Result<(), Cl
             args.plan.display()
         ))
         .hint("give more of the id")),
+    }
+}
+
+/// Writes a document where a person wants it. A file there that is something else (music, a policy) is left
+/// alone: what we write begins with `{` or `<`, and replaces only what begins alike.
+///
+/// # Errors
+/// When something else is there, or it cannot be written.
+pub fn write_document(path: &Path, content: &str) -> Result<(), CliError> {
+    refuse_other(path, content.as_bytes())?;
+    write_whole(path, content)
+}
+
+/// Refuses where a file is that begins otherwise.
+///
+/// # Errors
+/// When there is one.
+pub fn refuse_other(path: &Path, begins: &[u8]) -> Result<(), CliError> {
+    // Only a file is looked into; what else is there is told by whoever writes.
+    if !path.is_file() {
+        return Ok(());
+    }
+    let mut head = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(1).read_to_end(&mut head))
+        .map_err(|error| CliError::file("look into", path, error))?;
+    match head.is_empty() || begins.starts_with(&head) {
+        true => Ok(()),
+        false => Err(CliError::user(format!(
+            "{} is there already, and is something else",
+            path.display()
+        ))
+        .hint("name another file; it was left alone")),
     }
 }
 
@@ -251,6 +284,13 @@ mod tests {
         write_whole(&path, "two").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let music = folder.path().join("song.mp3");
+        std::fs::write(&music, b"ID3").unwrap();
+        assert!(write_document(&music, "{}").is_err());
+        assert_eq!(std::fs::read(&music).unwrap(), b"ID3");
+        let page = folder.path().join("page.html");
+        write_document(&page, "<!doctype html>").unwrap();
+        write_document(&page, "<!DOCTYPE html>").unwrap();
         assert!(write_whole(folder.path(), "x").is_err());
         assert!(write_whole(&folder.path().join("no/plan.json"), "x").is_err());
     }

@@ -1,5 +1,7 @@
 //! `apply`, `apply --resume` and `download`: one way from a plan to its effects.
 
+mod may;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,11 +10,11 @@ use crate::{
     apply::{self, Worlds},
     cli::{
         args::{ApplyArgs, Approval, Consent, DownloadArgs, PlanInputs, Rendering},
-        choice::{LeftOut, Wish, narrow},
+        choice::{Wish, narrow},
         commit::commit_of,
         consent::{Occasion, Weight, agree},
         downloads::Downloads,
-        engine::{Engine, Request, allows},
+        engine::{Engine, Request},
         error::{CliError, Exit, Kind, unfinished_hints},
         interrupt::Interrupt,
         plan::{Beside, present},
@@ -35,11 +37,13 @@ use crate::{
     },
     plan::{
         Plan, canonical,
-        document::{Action, CheckStatus, Mode, Review},
-        guard,
+        document::{CheckStatus, Mode},
     },
     record::XML_KIND,
 };
+
+pub(super) use may::left_in;
+use may::{agreed, refuse_moment, refuse_unapproved, refuse_undecided, tell_left_out};
 
 use super::{
     plan::{read_plan, undo_until, verify_plan},
@@ -544,113 +548,6 @@ pub async fn lock(engine: &mut Engine, consent: &Consent) -> Result<RunLock, Cli
     let lock = RunLock::acquire(&engine.db, Some(root), consent.lock_timeout).await?;
     engine.store.lock(consent.lock_timeout).await?;
     Ok(lock)
-}
-
-/// The gates of the moment: freezes, Rekordbox, USB exports, room on the disk. What is let through is
-/// written into the plan's review, and so into the journal.
-fn refuse_moment(engine: &Engine, plan: &mut Plan, consent: &Consent) -> Result<(), CliError> {
-    for check in engine.moment(plan, &consent.overrides) {
-        match check.status {
-            CheckStatus::Refuse => return Err(CliError::refused(&check.code, check.text)),
-            CheckStatus::Allowed => {
-                let digest = plan.digest.clone();
-                let review = plan.review.get_or_insert_with(|| Review {
-                    for_digest: digest,
-                    ..Review::default()
-                });
-                let allowed = format!("{}: {}", check.code, check.text);
-                if !review.allowed.contains(&allowed) {
-                    review.allowed.push(allowed);
-                }
-            }
-            CheckStatus::Pass | CheckStatus::Hold => {}
-        }
-    }
-    Ok(())
-}
-
-/// TC702. A purge is no plan that was saved, so it is saved here for those who shall agree to it.
-async fn refuse_unapproved(
-    engine: &Engine,
-    ui: &Ui,
-    plan: &Plan,
-    consent: &Consent,
-    occasion: Occasion,
-) -> Result<(), CliError> {
-    let agreed = agreed(plan, consent);
-    let mut digests: Vec<&str> = consent.known_as.iter().map(String::as_str).collect();
-    digests.push(&agreed);
-    let refused = engine.refuse_unapproved(left_in(plan)?, &digests).await;
-    if refused.is_err() && occasion == Occasion::Purge {
-        let json = canonical::to_json(plan);
-        super::plan::save_as(&engine.settings, ui, None, false, plan, &json)?;
-    }
-    refused
-}
-
-/// The digest to agree to. Who names the plan's own agrees to less where something is only left out.
-fn agreed(plan: &Plan, consent: &Consent) -> String {
-    let named = |digest: &str| {
-        consent
-            .approve
-            .as_ref()
-            .is_some_and(|approval| approval.names(digest))
-    };
-    let adds = plan
-        .review
-        .as_ref()
-        .is_some_and(|review| !review.decisions.is_empty());
-    match !adds && named(&plan.digest) {
-        true => plan.digest.clone(),
-        false => canonical::approval(plan),
-    }
-}
-
-/// TC701 for a saved plan: what its review does not answer is open.
-fn refuse_undecided(plan: &Plan, consent: &Consent) -> Result<(), CliError> {
-    let answers = plan.review.as_ref().map(|review| &review.decisions);
-    let open = plan
-        .body
-        .decisions
-        .iter()
-        .filter(|question| answers.is_none_or(|answers| !answers.contains_key(&question.id)));
-    let check = guard::undecided(open.count(), &allows(&consent.overrides));
-    match check.status {
-        CheckStatus::Refuse => Err(CliError::refused(&check.code, check.text)),
-        CheckStatus::Pass | CheckStatus::Hold | CheckStatus::Allowed => Ok(()),
-    }
-}
-
-/// What is carried out of the plan and of its answers.
-pub(super) fn left_in(plan: &Plan) -> Result<Vec<&Action>, CliError> {
-    Ok(apply::chosen(plan)?)
-}
-
-/// Tells what is left out, and what follows it.
-fn tell_left_out(ui: &Ui, plan: &Plan) -> Result<(), CliError> {
-    let left = LeftOut::of(plan)?;
-    let Some(told) = left.told() else {
-        return Ok(());
-    };
-    ui.status(told);
-    const FEW: usize = 20;
-    let mut following = left.following.iter();
-    let actions = plan.body.actions.iter();
-    let by_id: std::collections::BTreeMap<_, _> =
-        actions.map(|action| (&action.id, action)).collect();
-    for id in following.by_ref().take(FEW) {
-        if let Some(action) = by_id.get(id) {
-            ui.status(format!(
-                "  {} {}",
-                action.effect.kind(),
-                action.subject.label
-            ));
-        }
-    }
-    if left.following.len() > FEW {
-        ui.status(format!("  and {} more", left.following.len() - FEW));
-    }
-    Ok(())
 }
 
 impl Engine {

@@ -16,6 +16,7 @@ use crate::{
         args::Consent,
         engine::Engine,
         error::{CliError, Exit, Kind, unfinished_hints},
+        plan::refuse_other,
         readings, server,
         settings::Settings,
         ui::Ui,
@@ -65,6 +66,7 @@ impl fmt::Display for Moved {
 pub(super) async fn export(engine: &Engine, ui: &Ui, file: &Path) -> Result<Exit, CliError> {
     let file = engine.settings.around.absolute(file);
     engine.refuse_unfinished().await?;
+    refuse_other(&file, b"{")?;
     let digests = export_to(&engine.store, &engine.db, &file).await?;
     let moved = Moved {
         file: Some(file.clone()),

@@ -10,7 +10,7 @@ use crate::{
         engine::{Engine, Made, Request, load_policy},
         error::{CliError, Exit, Kind},
         observed,
-        plan::{Beside, exit, explain, present, write_whole},
+        plan::{Beside, exit, explain, present, write_document, write_whole},
         settings::Settings,
         ui::Ui,
         view::{Envelope, text::count},
@@ -155,7 +155,7 @@ pub fn save_as(
     json: &str,
 ) -> Result<Option<PathBuf>, CliError> {
     if let Some(out) = out {
-        write_whole(&settings.around.absolute(out), json)?;
+        write_document(&settings.around.absolute(out), json)?;
         return Ok(Some(out.to_owned()));
     }
     if is_for_programs || plan.body.actions.is_empty() {

@@ -9,7 +9,7 @@ use crate::{
         args::ReportArgs,
         engine::{Engine, Request, tell_problems},
         error::{CliError, Exit},
-        plan::write_whole,
+        plan::write_document,
         report::{Source, report},
         settings::Settings,
         ui::Ui,
@@ -62,7 +62,7 @@ pub async fn run(settings: &Settings, ui: &Ui, args: &ReportArgs) -> Result<Exit
     });
     if let Some(path) = &args.html {
         let path = settings.around.absolute(path);
-        write_whole(&path, &page(&report))?;
+        write_document(&path, &page(&report))?;
         ui.status(format!("Saved {}", path.display()));
         if !ui.is_json() {
             return Ok(Exit::Done);

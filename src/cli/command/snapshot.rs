@@ -6,7 +6,7 @@ use crate::{
         engine::{Engine, Request, TidalSource, load_policy},
         error::{CliError, Exit, Kind},
         observed::Portable,
-        plan::write_whole,
+        plan::write_document,
         readings::{self, Wish},
         server,
         settings::Settings,
@@ -216,7 +216,7 @@ fn put(
     match &args.out {
         None => ui.answer(json),
         Some(out) => {
-            write_whole(&settings.around.absolute(out), json)?;
+            write_document(&settings.around.absolute(out), json)?;
             ui.status(format!("{said}\nSaved {}.", out.display()));
             Ok(())
         }
