@@ -43,9 +43,9 @@ pub(super) fn plan_playlists(draft: &mut Draft<'_>) {
         }
         plan_node(draft, playlist);
         plan_m3u8(draft, playlist, &files);
-        plan_copies(draft, playlist);
         plan_record(draft, playlist, stale.contains(&playlist.id));
     }
+    plan_copies(draft);
     drift::plan_folders(draft);
     plan_smart(draft);
 }

@@ -10,6 +10,7 @@ use crate::{
     },
     plan::{
         contents::write_hold,
+        copies::trash_copies_of,
         document::{
             Action, Effect, Estimate, Forgotten, NodeAt, Precondition, Risk, Subject, TagSet,
             Trashed,
@@ -81,6 +82,7 @@ fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) {
                 push_removal(draft, action, true);
             }
             trash_m3u8(draft, row, &decided);
+            trash_copies_of(draft, &row.id, &decided);
         }
         Decision::Keep | Decision::Trash | Decision::Dedupe | Decision::Upgrade => {}
     }
@@ -184,7 +186,7 @@ fn trash_m3u8(draft: &mut Draft<'_>, row: &PlaylistRow, decided: &Verdict) {
     push_removal(draft, action, false);
 }
 
-fn push_removal(draft: &mut Draft<'_>, action: Action, rekordbox: bool) {
+pub(super) fn push_removal(draft: &mut Draft<'_>, action: Action, rekordbox: bool) {
     if rekordbox && !draft.writes_rekordbox() {
         draft.hold(&action, write_hold());
     } else if let Some(hold) = global_hold(draft) {
@@ -437,28 +439,8 @@ fn spare_hold(
     if let Some(hold) = facts::former_denial(draft, known, Denied::Trash) {
         return Some(hold);
     }
-    let row = draft.index.content_at(&file.path);
-    let own_lists = row.map_or(0, |id| draft.index.own_lists(id));
-    if own_lists > 0 {
-        let text = format!("it is in {own_lists} playlist(s) of yours in Rekordbox");
-        return held("rekordbox", text);
-    }
-    if let Some(list) = draft.input.observation.local_list_of(&file.path) {
-        return held("local list", format!("your playlist file {list} names it"));
-    }
-    let work = action.risk.is_some_and(|risk| risk.is_work());
-    let waits = match draft.input.policy.safety.work_at_risk {
-        WorkAtRisk::Allow => false,
-        WorkAtRisk::Ask => draft.input.conditions.leave.work == 0,
-        WorkAtRisk::Deny => true,
-    };
-    if work && waits {
-        return Some(Hold {
-            gate: "TC303",
-            rule: "work_at_risk".into(),
-            at: draft.input.policy.safety.at.to_string(),
-            text: work_text(action.risk),
-        });
+    if let Some(hold) = used_by_the_dj(draft, file, action.risk) {
+        return Some(hold);
     }
     let Spare::Duplicate(kept) = spare else {
         return None;
@@ -481,6 +463,45 @@ fn spare_hold(
             "order",
             format!("{} moves first; plan again then", kept.path),
         );
+    }
+    None
+}
+
+/// What the DJ has made of the file, so that it does not go: lists of theirs that name it, work on its row.
+pub(super) fn used_by_the_dj(
+    draft: &Draft<'_>,
+    file: &AudioFile,
+    risk: Option<Risk>,
+) -> Option<Hold> {
+    let held = |gate, text: String| {
+        Some(Hold {
+            gate,
+            text,
+            ..Hold::default()
+        })
+    };
+    let row = draft.index.content_at(&file.path);
+    let own_lists = row.map_or(0, |id| draft.index.own_lists(id));
+    if own_lists > 0 {
+        let text = format!("it is in {own_lists} playlist(s) of yours in Rekordbox");
+        return held("rekordbox", text);
+    }
+    if let Some(list) = draft.input.observation.local_list_of(&file.path) {
+        return held("local list", format!("your playlist file {list} names it"));
+    }
+    let work = risk.is_some_and(|risk| risk.is_work());
+    let waits = match draft.input.policy.safety.work_at_risk {
+        WorkAtRisk::Allow => false,
+        WorkAtRisk::Ask => draft.input.conditions.leave.work == 0,
+        WorkAtRisk::Deny => true,
+    };
+    if work && waits {
+        return Some(Hold {
+            gate: "TC303",
+            rule: "work_at_risk".into(),
+            at: draft.input.policy.safety.at.to_string(),
+            text: work_text(risk),
+        });
     }
     None
 }

@@ -173,6 +173,37 @@ proptest! {
     }
 }
 
+/// A playlist takes the name, and with it the folder, that another one leaves: the copy that lies there stays.
+#[test]
+fn a_folder_that_goes_to_another_playlist_keeps_its_copies() {
+    for sharing in ["hardlink", "copy"] {
+        block_on(async {
+            let mut stage = Stage::new(&format!(
+                "sharing = \"{sharing}\"\n[defaults]\nplaylist_removed = \"remove\"\n"
+            ));
+            stage.tidal(&vec![(0, 3, vec![3]), (3, 1, vec![3])]);
+            stage.sync().await.unwrap();
+            let lists = vec![(1, 1, vec![3]), (3, 3, vec![3])];
+            stage.tidal(&lists);
+            stage.sync().await.unwrap();
+            let files = stage.files();
+            assert!(
+                files.contains_key("Playlists/Party/Artist 3 - Title 3.flac"),
+                "{files:?}"
+            );
+            assert_eq!(stage.plan().await.body.actions, []);
+            // The playlist that has the folder now goes, and its copy with it.
+            stage.tidal(&vec![(3, 3, vec![3])]);
+            stage.sync().await.unwrap();
+            let there = stage
+                .files()
+                .keys()
+                .any(|path| path.ends_with("Party/Artist 3 - Title 3.flac"));
+            assert!(!there);
+        });
+    }
+}
+
 #[test]
 fn the_same_lists_twice_are_the_same_plan() {
     block_on(async {
