@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     desired::{DesiredPlaylist, count},
     domain::{
-        Class, LinkForm, MediaPath, PlaylistId, TrackId,
+        ActionId, Class, LinkForm, MediaPath, PlaylistId, TrackId,
         state::{FileRole, FileRow},
     },
     plan::{
@@ -21,8 +21,8 @@ use crate::{
 /// Which playlist wants a further name of which track in its folder.
 type Wanted = BTreeMap<(MediaPath, TrackId), PlaylistId>;
 
-/// Hard links or copies of shared tracks in the folders of all playlists. A name belongs to the folder
-/// in which it stands: where one playlist leaves the folder and another one takes it, it stays.
+/// Hard links or copies of shared tracks in the folders of all playlists. A copy belongs to the folder
+/// in which it lies: where one playlist leaves the folder and another one takes it, it stays.
 pub(super) fn plan_copies(draft: &mut Draft<'_>) {
     let form = draft.input.policy.library.sharing;
     if form == LinkForm::M3u8 {
@@ -39,68 +39,78 @@ pub(super) fn plan_copies(draft: &mut Draft<'_>) {
         // Copies of a playlist that is gone go with it, see `trash_copies_of`.
         let owner = row.playlist.as_ref();
         let owner = owner.and_then(|id| desired.playlists.get(id));
-        if let (false, Some(owner)) = (stays, owner.filter(|list| is_planned(draft, list))) {
+        let planned = |list: &&DesiredPlaylist| has_copies(list) && draft.in_scope(&list.id);
+        if let (false, Some(owner)) = (stays, owner.filter(planned)) {
             spare.push((owner, row));
         }
     }
+    // What stands in a copy's place may move away in this very plan.
+    let leaving: BTreeMap<MediaPath, ActionId> = draft
+        .actions
+        .iter()
+        .filter_map(|action| match &action.effect {
+            Effect::FilePlace { before, .. } => Some((before.path.clone(), action.id.clone())),
+            _ => None,
+        })
+        .collect();
     for ((_, track), playlist) in lacking {
-        if let Some(playlist) = desired.playlists.get(&playlist) {
-            add_copy(draft, playlist, &track, form);
+        let playlist = desired.playlists.get(&playlist);
+        if let Some(playlist) = playlist.filter(|list| draft.in_scope(&list.id)) {
+            add_copy(draft, playlist, &track, &leaving);
         }
     }
     for (owner, row) in spare {
         let why = Trash {
             playlist: &owner.id,
-            pre: None,
+            gone: None,
             rule: "library.sharing",
             text: "a copy of ours that no playlist needs any more",
-            decided: None,
         };
-        trash_copy(draft, row, why);
+        trash_copy(draft, row, &why);
     }
 }
 
-/// Copies in the folder of a playlist that is gone from TIDAL, where no other playlist has the folder now.
-pub(super) fn trash_copies_of(draft: &mut Draft<'_>, gone: &PlaylistId, decided: &Verdict) {
+/// Copies of playlists that are gone from TIDAL and that the policy removes, where no other playlist has
+/// the folder now.
+pub(super) fn trash_copies_of(draft: &mut Draft<'_>, gone: &BTreeMap<&PlaylistId, Verdict>) {
+    if gone.is_empty() {
+        return;
+    }
     let wanted = wanted(draft);
-    for row in copies(draft) {
-        let needed = key_of(row).is_some_and(|key| wanted.contains_key(&key));
-        if row.playlist.as_ref() == Some(gone) && row.provenance.is_ours() && !needed {
+    for row in copies(draft).filter(|row| row.provenance.is_ours()) {
+        let Some((playlist, decided)) = row.playlist.as_ref().and_then(|id| gone.get_key_value(id))
+        else {
+            continue;
+        };
+        if !key_of(row).is_some_and(|key| wanted.contains_key(&key)) {
             let why = Trash {
-                playlist: gone,
-                pre: Some(Precondition::PlaylistAbsent {
-                    playlist: gone.clone(),
-                }),
+                playlist,
+                gone: Some(decided),
                 rule: &decided.name,
                 text: "a copy of ours for a playlist that is gone from TIDAL",
-                decided: Some(decided),
             };
-            trash_copy(draft, row, why);
+            trash_copy(draft, row, &why);
         }
     }
 }
 
-/// Whether this plan may change what the playlist has.
-fn is_planned(draft: &Draft<'_>, playlist: &DesiredPlaylist) -> bool {
-    draft.in_scope(&playlist.id) && playlist.mode != SyncMode::Observe
+/// Whether we keep files in the playlist's folder.
+fn has_copies(playlist: &DesiredPlaylist) -> bool {
+    playlist.mode != SyncMode::Observe
 }
 
+/// Of all playlists, also those that this plan leaves alone: each has a folder of its own.
 fn wanted(draft: &Draft<'_>) -> Wanted {
     let desired = draft.input.desired;
-    if draft.input.policy.library.sharing == LinkForm::M3u8 {
-        return Wanted::new();
-    }
     let mut wanted = Wanted::new();
-    let playlists = desired.playlists.values();
-    for playlist in playlists.filter(|list| is_planned(draft, list)) {
+    if draft.input.policy.library.sharing == LinkForm::M3u8 {
+        return wanted;
+    }
+    for playlist in desired.playlists.values().filter(|list| has_copies(list)) {
         for track in count(&playlist.entries).into_keys() {
-            let is_shared = desired
-                .tracks
-                .get(&track)
-                .is_some_and(|want| want.home != playlist.id);
-            if is_shared {
-                let key = (playlist.folder.clone(), track.clone());
-                wanted.entry(key).or_insert_with(|| playlist.id.clone());
+            let known = desired.tracks.get(&track);
+            if known.is_some_and(|want| want.home != playlist.id) {
+                wanted.insert((playlist.folder.clone(), track), playlist.id.clone());
             }
         }
     }
@@ -116,7 +126,12 @@ fn key_of(row: &FileRow) -> Option<(MediaPath, TrackId)> {
     Some((row.path.parent()?, row.track.clone()?))
 }
 
-fn add_copy(draft: &mut Draft<'_>, playlist: &DesiredPlaylist, track: &TrackId, form: LinkForm) {
+fn add_copy(
+    draft: &mut Draft<'_>,
+    playlist: &DesiredPlaylist,
+    track: &TrackId,
+    leaving: &BTreeMap<MediaPath, ActionId>,
+) {
     let Some(planned) = draft.tracks.get(track).cloned() else {
         return;
     };
@@ -135,7 +150,7 @@ fn add_copy(draft: &mut Draft<'_>, playlist: &DesiredPlaylist, track: &TrackId, 
         return;
     };
     let after = Link {
-        form,
+        form: draft.input.policy.library.sharing,
         path: path.clone(),
         playlist: playlist.id.clone(),
         of: Some(track.clone()),
@@ -144,14 +159,7 @@ fn add_copy(draft: &mut Draft<'_>, playlist: &DesiredPlaylist, track: &TrackId, 
         track: Some(track.clone()),
         label: want.track.label(),
     };
-    // What stands there may move away in this very plan.
-    let leaves = draft
-        .actions
-        .iter()
-        .find_map(|action| match &action.effect {
-            Effect::FilePlace { before, .. } if before.path == path => Some(action.id.clone()),
-            _ => None,
-        });
+    let leaves = leaving.get(&path).cloned();
     let vacant = leaves.is_none().then_some(pre);
     let is_taken = leaves.is_none() && draft.index.file(&path).is_some();
     let action = act(
@@ -172,14 +180,7 @@ fn add_copy(draft: &mut Draft<'_>, playlist: &DesiredPlaylist, track: &TrackId, 
     .after(leaves.filter(|id| planned.file_action.as_ref() != Some(id)));
     if is_taken {
         let text = format!("{path} is in the way");
-        draft.hold(
-            &action,
-            Hold {
-                gate: "occupied",
-                text,
-                ..Hold::default()
-            },
-        );
+        draft.hold(&action, Hold::by("occupied", text));
     } else {
         draft.push(action);
     }
@@ -188,13 +189,13 @@ fn add_copy(draft: &mut Draft<'_>, playlist: &DesiredPlaylist, track: &TrackId, 
 /// Why a copy goes.
 struct Trash<'a> {
     playlist: &'a PlaylistId,
-    pre: Option<Precondition>,
+    /// What the policy says, where the playlist is gone.
+    gone: Option<&'a Verdict>,
     rule: &'a str,
     text: &'static str,
-    decided: Option<&'a Verdict>,
 }
 
-fn trash_copy(draft: &mut Draft<'_>, row: &FileRow, why: Trash<'_>) {
+fn trash_copy(draft: &mut Draft<'_>, row: &FileRow, why: &Trash<'_>) {
     let Some(file) = draft.index.file(&row.path) else {
         return;
     };
@@ -213,16 +214,19 @@ fn trash_copy(draft: &mut Draft<'_>, row: &FileRow, why: Trash<'_>) {
     };
     let content = draft.index.content_at(&file.path);
     let risk = content.and_then(|id| draft.index.risk(id));
+    let absent = why.gone.map(|_| Precondition::PlaylistAbsent {
+        playlist: why.playlist.clone(),
+    });
     let mut action = act(Class::Destructive, Effect::FileTrash { before }, about)
         .under(why.playlist)
-        .provided([precondition(file)].into_iter().chain(why.pre))
+        .provided([precondition(file)].into_iter().chain(absent))
         .because(why.rule, why.text)
         .at_risk(risk)
         .moving(Estimate {
             bytes_down: 0,
             bytes_trashed: file.stat.size,
         });
-    if let Some(decided) = why.decided {
+    if let Some(decided) = why.gone {
         action = action.stated(decided);
     }
     let track = row.track.as_ref();

@@ -163,6 +163,17 @@ pub(super) struct Hold {
     pub(super) text: String,
 }
 
+impl Hold {
+    /// A gate that is no rule of the policy.
+    pub(super) fn by(gate: &'static str, text: String) -> Self {
+        Self {
+            gate,
+            text,
+            ..Self::default()
+        }
+    }
+}
+
 /// `action` as a held row.
 pub(super) fn held(action: &Action, by: Hold) -> Held {
     let Hold {

@@ -1,6 +1,6 @@
 //! What may go: playlists that are gone from TIDAL, and files of ours that no playlist needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     desired::language,
@@ -29,14 +29,17 @@ use crate::{
 /// Plans the removals. Nothing is concluded from a reading that is not complete.
 pub(super) fn plan_removals(draft: &mut Draft<'_>) {
     let state = &draft.input.observation.state;
+    let mut gone = BTreeMap::new();
     for change in &draft.input.changes {
         if change.kind == ChangeKind::PlaylistRemoved
             && draft.in_scope(&change.playlist)
             && let Some(row) = state.playlists.get(&change.playlist)
+            && let Some(decided) = remove_playlist(draft, row)
         {
-            remove_playlist(draft, row);
+            gone.insert(&row.id, decided);
         }
     }
+    trash_copies_of(draft, &gone);
     if draft.input.scope.is_none() {
         untag(draft);
         plan_orphans(draft);
@@ -44,7 +47,8 @@ pub(super) fn plan_removals(draft: &mut Draft<'_>) {
     }
 }
 
-fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) {
+/// Plans the end of one playlist; what the policy says, where its files go as well.
+fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) -> Option<Verdict> {
     let about = || Subject {
         track: None,
         label: row.name.clone(),
@@ -82,7 +86,6 @@ fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) {
                 push_removal(draft, action, true);
             }
             trash_m3u8(draft, row, &decided);
-            trash_copies_of(draft, &row.id, &decided);
         }
         Decision::Keep | Decision::Trash | Decision::Dedupe | Decision::Upgrade => {}
     }
@@ -93,6 +96,7 @@ fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) {
         .because(&decided.name, format!("{text}; its files stay"))
         .stated(&decided);
     push_removal(draft, action, false);
+    matches!(decided.decision, Decision::Remove).then_some(decided)
 }
 
 fn node_of(draft: &Draft<'_>, row: &PlaylistRow) -> Option<NodeAt> {
@@ -421,13 +425,7 @@ fn spare_hold(
     (decided, known): (&Verdict, &Facts),
     spare: &Spare<'_>,
 ) -> Option<Hold> {
-    let held = |gate, text: String| {
-        Some(Hold {
-            gate,
-            text,
-            ..Hold::default()
-        })
-    };
+    let held = |gate, text: String| Some(Hold::by(gate, text));
     if decided.by == By::Protect {
         return Some(Hold {
             gate: "protect",
@@ -473,13 +471,7 @@ pub(super) fn used_by_the_dj(
     file: &AudioFile,
     risk: Option<Risk>,
 ) -> Option<Hold> {
-    let held = |gate, text: String| {
-        Some(Hold {
-            gate,
-            text,
-            ..Hold::default()
-        })
-    };
+    let held = |gate, text: String| Some(Hold::by(gate, text));
     let row = draft.index.content_at(&file.path);
     let own_lists = row.map_or(0, |id| draft.index.own_lists(id));
     if own_lists > 0 {

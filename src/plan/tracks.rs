@@ -182,13 +182,7 @@ pub(super) fn fetch_failed_before(
     want: &DesiredTrack,
     better: bool,
 ) -> Option<Hold> {
-    let held = |gate, text: String| {
-        Some(Hold {
-            gate,
-            text,
-            ..Hold::default()
-        })
-    };
+    let held = |gate, text: String| Some(Hold::by(gate, text));
     if !want.available {
         return held("unavailable", "TIDAL does not stream it at present".into());
     }
@@ -429,13 +423,7 @@ fn fetch_hold(draft: &Draft<'_>, want: &DesiredTrack, known: Option<&MediaPath>)
             .iter()
             .find(|folder| is_below(path, folder))
     });
-    let held = |gate, text: String| {
-        Some(Hold {
-            gate,
-            text,
-            ..Hold::default()
-        })
-    };
+    let held = |gate, text: String| Some(Hold::by(gate, text));
     if let Some(folder) = unread {
         return held(
             "unreadable",

@@ -204,13 +204,7 @@ fn hold(
     file: &AudioFile,
     content: Option<&ContentId>,
 ) -> Option<Hold> {
-    let held = |gate, text: String| {
-        Some(Hold {
-            gate,
-            text,
-            ..Hold::default()
-        })
-    };
+    let held = |gate, text: String| Some(Hold::by(gate, text));
     let observation = draft.input.observation;
     let denied = |what| facts::denial(draft, id, content, Some(file), what);
     let general = [Denied::Trash, Denied::Move, Denied::Change]
