@@ -266,10 +266,14 @@ pub(super) fn joined(pre: &PreImage, post: PostImage) -> (PreImage, PostImage) {
         (_, last) => last.clone(),
     };
     let outcome = match (&before.outcome, post.outcome) {
+        // The first pass wrote nothing: what stood there is what the last one replaced.
+        (Outcome::File(made), Outcome::File(last)) if first.left_in_place(made) => {
+            Outcome::File(last)
+        }
         // What the first pass wrote lies in the trash; what stood there before it comes back in an undo.
-        (Outcome::File(first), Outcome::File(last)) => Outcome::File(Made {
+        (Outcome::File(made), Outcome::File(last)) => Outcome::File(Made {
             file: last.file,
-            replaced: first.replaced.clone(),
+            replaced: made.replaced.clone(),
         }),
         (_, last) => last,
     };
@@ -402,6 +406,12 @@ mod tests {
         );
         let post = made("whole", Some((short, "trash/a (2).m3u8".into())));
         let (pre, post) = joined(&pre, post);
+        assert_eq!(pre, PreImage::of(write("whole", Some(was.clone()))));
+        assert_eq!(post, made("whole", in_trash()));
+        // A first pass that found it as it was to be has nothing in the trash; the second has.
+        let first = PreImage::of(write("old", Some(was.clone())));
+        let pre = second(first, made("old", None), write("whole", Some(was.clone())));
+        let (pre, post) = joined(&pre, made("whole", in_trash()));
         assert_eq!(pre, PreImage::of(write("whole", Some(was.clone()))));
         assert_eq!(post, made("whole", in_trash()));
     }

@@ -184,6 +184,21 @@ impl PreImage {
             earlier: None,
         }
     }
+
+    /// Whether the file that the action was to write stood there already, word for word: it was left as
+    /// it is, and so does an undo.
+    #[must_use]
+    pub fn left_in_place(&self, made: &Made) -> bool {
+        let same = |sha256: &ContentHash, was: &Replaced| was.sha256 == *sha256;
+        match &self.intent {
+            Intent::Write {
+                sha256,
+                replaces: Some(was),
+                ..
+            } => same(sha256, was) && made.replaced.is_none(),
+            _ => false,
+        }
+    }
 }
 
 impl PostImage {

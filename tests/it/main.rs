@@ -24,6 +24,8 @@ mod policy;
 mod portable;
 mod rekeyed;
 mod policy_gates;
+#[cfg(target_os = "linux")]
+mod policy_moment;
 mod local;
 #[path = "../common/postgres.rs"]
 mod postgres;

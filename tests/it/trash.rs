@@ -185,3 +185,23 @@ fn the_state_goes_back_to_a_backup_and_a_damaged_one_is_kept() {
     let said = world.run(&["db", "check"]);
     assert!(said.out.contains("sync.db is sound"), "{}", said.out);
 }
+
+/// A file that is fetched again lies where it lay, so its list says what it said: the playlist file is not
+/// written, and an undo leaves it where it is.
+#[test]
+fn a_playlist_file_that_says_it_already_stays_in_an_undo() {
+    let world = World::usual();
+    world.sync_with(&first());
+    let (rows, files) = (world.rows(), world.files());
+    let lost = files.iter().find(|path| path.contains("Title 8."));
+    fs::remove_file(world.path("library").join(lost.unwrap())).unwrap();
+    let before = world.tree();
+    let plan = world.sync();
+    let links = plan.body.actions.iter();
+    let links = links.filter(|action| action.effect.kind() == "file.link");
+    assert_ne!(links.count(), 0, "the case is not met");
+    assert_eq!(world.files(), files);
+    world.expect(0, &["undo", "--yes"]);
+    files::assert_same(&world.tree(), &before);
+    collection::assert_same(&world.rows(), &rows);
+}

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{Collection, ContentId, EntryId, MediaPath, MyTagId, NodeId, State, state::ObjectKey},
-    record::{Made, Outcome, image::Replaced, rows::RowKey, state::reversal},
+    record::{Made, Outcome, PreImage, image::Replaced, rows::RowKey, state::reversal},
 };
 
 /// Marks the steps that cannot be taken back, until nothing more follows from them.
@@ -47,7 +47,7 @@ pub(super) fn find_obstacles(steps: &mut [Step<'_>], facts: &UndoFacts) {
             if let Ok(changes) = changes {
                 state.apply(&changes);
             }
-            steps[at].found = take_back(&steps[at].post.outcome, &mut files);
+            steps[at].found = take_back(&steps[at].pre, &steps[at].post.outcome, &mut files);
         }
         if found.is_empty() {
             return;
@@ -88,7 +88,7 @@ pub(super) fn used(step: &Step<'_>, held_uses: &BTreeSet<RowKey>) -> Option<Stri
 }
 
 /// Takes a step back in the picture of the files, and tells what was there for it.
-pub(super) fn take_back(outcome: &Outcome, files: &mut Files) -> Found {
+pub(super) fn take_back(pre: &PreImage, outcome: &Outcome, files: &mut Files) -> Found {
     let back = |was: &Replaced| FileNow {
         size: was.size,
         mtime: was.mtime,
@@ -96,6 +96,7 @@ pub(super) fn take_back(outcome: &Outcome, files: &mut Files) -> Found {
     };
     let mut found = Found::default();
     match outcome {
+        Outcome::File(made) if pre.left_in_place(made) => {}
         Outcome::File(made) => {
             found.made = files.remove(&made.file.path).is_some();
             if let Some((was, trash_path)) = &made.replaced {

@@ -112,6 +112,16 @@ impl Dump {
         assert_eq!(self.names, other.names, "{what}");
     }
 
+    /// The files, and whether something in Rekordbox's database, that are not as they were there.
+    pub(crate) fn changed_since(&self, other: &Self) -> (BTreeSet<String>, bool) {
+        let names = self.tree.keys().chain(other.tree.keys());
+        let files = names.filter(|name| self.tree.get(*name) != other.tree.get(*name));
+        (
+            files.cloned().collect(),
+            lines(&self.rekordbox) != lines(&other.rekordbox),
+        )
+    }
+
     /// The world that another run of the same plan made: what is chosen at random (ids) or by the time
     /// (of new files) is told apart by what it belongs to.
     #[track_caller]
@@ -449,6 +459,37 @@ pub(crate) fn last_operations(world: &World, than: i64) -> Vec<(String, String, 
             .unwrap();
         db.close().await.unwrap();
         rows
+    })
+}
+
+/// An operation that was begun.
+#[derive(Clone, Debug)]
+pub(crate) struct Begun {
+    pub(crate) kind: String,
+    pub(crate) status: String,
+    /// The intent, as it stands in the journal.
+    pub(crate) intent: String,
+}
+
+/// What was begun in runs that are newer than that.
+pub(crate) fn begun(world: &World, than: i64) -> Vec<Begun> {
+    block_on(async {
+        let (_copy, options) = copied(&world.path("home/.tidal-cleanup"), "sync.db").await;
+        let mut db = options.disable_statement_logging().connect().await.unwrap();
+        let sql = "SELECT kind, status, COALESCE(pre_image, '') FROM sync_operations
+            WHERE apply_id > $1 AND status NOT IN ('pending', 'skipped') ORDER BY seq";
+        let rows: Vec<(String, String, String)> = sqlx::query_as(sql)
+            .bind(than)
+            .fetch_all(&mut db)
+            .await
+            .unwrap();
+        db.close().await.unwrap();
+        let begun = |(kind, status, intent)| Begun {
+            kind,
+            status,
+            intent,
+        };
+        rows.into_iter().map(begun).collect()
     })
 }
 

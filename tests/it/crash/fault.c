@@ -11,6 +11,7 @@
  *   FAULT_TIMES    for `fail`: how many calls in a row fail (1)
  *   FAULT_SHADOW   for the loss of power: an empty folder on the same volume, below no root
  *   FAULT_SEED     for the loss of power: which pages of unsynced data are lost (0: all)
+ *   FAULT_PROCESSES  a folder that the program sees where /proc is; alone, nothing is counted
  *
  * Letters: W write, S sync, R rename, L link, U unlink, O open that creates or cuts, P open to write,
  * M make a folder, D remove a folder, T cut or lengthen, A mode or times, K lock to write.
@@ -20,6 +21,7 @@
  * in one folder and the loss of one in another. `names` undoes only names, `data` only data.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +44,7 @@ static int active, log_fd = -1, keep_names, keep_data;
 static enum action what;
 static long at, times = 1, seen, sequence;
 static int error_number;
-static const char *calls, *roots, *shadow;
+static const char *calls, *roots, *shadow, *processes;
 static uint64_t seed;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static __thread int inside;
@@ -58,6 +60,7 @@ __attribute__((constructor)) static void begin(void) {
     roots = getenv("FAULT_ROOTS");
     calls = getenv("FAULT_CALLS");
     shadow = getenv("FAULT_SHADOW");
+    processes = getenv("FAULT_PROCESSES");
     if ((text = getenv("FAULT_AT"))) at = atol(text);
     if ((text = getenv("FAULT_TIMES"))) times = atol(text);
     if ((text = getenv("FAULT_ERRNO"))) error_number = atoi(text);
@@ -493,8 +496,23 @@ int mkdirat(int folder, const char *name, mode_t mode) {
 }
 int mkdir(const char *name, mode_t mode) { return mkdirat(AT_FDCWD, name, mode); }
 
+/* What stands where /proc does; other names stay as they are. */
+static const char *in_place(const char *name, char *other) {
+    if (!processes || strncmp(name, "/proc", 5) || (name[5] && name[5] != '/')) return name;
+    if (!strncmp(name, "/proc/self", 10)) return name;
+    snprintf(other, PATH_MAX, "%s%s", processes, name + 5);
+    return other;
+}
+
+DIR *opendir(const char *name) {
+    REAL(opendir);
+    char other[PATH_MAX];
+    return real(in_place(name, other));
+}
+
 static int open_at(int folder, const char *name, int flags, mode_t mode) {
-    char path[PATH_MAX];
+    char path[PATH_MAX], other[PATH_MAX];
+    name = in_place(name, other);
     int writes = (flags & O_ACCMODE) != O_RDONLY;
     char letter = flags & (O_CREAT | O_TRUNC) ? 'O' : 'P';
     int counted = -1, was_there = 1;

@@ -1,5 +1,7 @@
 //! Calls that fail: a full disk, a broken one, missing rights, locks of others.
 
+use std::collections::BTreeSet;
+
 use rustix::io::Errno;
 
 use super::{
@@ -17,6 +19,63 @@ const ERRORS: &[(Errno, &str)] = &[
     (Errno::XDEV, "RL"),
     (Errno::NAMETOOLONG, "ORLM"),
 ];
+
+/// Whose file that is: a database and its log, what else stands beside them, or the library.
+fn place(path: &str) -> String {
+    let mut parts = path.split('/');
+    match (parts.next(), parts.next_back()) {
+        (Some("library"), _) => "library".to_owned(),
+        (Some("rekordbox"), Some(name)) if !path.contains("backups") => name.to_owned(),
+        (_, Some(name)) if name.contains("sync.db") => name.to_owned(),
+        _ => "elsewhere".to_owned(),
+    }
+}
+
+/// Every so many-th call, and the first of each letter on each of the places.
+fn tried(calls: &[(char, String)], most: usize) -> Vec<usize> {
+    let step = if everything() {
+        1
+    } else {
+        calls.len().div_ceil(most)
+    };
+    let mut seen = BTreeSet::new();
+    let all = calls.iter().enumerate();
+    all.filter(|(at, (letter, path))| {
+        let is_new = seen.insert((*letter, place(path)));
+        is_new || at % step == 0
+    })
+    .map(|(at, _)| at + 1)
+    .collect()
+}
+
+/// The calls of these letters in an undisturbed run.
+fn calls_of(rig: &Rig, calls: &'static str) -> Vec<(char, String)> {
+    rig.reset();
+    let fault = Plan {
+        fault: Fault::Count,
+        at: 0,
+        calls,
+    };
+    assert!(rig.run(&rig.apply(), &fault).status.success());
+    rig.calls()
+}
+
+/// The places that a list of errors has to reach.
+#[track_caller]
+fn assert_reaches(calls: &[(char, String)], points: &[usize], letter: char, places: &[&str]) {
+    let reached: BTreeSet<String> = points
+        .iter()
+        .map(|at| &calls[*at - 1])
+        .filter(|(found, _)| *found == letter)
+        .map(|(_, path)| place(path))
+        .collect();
+    for wanted in places {
+        assert!(
+            reached.contains(*wanted),
+            "{letter} on {wanted}: {reached:?}"
+        );
+    }
+}
 
 /// Fails at `at` and afterwards is well again: it ended in a way that is written down, nothing was removed
 /// after the error, and the run can be finished or taken back.
@@ -48,23 +107,25 @@ fn fail_and(rig: &Rig, errno: Errno, calls: &'static str, at: usize, times: u32)
     rig.calls().len() >= at
 }
 
+/// `SQLITE_FULL` is what SQLite makes of `ENOSPC`, so that has to reach both databases and their logs.
 #[test]
 fn an_error_of_any_call_is_never_a_wrong_state() {
     let rig = Rig::new();
     let mut work = Vec::new();
     for (errno, calls) in ERRORS {
-        rig.reset();
-        let fault = Plan {
-            fault: Fault::Count,
-            at: 0,
-            calls,
-        };
-        assert!(rig.run(&rig.apply(), &fault).status.success());
-        let all = rig.calls().len();
-        let step = if everything() { 1 } else { all.div_ceil(20) };
-        let points = (1..=all).step_by(step);
-        work.extend(points.map(|at| (*errno, *calls, at, 1)));
+        let all = calls_of(&rig, calls);
+        let points = tried(&all, 20);
+        if *errno == Errno::NOSPC {
+            assert_reaches(
+                &all,
+                &points,
+                'W',
+                &["sync.db", "sync.db-wal", "master.db", "library"],
+            );
+        }
+        work.extend(points.into_iter().map(|at| (*errno, *calls, at, 1)));
     }
+    println!("{} errors", work.len());
     on_all_cores(&rig, &work, |rig, (errno, calls, at, times)| {
         assert!(
             fail_and(rig, *errno, calls, *at, *times),
@@ -78,17 +139,14 @@ fn a_disk_that_stays_full_or_broken_is_never_a_wrong_state() {
     let rig = Rig::new();
     let mut work = Vec::new();
     for (errno, calls) in &ERRORS[..2] {
-        rig.reset();
-        let fault = Plan {
-            fault: Fault::Count,
-            at: 0,
-            calls,
+        let all = calls_of(&rig, calls);
+        let step = if everything() {
+            1
+        } else {
+            all.len().div_ceil(12)
         };
-        assert!(rig.run(&rig.apply(), &fault).status.success());
-        let all = rig.calls().len();
-        let step = if everything() { 1 } else { all.div_ceil(12) };
         work.extend(
-            (1..=all)
+            (1..=all.len())
                 .step_by(step)
                 .map(|at| (*errno, *calls, at, u32::MAX)),
         );
@@ -102,17 +160,13 @@ fn a_disk_that_stays_full_or_broken_is_never_a_wrong_state() {
 #[test]
 fn a_database_that_stays_locked_is_never_a_wrong_state() {
     let rig = Rig::new();
-    rig.reset();
-    let fault = Plan {
-        fault: Fault::Count,
-        at: 0,
-        calls: "K",
-    };
-    assert!(rig.run(&rig.apply(), &fault).status.success());
-    let all = rig.calls().len();
-    let step = if everything() { 1 } else { all.div_ceil(6) };
-    let work: Vec<usize> = (1..=all).step_by(step).collect();
-    on_all_cores(&rig, &work, |rig, at| {
+    let all = calls_of(&rig, "K");
+    let points = tried(&all, 6);
+    for name in ["sync.db", "master.db"] {
+        let mut locked = points.iter().map(|at| &all[*at - 1].1);
+        assert!(locked.any(|path| path.contains(name)), "{name}: {all:?}");
+    }
+    on_all_cores(&rig, &points, |rig, at| {
         fail_and(rig, Errno::AGAIN, "K", *at, u32::MAX);
     });
 }

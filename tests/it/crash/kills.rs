@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    everything, on_all_cores, points,
+    everything, on_all_cores, on_all_cores_of, points,
     rig::Rig,
     shim::{Fault, Plan},
 };
@@ -94,7 +94,7 @@ fn work(rig: &Rig, points: &[usize]) -> Vec<(usize, Then)> {
     }
 }
 
-/// What the plan of the rig has; `tidal.*` stands in `apply::tidal`, undo's own in every undo, and
+/// What the plan of the rig has; `tidal.*` dies in `tidal::write`, undo's own in every undo, and
 /// `trash.purge` cannot be taken back.
 const KINDS: &[&str] = &[
     "file.convert",
@@ -114,6 +114,7 @@ const KINDS: &[&str] = &[
     "rb.playlist.update",
     "state.adopt",
     "state.forget",
+    "state.move",
     "state.record",
 ];
 
@@ -149,6 +150,21 @@ fn whatever_call_is_the_last_the_run_can_be_finished_and_taken_back() {
         calls.len()
     );
     assert!(deaths.so_far() >= 700, "{} kills", deaths.so_far());
+}
+
+/// A better file comes beside the old one, its row follows, and the old one goes to the trash.
+#[test]
+fn a_replacement_that_dies_on_its_way_is_finished_and_taken_back() {
+    let deaths = Deaths::default();
+    let rig = Rig::of_better_files();
+    rig.reset();
+    let calls = rig.count(&rig.apply());
+    let work = work(&rig, &points(&calls, 24));
+    on_all_cores_of(&rig, Rig::of_better_files, &work, |rig, (at, then)| {
+        die_and(rig, *at, Fault::Kill, *then, &deaths);
+    });
+    println!("{} kills at {} points", deaths.so_far(), work.len());
+    assert!(deaths.so_far() >= 24, "{} kills", deaths.so_far());
 }
 
 #[test]

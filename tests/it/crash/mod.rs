@@ -10,14 +10,15 @@
 )]
 
 mod damages;
-mod dump;
+pub(crate) mod dump;
 mod faults;
 mod kills;
 mod locks;
 mod looks;
 mod outside;
-mod rig;
-mod shim;
+mod intents;
+pub(crate) mod rig;
+pub(crate) mod shim;
 mod stale;
 
 use std::{
@@ -66,6 +67,16 @@ fn points(calls: &[(char, String)], most: usize) -> Vec<usize> {
 
 /// Does the work on as many worlds as there are cores; the first is `rig`.
 fn on_all_cores<T: Sync>(rig: &Rig, work: &[T], each: impl Fn(&Rig, &T) + Sync) {
+    on_all_cores_of(rig, Rig::new, work, each);
+}
+
+/// The same with worlds of another make.
+fn on_all_cores_of<T: Sync>(
+    rig: &Rig,
+    make: fn() -> Rig,
+    work: &[T],
+    each: impl Fn(&Rig, &T) + Sync,
+) {
     let next = AtomicUsize::new(0);
     let run = |rig: &Rig| {
         while let Some(item) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -78,7 +89,7 @@ fn on_all_cores<T: Sync>(rig: &Rig, work: &[T], each: impl Fn(&Rig, &T) + Sync) 
         - 1;
     thread::scope(|scope| {
         for _ in 0..more {
-            scope.spawn(|| run(&Rig::new()));
+            scope.spawn(|| run(&make()));
         }
         run(rig);
     });

@@ -22,7 +22,7 @@ use super::{
     shim::{self, Fault},
 };
 use crate::{
-    harness::{Said, Setup, Snapshot, World, collection, digits},
+    harness::{Said, Setup, Snapshot, World, collection, digits, uuid},
     rekordbox::track,
 };
 
@@ -36,7 +36,8 @@ pub(crate) struct Rig {
     pub(crate) after: Dump,
     pub(crate) plan: Plan,
     missing: BTreeSet<String>,
-    runs: usize,
+    /// How many runs there were before the plan's.
+    pub(crate) runs: usize,
 }
 
 /// How the program ended under a fault.
@@ -68,12 +69,12 @@ pub(crate) fn first() -> Snapshot {
         .list('e', "Old", "1 13")
 }
 
-/// All seven kinds of change.
+/// All seven kinds of change, and a list that got another id.
 pub(crate) fn second() -> Snapshot {
     Snapshot::new()
         .list('a', "House 2026 🇮🇹", "0! 2 1 8")
         .list('b', "Party", "2 5 6 11")
-        .list('c', "Deep 🏃", "2 8")
+        .list('n', "Deep 🏃", "2 8")
         .list('d', "New 💎", "12 0!")
 }
 
@@ -115,6 +116,20 @@ fn by_hand(world: &World) {
     collection::edit(&world.path("rekordbox"), &edits);
 }
 
+/// The setting under which files are poor.
+pub(crate) const AS_MP3: &str = "format = \"mp3\"\nquality = \"16k\"\n";
+
+/// From now on files come as they are, and a rule replaces lossy ones; `more` stands before it.
+pub(crate) fn ask_for_better_files(world: &World, more: &str) {
+    let rule = "[[rule]]\nname = \"better\"\n\
+         when = { file.lossless = false, tidal.quality = \"LOSSLESS\" }\nthen = \"upgrade\"\n";
+    world.write_policy(&format!("{more}{rule}"));
+    let path = world.path("tidal-cleanup.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(AS_MP3), "{text}");
+    fs::write(path, text.replace(AS_MP3, "")).unwrap();
+}
+
 impl Rig {
     pub(crate) fn new() -> Self {
         let world = World::new(Setup {
@@ -126,7 +141,26 @@ impl Rig {
         });
         world.sync_with(&first());
         by_hand(&world);
+        let (from, to) = (uuid('c'), uuid('n'));
+        world.write_policy(&format!("[[moved]]\nfrom = {from:?}\nto = {to:?}\n"));
         world.tidal(&second());
+        let plan = world.plan(2);
+        Self::of(world, plan)
+    }
+
+    /// Poor files of two lists, one of them rated, are about to be replaced by better ones.
+    pub(crate) fn of_better_files() -> Self {
+        let world = World::new(Setup {
+            rekordbox: Some(RekordboxSchema::V7),
+            library: AS_MP3,
+            download: "parallel = 1\n",
+            more: MORE,
+            ..Setup::default()
+        });
+        let lists = Snapshot::new().list('a', "House", "1 2");
+        world.sync_with(&lists.list('b', "Party", "2 3"));
+        world.rate_title("Title 1", 5);
+        ask_for_better_files(&world, "");
         let plan = world.plan(2);
         Self::of(world, plan)
     }
@@ -319,7 +353,8 @@ impl Rig {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a tree with modes and times.
+pub(crate) fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp")
         .arg("-a")
         .arg(from.join("."))

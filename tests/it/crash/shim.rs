@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     Fail(i32, u32),
     /// What was not synced is lost, pages of data by that seed (0: all of them); then SIGKILL.
     Power(u64),
+    /// Data that was not synced is lost and names are kept, as some file systems do; then SIGKILL.
+    Data,
 }
 
 /// A fault, and at which call it comes.
@@ -63,8 +65,17 @@ impl Plan {
             Fault::Power(seed) => command
                 .env("FAULT_DO", "power")
                 .env("FAULT_SEED", seed.to_string()),
+            Fault::Data => command.env("FAULT_DO", "data"),
         };
     }
+}
+
+/// Lets the program see these processes instead of the machine's: the folder stands where `/proc` does.
+pub(crate) fn see_processes(command: &mut Command, folder: &Path) {
+    command
+        .env("LD_PRELOAD", library())
+        .env("FAULT_PROGRAM", "tidal-cleanup")
+        .env("FAULT_PROCESSES", folder);
 }
 
 /// The shared library.

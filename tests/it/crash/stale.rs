@@ -1,17 +1,24 @@
 //! Plans that the world has overtaken: refused before anything is written.
 
 use std::{
+    collections::BTreeSet,
     fs,
     time::{Duration, SystemTime},
 };
 
-use tidal_cleanup::plan::document::Precondition;
+use tidal_cleanup::{
+    edge::rekordbox::{ContentFile, Edit, NewContentRow},
+    plan::document::Precondition,
+};
 
 use super::rig::{Rig, first, second};
-use crate::harness::{Snapshot, collection, digits};
+use crate::{
+    harness::{Snapshot, collection, digits},
+    rekordbox::track,
+};
 
 /// What somebody does to a file.
-type Edit = fn(&std::path::Path);
+type ByHand = fn(&std::path::Path);
 
 /// Exit 4, and the world is as it was the moment before.
 #[track_caller]
@@ -44,7 +51,7 @@ fn files_that_changed() {
     let paths = subjects(&rig);
     assert!(paths.len() >= 5, "{paths:?}");
     for path in &paths {
-        let edits: [(&str, Edit); 4] = [
+        let edits: [(&str, ByHand); 4] = [
             ("edited", |path| {
                 let mut bytes = fs::read(path).unwrap();
                 bytes.extend(b"more");
@@ -154,6 +161,74 @@ fn rows_of_rekordbox_that_changed() {
         collection::sql(&rig.world.path("rekordbox"), sql);
         assert_refused(&rig, what);
     }
+}
+
+/// The DJ puts the file that is about to come into Rekordbox: a second row of it would be one too many.
+#[test]
+fn rows_of_rekordbox_that_came() {
+    let rig = Rig::new();
+    let mut tried = 0;
+    for pre in rig.plan.body.actions.iter().flat_map(|action| &action.pre) {
+        let Precondition::NoContent { path } = pre else {
+            continue;
+        };
+        rig.reset();
+        let row = NewContentRow {
+            file: ContentFile {
+                path: rig.world.path("library").join(path.as_str()),
+                size: 1,
+                file_id: 78,
+            },
+            title: "Imported by hand".to_owned(),
+            ..track(51)
+        };
+        let add = Edit::AddContent(Box::new(row));
+        collection::edit(&rig.world.path("rekordbox"), &[add]);
+        assert_refused(&rig, &format!("Rekordbox has {path} already"));
+        tried += 1;
+    }
+    assert!(tried > 0);
+}
+
+/// Every kind of precondition that a plan of files and Rekordbox has stands in the rig's, and is tried
+/// above. `tidal_list` is tried in `tidal::write`, `as_left` with undo.
+#[test]
+fn the_plan_has_every_precondition() {
+    let rig = Rig::new();
+    let kinds: BTreeSet<&str> = rig
+        .plan
+        .body
+        .actions
+        .iter()
+        .flat_map(|action| &action.pre)
+        .map(|pre| match pre {
+            Precondition::File { .. } => "file",
+            Precondition::Vacant { .. } => "vacant",
+            Precondition::VacantStem { .. } => "vacant_stem",
+            Precondition::DesiredAbsent { .. } => "desired_absent",
+            Precondition::PlaylistAbsent { .. } => "playlist_absent",
+            Precondition::Content { .. } => "content",
+            Precondition::ContentFields { .. } => "content_fields",
+            Precondition::NoContent { .. } => "no_content",
+            Precondition::Node { .. } => "node",
+            Precondition::Entries { .. } => "entries",
+            Precondition::TidalList { .. } => "tidal_list",
+            Precondition::AsLeft { .. } => "as_left",
+        })
+        .collect();
+    let all = [
+        "content",
+        "content_fields",
+        "desired_absent",
+        "entries",
+        "file",
+        "no_content",
+        "node",
+        "playlist_absent",
+        "vacant",
+        "vacant_stem",
+    ];
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), all);
 }
 
 #[test]

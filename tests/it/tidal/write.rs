@@ -18,6 +18,7 @@ use tidal_cleanup::plan::{Plan, canonical};
 use super::{
     server::{Odd, Server},
     world::World as Tidal,
+    writes::Writes,
 };
 use crate::harness::{Said, Setup, World, digits};
 
@@ -368,6 +369,96 @@ fn a_killed_undo_adds_nothing_twice() {
     desk.expect(0, &["apply", "--resume", "--yes"]);
     assert_eq!(desk.list(), LIST);
     assert_eq!(desk.written("POST").len(), 1);
+}
+
+/// Every call that changes a file is the last one of some run, and what the account has afterwards is
+/// what it had, or what the plan says; each change was asked for once, or again under the same key.
+#[cfg(target_os = "linux")]
+#[test]
+fn killed_at_any_call_entries_leave_or_come_back() {
+    use crate::crash::{
+        dump, rig,
+        shim::{Fault, Plan as Shim},
+    };
+
+    let desk = Desk::new(LIST, DUPLICATES);
+    let plan = desk.plan();
+    let aside = tempfile::tempdir_in("/dev/shm").unwrap();
+    let kept = |name: &str| aside.path().join(name);
+    fs::create_dir(kept("world")).unwrap();
+    fs::create_dir(kept("shadow")).unwrap();
+    rig::copy(&desk.world.path(""), &kept("world"));
+    let account = desk.server.lock().world.clone();
+    let reset = || {
+        for entry in fs::read_dir(desk.world.path("")).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => fs::remove_dir_all(path).unwrap(),
+                false => fs::remove_file(path).unwrap(),
+            }
+        }
+        rig::copy(&kept("world"), &desk.world.path(""));
+        let mut server = desk.server.lock();
+        server.world = account.clone();
+        server.writes = Writes::default();
+    };
+    let run = |args: &[&str], fault: Fault, at: usize| {
+        _ = fs::remove_file(kept("log"));
+        let mut command = desk.command(args);
+        let root = fs::canonicalize(desk.world.path("")).unwrap();
+        Shim::new(fault, at).arm(&mut command, &root, &kept("log"), &kept("shadow"));
+        let output = command.output().unwrap();
+        let calls = fs::read_to_string(kept("log")).unwrap().lines().count();
+        (output.status.code(), calls)
+    };
+    let has_begun = |runs: usize| dump::runs(&desk.world).len() > runs;
+    let keys = |method: &str| {
+        let keys: std::collections::BTreeSet<String> = desk
+            .written(method)
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect();
+        keys.len()
+    };
+    let apply = ["apply", "plan.json", "--approve", digits(&plan)];
+    let (code, calls) = run(&apply, Fault::Count, 0);
+    assert_eq!((code, desk.list().as_str()), (Some(0), CLEAN));
+    let few = |calls: usize| (1..=calls).step_by(calls.div_ceil(12));
+    for at in few(calls) {
+        for resume in [true, false] {
+            reset();
+            let (code, _) = run(&apply, Fault::Kill, at);
+            assert_eq!(code, None, "{at}");
+            assert!([LIST, CLEAN].contains(&desk.list().as_str()), "{at}");
+            let args: &[&str] = match (has_begun(0), resume) {
+                (true, true) => &["apply", "--resume", "--yes"],
+                (true, false) => &["undo", "--yes"],
+                (false, true) => &apply,
+                (false, false) => &["status"],
+            };
+            desk.expect(0, args);
+            assert_eq!(desk.list(), if resume { CLEAN } else { LIST }, "{at}");
+            assert!(keys("DELETE") <= 1, "{at}");
+        }
+    }
+    reset();
+    desk.expect(0, &apply);
+    let (code, calls) = run(&["undo", "--yes"], Fault::Count, 0);
+    assert_eq!((code, desk.list().as_str()), (Some(0), LIST));
+    let added = keys("POST");
+    for at in few(calls) {
+        reset();
+        desk.expect(0, &apply);
+        let (code, _) = run(&["undo", "--yes"], Fault::Kill, at);
+        assert_eq!(code, None, "undo at {at}");
+        let args: &[&str] = match has_begun(1) {
+            true => &["apply", "--resume", "--yes"],
+            false => &["undo", "--yes"],
+        };
+        desk.expect(0, args);
+        assert_eq!(desk.list(), LIST, "undo at {at}");
+        assert_eq!(keys("POST"), added, "undo at {at}");
+    }
 }
 
 #[test]
