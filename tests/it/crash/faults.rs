@@ -114,7 +114,7 @@ fn an_error_of_any_call_is_never_a_wrong_state() {
     let mut work = Vec::new();
     for (errno, calls) in ERRORS {
         let all = calls_of(&rig, calls);
-        let points = tried(&all, 20);
+        let points = tried(&all, 10);
         if *errno == Errno::NOSPC {
             assert_reaches(
                 &all,
