@@ -22,6 +22,7 @@ use crate::{
         draft::{Draft, act},
         drift,
         removals::{probation, work_text},
+        tracks::linked_rows,
     },
     policy::Duplicates,
 };
@@ -43,9 +44,10 @@ pub(super) fn find(draft: &mut Draft<'_>) {
     if draft.input.policy.rekordbox.duplicates == Duplicates::Keep {
         return;
     }
+    let linked = linked_rows(draft);
     for (members, why) in Rows::new(draft).groups() {
         let members: Vec<ContentId> = members.into_iter().cloned().collect();
-        if !is_relevant(draft, &members) {
+        if !is_relevant(draft, &members, &linked) {
             continue;
         }
         let Some(stays) = chosen(draft, &members, &why) else {
@@ -69,20 +71,15 @@ impl Draft<'_> {
     }
 }
 
-/// Whether merging could change anything that the policy lets us change.
-fn is_relevant(draft: &Draft<'_>, members: &[ContentId]) -> bool {
+/// Whether merging could change anything that the policy lets us change; `linked`: rows that stand for
+/// tracks, also those of which this plan finds out.
+fn is_relevant(draft: &Draft<'_>, members: &[ContentId], linked: &BTreeSet<ContentId>) -> bool {
     let all = draft.input.policy.rekordbox.duplicates == Duplicates::MergeAll;
     let in_lists = |id: &ContentId| {
         let own = if all { 0 } else { draft.index.own_lists(id) };
         draft.index.lists(id) > own
     };
-    let state = &draft.input.observation.state;
-    let linked = |id: &ContentId| {
-        let rows = draft.input.desired.tracks.keys();
-        rows.filter_map(|track| state.tracks.get(track)?.content.as_ref())
-            .any(|content| content == id)
-    };
-    members.iter().any(in_lists) || members.iter().any(linked)
+    members.iter().any(|id| in_lists(id) || linked.contains(id))
 }
 
 /// Which row stands for the others; `None`: they stay apart, or a person is asked.

@@ -8,7 +8,7 @@ use crate::{
         Change,
         identity::{How, Match, same_recording},
     },
-    domain::{AudioFile, ChangeKind, MediaPath, Track, TrackId, state::PlaylistRow},
+    domain::{AudioFile, ChangeKind, ContentId, MediaPath, Track, TrackId, state::PlaylistRow},
     plan::{
         ask::ask,
         contents::{plan_content, plan_fields, relocation_hold},
@@ -34,18 +34,8 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
         .filter_map(|change: &Change| change.track.as_ref())
         .collect();
     for (id, want) in &desired.tracks {
-        let observed_only = want.playlists.iter().all(|playlist| {
-            desired
-                .playlists
-                .get(playlist)
-                .is_none_or(|p| p.mode == SyncMode::Observe)
-        });
-        let in_scope = want
-            .playlists
-            .iter()
-            .any(|playlist| draft.in_scope(playlist));
         let mut planned = TrackPlan::default();
-        if in_scope && !observed_only {
+        if is_managed(draft, want) {
             plan_file(draft, id, want, &mut planned);
             plan_content(draft, id, want, &mut planned);
             plan_fields(draft, id, want, &planned, metadata.contains(id));
@@ -60,6 +50,40 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
     }
 }
 
+/// Whether this plan may do anything for the track: one of its playlists is in scope, and one is not
+/// only looked at.
+fn is_managed(draft: &Draft<'_>, want: &DesiredTrack) -> bool {
+    let playlists = &draft.input.desired.playlists;
+    let observed_only = want.playlists.iter().all(|playlist| {
+        let playlist = playlists.get(playlist);
+        playlist.is_none_or(|playlist| playlist.mode == SyncMode::Observe)
+    });
+    let mut of_track = want.playlists.iter();
+    !observed_only && of_track.any(|playlist| draft.in_scope(playlist))
+}
+
+/// The rows of Rekordbox that stand for tracks once this plan is applied, by a link that the state
+/// knows or that this plan makes.
+pub(super) fn linked_rows(draft: &Draft<'_>) -> BTreeSet<ContentId> {
+    let state = &draft.input.observation.state;
+    let tracks = draft.input.desired.tracks.iter();
+    let rows = tracks.filter_map(|(id, want)| {
+        let known = state.tracks.get(id).and_then(|row| row.content.as_ref());
+        let found = file_of(draft, id).filter(|_| is_managed(draft, want));
+        match found {
+            Some(found) => draft.index.content_of(id, Some(&found.path)).or(known),
+            None => known,
+        }
+    });
+    rows.cloned().collect()
+}
+
+/// The file that is the track, where it can be told and believed.
+fn file_of<'a>(draft: &Draft<'a>, id: &TrackId) -> Option<&'a Match> {
+    let found = draft.input.identities.matches.get(id)?;
+    (!moved_from_the_unread(draft, id, found)).then_some(found)
+}
+
 /// Whom an action about a track is about.
 pub(super) fn subject(track: &Track) -> Subject {
     Subject {
@@ -69,12 +93,7 @@ pub(super) fn subject(track: &Track) -> Subject {
 }
 
 fn plan_file(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut TrackPlan) {
-    let identities = draft.input.identities;
-    let found = identities
-        .matches
-        .get(id)
-        .filter(|found| !moved_from_the_unread(draft, id, found));
-    if let Some(found) = found {
+    if let Some(found) = file_of(draft, id) {
         if let Some(file) = draft.index.file(&found.path) {
             planned.file = FilePlan::At(file.path.clone());
             link(draft, id, want, found, file, planned);
@@ -83,7 +102,7 @@ fn plan_file(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: 
                 plan_upgrade(draft, id, want, file, planned);
             }
         }
-    } else if let Some(candidates) = identities.asks.get(id) {
+    } else if let Some(candidates) = draft.input.identities.asks.get(id) {
         ask(draft, want, candidates);
     } else {
         fetch(draft, id, want, planned);

@@ -264,6 +264,39 @@ fn one_file_with_two_rows_is_linked_to_the_one_with_the_work() {
 }
 
 #[test]
+fn a_row_that_comes_into_our_lists_for_the_first_time_is_merged_at_once() {
+    let world = World::usual();
+    world.put("library/Artist 1 - Title 1.wav", "1", 1_000);
+    let path = world.path("library/Artist 1 - Title 1.wav");
+    let row = |title: &str, path: std::path::PathBuf| NewContentRow {
+        file: ContentFile {
+            path,
+            size: 1,
+            file_id: 77,
+        },
+        title: title.to_owned(),
+        isrc: Some("USABC2600001".to_owned()),
+        length_s: 1,
+        ..track(50)
+    };
+    let edits = [
+        Edit::AddContent(Box::new(row("File", path))),
+        Edit::AddContent(Box::new(row("Vinyl", "/Music/Vinyl/Title 1.flac".into()))),
+    ];
+    collection::edit(&world.path("rekordbox"), &edits);
+    let (file, vinyl) = (titled(&world, "File"), titled(&world, "Vinyl"));
+    cue(&world, &vinyl);
+    say(&world, MERGE);
+    let plan = world.sync_with(&Snapshot::new().list('a', "House 🇮🇹", "1 2"));
+    assert!(kinds(&plan).contains(&"state.adopt"), "{:?}", kinds(&plan));
+    let house = node(&world, "House 🇮🇹");
+    assert_eq!(entries(&world, &house)[0], vinyl, "and not {file}");
+    assert_eq!(tags(&world, &vinyl), ["House Italo"]);
+    assert!(tags(&world, &file).is_empty());
+    world.assert_settled();
+}
+
+#[test]
 fn where_two_have_cues_a_person_is_asked() {
     let (world, ours, theirs) = world();
     cue(&world, &ours);
