@@ -107,16 +107,24 @@ fn processor_seconds() -> Option<f64> {
     (ticks.len() == 4).then(|| ticks.iter().sum::<f64>() / 100.0)
 }
 
-/// Runs `job` `rounds` times, prints its middle and range under `name` beside `goal`, gives the middle.
+/// Runs `job` `rounds` times, prints its middle and range under `name` beside `goal`, and the processor time
+/// of a round where the system tells; gives the middle.
 pub(crate) fn alone(name: &str, goal: &str, rounds: usize, mut job: impl FnMut()) -> Duration {
+    let before = processor_seconds();
     let mut times: Vec<Duration> = (0..rounds).map(|_| time(&mut job)).collect();
+    let spent = before.zip(processor_seconds());
+    let spent = spent.map(|(before, after)| (after - before) / rounds as f64);
     times.sort();
     let median = median(&times);
     println!(
-        "{name:<44} {:>9} ({}–{})  goal {goal}",
+        "{name:<44} {:>9} ({}–{})  goal {goal}{}",
         show(median),
         show(times.first().copied().unwrap_or_default()),
         show(times.last().copied().unwrap_or_default()),
+        spent.map_or_else(String::new, |spent| format!(
+            "; processor time {}",
+            show(Duration::from_secs_f64(spent))
+        )),
     );
     median
 }

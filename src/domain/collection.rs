@@ -1,6 +1,6 @@
 //! What Rekordbox holds: a reading of `master.db`, and nothing of its rows' shape.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -19,8 +19,8 @@ pub struct Collection {
     pub local_usn: i64,
     /// Whether rows are synchronised with the Cloud Library.
     pub cloud_sync: bool,
-    /// Tracks.
-    pub contents: BTreeMap<ContentId, Content>,
+    /// Tracks. Each stands alone, so that a map of very many is built without moving them.
+    pub contents: BTreeMap<ContentId, Box<Content>>,
     /// Playlists, folders and smart playlists.
     pub nodes: BTreeMap<NodeId, CollectionPlaylist>,
     /// MyTags and their groups.
@@ -79,8 +79,8 @@ pub struct Content {
     pub bitrate_kbps: u32,
     /// The date added, `YYYY-MM-DD`.
     pub stock_date: Option<SmolStr>,
-    /// The MyTags on it.
-    pub my_tags: BTreeSet<MyTagId>,
+    /// The MyTags on it, sorted and each once: a set for every track would cost more than all else.
+    pub my_tags: Box<[MyTagId]>,
 }
 
 impl Content {

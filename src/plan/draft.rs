@@ -39,6 +39,8 @@ pub(super) struct Draft<'a> {
     pub(super) unhashed: BTreeSet<MediaPath>,
     /// Rows of Rekordbox that others stand for, and those.
     pub(super) stands_for: BTreeMap<ContentId, ContentId>,
+    /// Rows that others stood for until the last apply, and those, where the policy merges no longer.
+    pub(super) stood_for: BTreeMap<ContentId, ContentId>,
     /// The rows of one recording, where there are several.
     pub(super) duplicates: Vec<Group>,
     /// What waits for a person's leave.
@@ -117,6 +119,7 @@ impl<'a> Draft<'a> {
             new_tags: BTreeMap::new(),
             unhashed: BTreeSet::new(),
             stands_for: BTreeMap::new(),
+            stood_for: BTreeMap::new(),
             duplicates: Vec::new(),
             awaiting: Leave::default(),
             spare: BTreeMap::new(),

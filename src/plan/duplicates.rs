@@ -41,10 +41,10 @@ pub(super) struct Group {
 
 /// Finds the rows that others stand for, and asks where two have cues.
 pub(super) fn find(draft: &mut Draft<'_>) {
-    if draft.input.policy.rekordbox.duplicates == Duplicates::Keep {
-        return;
-    }
     let linked = linked_rows(draft);
+    if draft.input.policy.rekordbox.duplicates == Duplicates::Keep {
+        return find_former(draft, &linked);
+    }
     for (members, why) in Rows::new(draft).groups() {
         let members: Vec<ContentId> = members.into_iter().cloned().collect();
         if !is_relevant(draft, &members, &linked) {
@@ -61,6 +61,30 @@ pub(super) fn find(draft: &mut Draft<'_>) {
             }
         }
         draft.duplicates.push(Group { stays, others, why });
+    }
+}
+
+/// Where the policy of the last apply merged: the rows that it put into our lists for others are none that
+/// the DJ added there.
+fn find_former(draft: &mut Draft<'_>, linked: &BTreeSet<ContentId>) {
+    let former = draft.input.conditions.former;
+    if former.is_none_or(|former| former.rekordbox.duplicates == Duplicates::Keep) {
+        return;
+    }
+    // Nobody is asked about rows that stay apart.
+    let asked = draft.decisions.len();
+    for (members, why) in Rows::new(draft).groups() {
+        let members: Vec<ContentId> = members.into_iter().cloned().collect();
+        if !members.iter().any(|id| linked.contains(id)) {
+            continue;
+        }
+        let stood = chosen(draft, &members, &why);
+        draft.decisions.truncate(asked);
+        for other in members {
+            if let Some(stood) = stood.as_ref().filter(|stood| **stood != other) {
+                draft.stood_for.insert(other, stood.clone());
+            }
+        }
     }
 }
 
@@ -197,12 +221,13 @@ fn question(
 
 /// Plans what the lists of TIDAL's playlists do not show anyway: other lists, and MyTags.
 pub(super) fn plan_duplicates(draft: &mut Draft<'_>) {
-    if draft.duplicates.is_empty()
+    if draft.duplicates.is_empty() && draft.stood_for.is_empty()
         || draft.input.scope.is_some()
         || draft.input.mode != Mode::Normal
     {
         return;
     }
+    untag_former(draft);
     let nodes = draft.index.collection().map(|it| it.nodes.values());
     for node in nodes.into_iter().flatten() {
         if node.kind == NodeKind::List {
@@ -308,37 +333,44 @@ fn plan_tags(draft: &mut Draft<'_>, group: &Group) {
         .map(label)
         .unwrap_or_default();
     let why: Vec<&str> = group.why.iter().copied().collect();
+    let why = why.join(", ");
+    let goes = format!("another row stands for it ({why}); our tags go there");
+    let comes = format!("it stands for other rows ({why}) and gets their tags");
     let there = draft.index.tags(&group.stays);
     let mut wanted: BTreeSet<TagName> = BTreeSet::new();
     for other in &group.others {
         let (tags, ours) = (draft.index.tags(other), draft.index.our_tags(other));
         wanted.extend(tags.difference(&ours).cloned());
         let gone: Vec<TagName> = ours.intersection(&tags).cloned().collect();
-        set_tags(draft, (other, &name, &why), gone, Vec::new());
+        set_tags(draft, (other, &name, &goes), gone, Vec::new());
     }
     let come: Vec<TagName> = wanted.difference(&there).cloned().collect();
-    set_tags(draft, (&group.stays, &name, &why), Vec::new(), come);
+    set_tags(draft, (&group.stays, &name, &comes), Vec::new(), come);
+}
+
+/// Our tags leave the rows that stand for no other any more; what the DJ set stays.
+fn untag_former(draft: &mut Draft<'_>) {
+    let linked = linked_rows(draft);
+    let stood: BTreeSet<ContentId> = draft.stood_for.values().cloned().collect();
+    for row in stood.difference(&linked) {
+        let tags = draft.index.tags(row);
+        let ours = draft.index.our_tags(row);
+        let ours = ours.intersection(&tags).cloned();
+        let name = draft.index.content(row).map(label).unwrap_or_default();
+        let text = "it stands for no other row any more";
+        set_tags(draft, (row, &name, text), ours.collect(), Vec::new());
+    }
 }
 
 fn set_tags(
     draft: &mut Draft<'_>,
-    (row, label, why): (&ContentId, &str, &[&str]),
+    (row, label, text): (&ContentId, &str, &str),
     gone: Vec<TagName>,
     come: Vec<TagName>,
 ) {
     if gone.is_empty() && come.is_empty() {
         return;
     }
-    let text = match come.is_empty() {
-        true => format!(
-            "another row stands for it ({}); our tags go there",
-            why.join(", ")
-        ),
-        false => format!(
-            "it stands for other rows ({}) and gets their tags",
-            why.join(", ")
-        ),
-    };
     let set = |tags, djs| TagSet {
         track: None,
         row: Some(row.clone()),

@@ -225,6 +225,8 @@ fn kept(
             Entry::Row(content) => Some(content),
             Entry::Added(_) => None,
         }))
+        .flat_map(|content| [Some(content), draft.stood_for.get(content)])
+        .flatten()
         .collect();
     let added: Vec<ContentId> = current
         .iter()

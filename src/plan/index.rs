@@ -82,7 +82,7 @@ impl<'a> Index<'a> {
             }
             let slot = self.content_by_path.entry(path).or_insert(id);
             // Two rows for one file: the one with the most work in it stands for the file.
-            if work(content) > collection.contents.get(*slot).map_or((0, 0), work) {
+            if work(content) > collection.contents.get(*slot).map_or((0, 0), |it| work(it)) {
                 *slot = id;
             }
         }
@@ -124,7 +124,7 @@ impl<'a> Index<'a> {
     }
 
     pub(super) fn content(&self, id: &ContentId) -> Option<&'a Content> {
-        self.collection()?.contents.get(id)
+        self.collection()?.contents.get(id).map(Box::as_ref)
     }
 
     /// The row of the file at `path`.

@@ -37,6 +37,7 @@ mod rekordbox_duplicates;
 mod rekordbox_language;
 mod rekordbox_oracle;
 mod rekordbox_read;
+mod rekordbox_refused;
 mod rekordbox_safety;
 mod rekordbox_worlds;
 mod rekordbox_write;

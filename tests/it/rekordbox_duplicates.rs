@@ -203,6 +203,23 @@ fn in_our_lists_the_row_with_the_work_stands_for_both() {
 }
 
 #[test]
+fn who_merges_no_longer_has_every_row_at_its_own_places() {
+    let (world, ours, theirs) = world();
+    cue(&world, &theirs);
+    let house = node(&world, "House 🇮🇹");
+    let (list, tagged) = (entries(&world, &house), tags(&world, &ours));
+    say(&world, MERGE);
+    world.sync();
+    assert_eq!(entries(&world, &house)[1], theirs);
+    say(&world, "[rekordbox]\n");
+    world.sync();
+    world.assert_settled();
+    assert_eq!(entries(&world, &house), list, "and the other row is gone");
+    assert_eq!(tags(&world, &ours), tagged);
+    assert_eq!(tags(&world, &theirs), ["Sunrise"], "the DJ's goes to both");
+}
+
+#[test]
 fn undo_gives_every_row_back() {
     let (world, _, theirs) = world();
     cue(&world, &theirs);

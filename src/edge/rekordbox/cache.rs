@@ -19,7 +19,7 @@ use bytes::Out;
 pub(super) use seal::{Seal, inode};
 
 /// The first bytes of the file; the last one counts the versions of its form.
-const MAGIC: &[u8; 8] = b"tclrbox\x04";
+const MAGIC: &[u8; 8] = b"tclrbox\x05";
 /// Key and seal, head, tracks in portions, nodes.
 const PARTS: usize = 3 + PORTIONS;
 /// Tracks are decoded in so many threads.
@@ -161,8 +161,8 @@ mod tests {
             id: Some(id.clone()),
             folder_path: "/Music/ü.mp3".to_owned(),
             artist: Some(smol_str::SmolStr::default()),
-            album: Some("Ä".into()),
-            genre: Some("Ä".into()),
+            album: Some("A name that is longer than others, twice".into()),
+            genre: Some("A name that is longer than others, twice".into()),
             isrc: Isrc::parse("USRC17607839"),
             length_s: Some(0),
             year: Some(1999),
@@ -171,6 +171,13 @@ mod tests {
             my_tags: [MyTagId::from("3")].into(),
             ..Content::default()
         };
+        let like = |id: &str| Content {
+            id: Some(id.into()),
+            stock_date: Some("2024-01-01".into()),
+            analysed: true,
+            ..content.clone()
+        };
+        let others = ["8", "9"].map(|id| (id.into(), Box::new(like(id))));
         let node = |id: &str, parent: Option<&str>, kind| CollectionPlaylist {
             id: id.into(),
             name: format!("n{id}"),
@@ -195,7 +202,10 @@ mod tests {
                 app_version: None,
                 local_usn: 300,
                 cloud_sync: true,
-                contents: [(id, content)].into(),
+                contents: others
+                    .into_iter()
+                    .chain([(id, Box::new(content))])
+                    .collect(),
                 nodes: [
                     ("1".into(), node("1", None, NodeKind::Folder)),
                     ("2".into(), node("2", Some("1"), NodeKind::Smart)),

@@ -5,7 +5,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
 };
 
 use serde::Deserialize;
@@ -131,7 +131,7 @@ pub(super) fn named(rows: Vec<RawName>) -> NamesById {
 pub(super) struct Work {
     cues: HashMap<SmolStr, (i64, i64), Quick>,
     history: HashSet<SmolStr, Quick>,
-    tags: HashMap<SmolStr, BTreeSet<MyTagId>, Quick>,
+    tags: HashMap<SmolStr, Vec<MyTagId>, Quick>,
 }
 
 impl Work {
@@ -144,11 +144,11 @@ impl Work {
         let cues = cues
             .into_iter()
             .filter_map(|RawCues(content, hot, memory)| Some((content?.into(), (hot, memory))));
-        let mut tags = HashMap::<SmolStr, BTreeSet<MyTagId>, Quick>::default();
+        let mut tags = HashMap::<SmolStr, Vec<MyTagId>, Quick>::default();
         for RawLink(tag, content) in links {
             let tag = tag.map(MyTagId::new).filter(|tag| known.contains_key(tag));
             if let (Some(tag), Some(content)) = (tag, content) {
-                tags.entry(content.into()).or_default().insert(tag);
+                tags.entry(content.into()).or_default().push(tag);
             }
         }
         Self {
@@ -186,14 +186,14 @@ pub(super) struct RawContent<'r> {
 pub(super) struct Shelf {
     names: Names,
     work: Work,
-    contents: Vec<(ContentId, Content)>,
+    contents: Vec<(ContentId, Box<Content>)>,
     problems: Problems,
 }
 
 /// The tracks, and what is wrong with them.
 #[derive(Debug, Default)]
 pub(super) struct Shelved {
-    contents: BTreeMap<ContentId, Content>,
+    contents: BTreeMap<ContentId, Box<Content>>,
     problems: Problems,
 }
 
@@ -222,7 +222,9 @@ impl Shelf {
             self.problems.add(&*path, message);
         }
         let (hot, memory) = self.work.cues.remove(&*id).unwrap_or_default();
-        let my_tags = self.work.tags.remove(&*id).unwrap_or_default();
+        let mut my_tags = self.work.tags.remove(&*id).unwrap_or_default();
+        my_tags.sort_unstable();
+        my_tags.dedup();
         let in_history = self.work.history.contains(&*id);
         let id = ContentId::new(&*id);
         let year = positive(row.year).and_then(|year| u16::try_from(year).ok());
@@ -249,9 +251,9 @@ impl Shelf {
                 .stock_date
                 .filter(|date| !date.is_empty())
                 .map(SmolStr::from),
-            my_tags,
+            my_tags: my_tags.into(),
         };
-        self.contents.push((id, content));
+        self.contents.push((id, Box::new(content)));
     }
 
     fn name(names: &NamesById, id: Option<Cow<'_, str>>) -> Option<SmolStr> {
@@ -298,7 +300,7 @@ impl Sink for Shelf {
 }
 
 /// A map of these tracks. What is sorted is their places: the tracks themselves are large.
-fn by_id(contents: Vec<(ContentId, Content)>) -> BTreeMap<ContentId, Content> {
+fn by_id(contents: Vec<(ContentId, Box<Content>)>) -> BTreeMap<ContentId, Box<Content>> {
     let key = |id: &ContentId| {
         let mut head = [0; 16];
         for (slot, byte) in head.iter_mut().zip(id.as_str().bytes()) {
@@ -312,7 +314,8 @@ fn by_id(contents: Vec<(ContentId, Content)>) -> BTreeMap<ContentId, Content> {
         .map(|(place, (id, _))| (key(id), place))
         .collect();
     places.sort_unstable();
-    let mut contents: Vec<Option<(ContentId, Content)>> = contents.into_iter().map(Some).collect();
+    let mut contents: Vec<Option<(ContentId, Box<Content>)>> =
+        contents.into_iter().map(Some).collect();
     let sorted = places
         .into_iter()
         .filter_map(|(_, place)| contents.get_mut(place)?.take());
@@ -327,7 +330,7 @@ fn small(number: Option<i64>) -> Option<u32> {
     positive(number).and_then(|number| u32::try_from(number).ok())
 }
 
-fn report_duplicates(contents: &[(ContentId, Content)], problems: &mut Problems) {
+fn report_duplicates(contents: &[(ContentId, Box<Content>)], problems: &mut Problems) {
     let mut paths = HashSet::with_capacity_and_hasher(contents.len(), Quick::default());
     for (_, content) in contents {
         let path = content.folder_path.as_str();
@@ -478,7 +481,7 @@ impl Sink for Lists {
 fn fill(
     nodes: &mut BTreeMap<NodeId, CollectionPlaylist>,
     lists: Lists,
-    contents: &BTreeMap<ContentId, Content>,
+    contents: &BTreeMap<ContentId, Box<Content>>,
     problems: &mut Problems,
 ) {
     let known = Known::of(contents.keys());

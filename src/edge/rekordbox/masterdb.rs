@@ -222,12 +222,21 @@ impl RekordboxLibrary for MasterDb {
         self.options.processes.refuse_running()?;
         self.recover().await?;
         let stamp = Moment::new(now, &self.options.zone).stamp;
-        let _marker = Marker::set(&self.backups(), self.database.path())?;
-        let mut connection = self.database.writable().await?;
-        let written = self.write(&mut connection, &mut net, &stamp).await;
-        let closed = connection.close().await.map_err(failed("cannot be closed"));
+        let mut marking = Marking::begin(self.backups(), self.database.path().to_owned());
+        let written = match self.database.writable().await {
+            Ok(mut connection) => {
+                let written = self.write(&mut connection, &mut net, &stamp, &mut marking);
+                let written = written.await;
+                let closed = connection.close().await.map_err(failed("cannot be closed"));
+                written.and_then(|is_known| closed.map(|()| is_known))
+            }
+            Err(error) => Err(error),
+        };
+        // Also where it failed before: the note goes once it is there, and not some time later.
+        let marked = marking.done().await;
+        drop(marking);
         let is_known = written?;
-        closed?;
+        marked?;
         self.learn(&net, is_known);
         Ok(())
     }
@@ -347,6 +356,7 @@ impl MasterDb {
         connection: &mut SqliteConnection,
         net: &mut Net,
         stamp: &str,
+        marking: &mut Marking,
     ) -> Result<bool, RekordboxError> {
         let mut transaction = connection
             .begin_with("BEGIN IMMEDIATE")
@@ -360,6 +370,8 @@ impl MasterDb {
         let present = Present::read(&mut transaction, &schema, net).await?;
         present.expect_before(net)?;
         let last = net.renumber(read::local_usn(&mut transaction, &schema).await?);
+        // From here on something may come to stand in the `-wal`.
+        marking.done().await?;
         write::rows(&mut transaction, &schema, net).await?;
         write::counter(&mut transaction, last, stamp).await?;
         invariants::check(&mut transaction, net, known.map(|(_, index)| &**index)).await?;
@@ -376,11 +388,18 @@ impl MasterDb {
     async fn refuse_held(&self) -> Result<(), RekordboxError> {
         let mut connection = self.database.writable().await?;
         let held = match connection.begin_with("BEGIN IMMEDIATE").await {
-            Ok(transaction) => transaction.rollback().await,
+            Ok(mut transaction) => {
+                // The lock is given for a file that may only be read as well; a row is not.
+                let sql = "UPDATE agentRegistry SET int_1 = int_1 \
+                     WHERE registry_id = 'localUpdateCount'";
+                let tried = sqlx::query(sql).execute(&mut *transaction).await;
+                let undone = transaction.rollback().await;
+                tried.and(undone)
+            }
             Err(error) => Err(error),
         };
         let closed = connection.close().await;
-        held.and(closed).map_err(failed("cannot be locked"))
+        held.and(closed).map_err(failed("cannot be written"))
     }
 
     /// A `-wal` that holds something was left by a crash. Ours is taken in, which is safe: SQLite keeps
@@ -536,6 +555,35 @@ impl Drop for Marker {
         if let Some(folder) = self.path.parent() {
             let _ = backup::sync_folder(folder);
         }
+    }
+}
+
+/// A note that is being made durable while the database is opened and read, which writes nothing.
+struct Marking {
+    task: Option<tokio::task::JoinHandle<Result<Marker, RekordboxError>>>,
+    /// Held until the database is closed.
+    marker: Option<Marker>,
+}
+
+impl Marking {
+    fn begin(backups: PathBuf, database: PathBuf) -> Self {
+        let set = move || Marker::set(&backups, &database);
+        Self {
+            task: Some(tokio::task::spawn_blocking(set)),
+            marker: None,
+        }
+    }
+
+    /// Waits until the note is durable.
+    async fn done(&mut self) -> Result<(), RekordboxError> {
+        if let Some(task) = self.task.take() {
+            let marker = task.await.map_err(|error| {
+                let (doing, source) = ("cannot be marked", sqlx::Error::Io(error.into()));
+                RekordboxError::Database { doing, source }
+            })?;
+            self.marker = Some(marker?);
+        }
+        Ok(())
     }
 }
 

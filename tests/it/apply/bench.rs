@@ -96,7 +96,7 @@ pub(crate) fn own_collection(root: &str) -> Collection {
         hot_cues: 3,
         ..Content::default()
     };
-    collection.contents.insert("77".into(), content);
+    collection.contents.insert("77".into(), Box::new(content));
     let list = CollectionPlaylist {
         id: "4711".into(),
         name: "Mine".to_owned(),

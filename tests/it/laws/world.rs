@@ -565,7 +565,7 @@ fn collection(seed: &Seed) -> Collection {
             hot_cues: one.cues,
             ..Content::default()
         };
-        Some((row_id(number), content))
+        Some((row_id(number), Box::new(content)))
     });
     let node = |id: NodeId, name: String, kind, parent: Option<&str>, entries| CollectionPlaylist {
         id,

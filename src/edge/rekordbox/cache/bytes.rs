@@ -31,6 +31,11 @@ impl Out {
 
     pub(super) fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
+        self.plain(text);
+    }
+
+    /// A text whose length stands elsewhere.
+    pub(super) fn plain(&mut self, text: &str) {
         self.text.push_str(text);
     }
 

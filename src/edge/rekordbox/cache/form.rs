@@ -1,9 +1,10 @@
 //! What each part of the cache holds, put together and taken apart.
 //!
-//! Names and folders stand many times in a library: in the cache a text of that kind has a number, and
-//! stands there itself where the number is met first.
+//! Folders, long names and sets of MyTags stand many times in a library: in the cache such a one has a
+//! number, and stands there itself where the number is met first. A short name stands wherever it is met:
+//! to read on is quicker than to look in a large table.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use smol_str::SmolStr;
 
@@ -74,6 +75,9 @@ fn split(path: &str) -> (&str, &str) {
     path.split_at(path.rfind('/').map_or(0, |at| at + 1))
 }
 
+/// What a [`SmolStr`] holds in place; longer ones share their text.
+const SHORT: usize = 23;
+
 /// The numbers of texts that stand many times.
 #[derive(Default)]
 struct Numbers<'t>(HashMap<&'t str, u64, Quick>);
@@ -89,11 +93,18 @@ impl<'t> Numbers<'t> {
         }
     }
 
-    /// 0 for nothing, else 1 and the number.
-    fn put_maybe(&mut self, out: &mut Out, text: Option<&'t str>) {
-        out.number(text.is_some().into());
-        if let Some(text) = text {
-            self.put(out, text);
+    /// 0 for nothing, 1 and the number for a long text, else two more than the length, and the text.
+    fn put_name(&mut self, out: &mut Out, text: Option<&'t str>) {
+        match text {
+            None => out.number(0),
+            Some(text) if text.len() > SHORT => {
+                out.number(1);
+                self.put(out, text);
+            }
+            Some(text) => {
+                out.number(text.len() as u64 + 2);
+                out.plain(text);
+            }
         }
     }
 }
@@ -107,18 +118,28 @@ fn numbered<'b, 'k, T: From<&'b str>>(from: &mut In<'b>, known: &'k mut Vec<T>) 
     known.get(number)
 }
 
-fn numbered_maybe<'b>(from: &mut In<'b>, known: &mut Vec<SmolStr>) -> Option<Option<SmolStr>> {
+fn name<'b>(from: &mut In<'b>, known: &mut Vec<SmolStr>) -> Option<Option<SmolStr>> {
     match from.number()? {
         0 => Some(None),
-        _ => numbered(from, known).cloned().map(Some),
+        1 => numbered(from, known).cloned().map(Some),
+        length => Some(Some(from.bytes(length - 2)?.into())),
     }
+}
+
+fn tag_set(from: &mut In<'_>, known: &mut Vec<Box<[MyTagId]>>) -> Option<Box<[MyTagId]>> {
+    let number = from.small::<usize>()?;
+    if number == known.len() {
+        known.push(from.list(|from| Some(MyTagId::from(from.text()?)))?);
+    }
+    known.get(number).cloned()
 }
 
 pub(super) fn put_contents<'c>(
     out: &mut Out,
-    contents: impl ExactSizeIterator<Item = (&'c ContentId, &'c Content)>,
+    contents: impl ExactSizeIterator<Item = (&'c ContentId, &'c Box<Content>)>,
 ) {
     let (mut names, mut folders) = (Numbers::default(), Numbers::default());
+    let mut sets = HashMap::<&[MyTagId], u64, Quick>::default();
     out.number(contents.len() as u64);
     for (id, content) in contents {
         out.text(id.as_str());
@@ -126,9 +147,9 @@ pub(super) fn put_contents<'c>(
         folders.put(out, folder);
         out.text(file);
         out.text(&content.title);
-        names.put_maybe(out, content.artist.as_deref());
-        names.put_maybe(out, content.album.as_deref());
-        names.put_maybe(out, content.genre.as_deref());
+        names.put_name(out, content.artist.as_deref());
+        names.put_name(out, content.album.as_deref());
+        names.put_name(out, content.genre.as_deref());
         out.maybe(content.isrc.as_ref().map(Isrc::as_str));
         out.number(content.length_s.map_or(0, |length| u64::from(length) + 1));
         out.number(content.year.map_or(0, |year| u64::from(year) + 1));
@@ -136,32 +157,36 @@ pub(super) fn put_contents<'c>(
         out.number(u64::from(content.play_count));
         out.number(u64::from(content.hot_cues));
         out.number(u64::from(content.memory_cues));
-        out.number(u64::from(content.in_history));
-        out.number(u64::from(content.analysed));
+        out.number(u64::from(content.in_history) | u64::from(content.analysed) << 1);
         out.signed(content.file_type);
         out.number(content.file_size);
         out.number(u64::from(content.bitrate_kbps));
-        out.maybe(content.stock_date.as_deref());
-        out.number(content.my_tags.len() as u64);
-        content
-            .my_tags
-            .iter()
-            .for_each(|tag| out.text(tag.as_str()));
+        names.put_name(out, content.stock_date.as_deref());
+        let next = sets.len() as u64;
+        let number = *sets.entry(&content.my_tags).or_insert(next);
+        out.number(number);
+        if number == next {
+            out.number(content.my_tags.len() as u64);
+            let tags = content.my_tags.iter();
+            tags.for_each(|tag| out.text(tag.as_str()));
+        }
     }
 }
 
-pub(super) fn contents(bytes: &[u8]) -> Option<Vec<(ContentId, Content)>> {
+pub(super) fn contents(bytes: &[u8]) -> Option<Vec<(ContentId, Box<Content>)>> {
     let (mut names, mut folders) = (Vec::<SmolStr>::new(), Vec::<&str>::new());
+    let mut sets = Vec::<Box<[MyTagId]>>::new();
     In::of(bytes)?.vector(|from| {
         let id = ContentId::from(from.text()?);
         let folder = numbered(from, &mut folders)?;
+        let flags;
         let content = Content {
             id: Some(id.clone()),
             folder_path: [*folder, from.text()?].concat(),
             title: from.text()?.into(),
-            artist: numbered_maybe(from, &mut names)?,
-            album: numbered_maybe(from, &mut names)?,
-            genre: numbered_maybe(from, &mut names)?,
+            artist: name(from, &mut names)?,
+            album: name(from, &mut names)?,
+            genre: name(from, &mut names)?,
             isrc: from.maybe()?.and_then(Isrc::parse),
             length_s: from.small::<u32>()?.checked_sub(1),
             year: from.small::<u16>()?.checked_sub(1),
@@ -169,15 +194,18 @@ pub(super) fn contents(bytes: &[u8]) -> Option<Vec<(ContentId, Content)>> {
             play_count: from.small()?,
             hot_cues: from.small()?,
             memory_cues: from.small()?,
-            in_history: from.number()? == 1,
-            analysed: from.number()? == 1,
+            in_history: {
+                flags = from.number()?;
+                flags & 1 != 0
+            },
+            analysed: flags & 2 != 0,
             file_type: from.signed()?,
             file_size: from.number()?,
             bitrate_kbps: from.small()?,
-            stock_date: from.maybe()?.map(SmolStr::from),
-            my_tags: from.list::<_, BTreeSet<_>>(|from| Some(MyTagId::from(from.text()?)))?,
+            stock_date: name(from, &mut names)?,
+            my_tags: tag_set(from, &mut sets)?,
         };
-        Some((id, content))
+        Some((id, Box::new(content)))
     })
 }
 
