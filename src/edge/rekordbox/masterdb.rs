@@ -386,6 +386,10 @@ impl MasterDb {
     /// Another program that holds the write lock is better met before the first download than after the
     /// last one. Nothing is written.
     async fn refuse_held(&self) -> Result<(), RekordboxError> {
+        // SQLite would open a file that may only be read all the same, and leave two files beside it.
+        let path = self.database.path();
+        let opened = fs::File::options().read(true).write(true).open(path);
+        drop(opened.map_err(backup::io("write", path))?);
         let mut connection = self.database.writable().await?;
         let held = match connection.begin_with("BEGIN IMMEDIATE").await {
             Ok(mut transaction) => {
