@@ -127,7 +127,7 @@ impl World {
         for list in &self.observation.tidal.value.playlists {
             let path = MediaPath::new(format!("Playlists/{0}/{0}.m3u8", names[&list.id]));
             let entries = list.items.iter();
-            let entries = entries.map(|item| (item.track.as_ref().unwrap(), of_track[&item.id]));
+            let entries = entries.map(|item| (item.track.as_deref().unwrap(), of_track[&item.id]));
             let text = m3u8::render(&list.name, &path, entries, &self.observation.roots);
             sidecars.push(SidecarFile {
                 path,
@@ -164,7 +164,7 @@ impl World {
         } = &self.observation;
         let (policy, tidal) = (&self.policy, &tidal.value);
         let desired = desire(policy, tidal, state, &library.value, &BTreeMap::new());
-        let tracks: Vec<&Track> = desired.tracks.values().map(|want| &want.track).collect();
+        let tracks: Vec<&Track> = desired.tracks.values().map(|want| &*want.track).collect();
         let identities = identify(
             &tracks,
             &library.value,
@@ -250,7 +250,7 @@ fn reading(tracks: usize) -> TidalReading {
             id: track.id.clone(),
             item_id: Some(ItemId::new(format!("{list:08x}-{number:08x}"))),
             added_at: Some(Timestamp::from_second(1_700_000_000).unwrap()),
-            track: Some(track),
+            track: Some(std::sync::Arc::new(track)),
         }
     };
     let playlists = (0..lists).map(|list| {
@@ -284,7 +284,7 @@ fn tracks_of(reading: &TidalReading) -> BTreeMap<&TrackId, (&Track, &PlaylistId)
     let mut tracks = BTreeMap::new();
     for list in &reading.playlists {
         for item in &list.items[..PER_LIST.min(list.items.len())] {
-            let track = item.track.as_ref().unwrap();
+            let track = item.track.as_deref().unwrap();
             tracks.entry(&track.id).or_insert((track, &list.id));
         }
     }

@@ -98,7 +98,7 @@ async fn make_plan(
         let library = &observation.library.value;
         let desired = desire(policy, reading, state, library, &shield);
         let changes = diff(&desired, state, reading.complete);
-        let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
+        let tracks: Vec<_> = desired.tracks.values().map(|want| &*want.track).collect();
         let identities = identify(&tracks, library, state, &BTreeMap::new(), &policy.matching);
         let planned = plan(&PlanInput {
             policy,

@@ -7,7 +7,10 @@
 pub mod language;
 pub mod naming;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use rayon::prelude::*;
 
@@ -91,7 +94,7 @@ pub struct Protection {
 #[derive(Clone, Debug)]
 pub struct DesiredTrack {
     /// TIDAL's metadata; of a withheld track, what we remember.
-    pub track: Track,
+    pub track: Arc<Track>,
     /// `false`: TIDAL lists it but withholds it or no longer streams it.
     pub available: bool,
     /// The managed playlists that have it.
@@ -362,7 +365,7 @@ pub(crate) fn count(entries: &[TrackId]) -> BTreeMap<TrackId, usize> {
 }
 
 fn add_tracks(desired: &mut DesiredState, policy: &Policy, managed: &[&Playlist], state: &State) {
-    let mut metadata: HashMap<&TrackId, (&Track, bool)> = HashMap::new();
+    let mut metadata: HashMap<&TrackId, (&Arc<Track>, bool)> = HashMap::new();
     for playlist in managed {
         for entry in playlist.tracks() {
             if let Some(track) = &entry.track {
@@ -384,8 +387,8 @@ fn add_tracks(desired: &mut DesiredState, policy: &Policy, managed: &[&Playlist]
         let id = places.first()?.0;
         let playlists: BTreeSet<PlaylistId> = places.iter().map(|it| it.1.clone()).collect();
         let (track, available) = match metadata.get(id) {
-            Some((track, available)) => ((*track).clone(), *available),
-            None => (remembered(state, id), false),
+            Some((track, available)) => (Arc::clone(track), *available),
+            None => (Arc::new(remembered(state, id)), false),
         };
         let homes = home_candidates(desired, &playlists);
         let known = state.tracks.get(id).and_then(|row| row.home.as_ref());

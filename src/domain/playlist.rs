@@ -1,5 +1,7 @@
 //! What TIDAL says of the user's playlists.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{ItemId, PlaylistId, Track, TrackId};
@@ -59,8 +61,8 @@ pub struct PlaylistEntry {
     /// When the user added it.
     pub added_at: Option<Timestamp>,
     /// The track's metadata; `None` when TIDAL lists the entry but withholds the track
-    /// (`resolved: false`), which means unavailable and never removed.
-    pub track: Option<Track>,
+    /// (`resolved: false`), which means unavailable and never removed. Entries of one track share it.
+    pub track: Option<Arc<Track>>,
 }
 
 /// What a playlist entry points at.

@@ -216,7 +216,7 @@ impl Known<'_> {
             let available = wanted.is_some_and(|want| want.available);
             facts.insert("tidal.available", Fact::Flag(available));
         }
-        let Some(track) = wanted.map(|want| &want.track).or(known) else {
+        let Some(track) = wanted.map(|want| &*want.track).or(known) else {
             return;
         };
         facts.insert("track.title", Fact::Text(track.full_title()));

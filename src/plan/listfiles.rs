@@ -68,7 +68,7 @@ impl<'d> ListFiles<'d> {
             .tracks
             .iter()
             .filter_map(|(id, planned)| {
-                let track = &input.desired.tracks.get(id)?.track;
+                let track = &*input.desired.tracks.get(id)?.track;
                 Some((id, (track, &planned.file)))
             })
             .collect();

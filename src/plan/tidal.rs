@@ -204,7 +204,7 @@ fn label(observation: &Observation, entry: &PlaylistEntry) -> String {
             .get(&entry.id)
             .map(|row| &row.track)
     };
-    let track = entry.track.as_ref().or_else(remembered);
+    let track = entry.track.as_deref().or_else(remembered);
     track.map_or_else(
         || format!("TIDAL track {}", entry.id),
         crate::domain::Track::label,

@@ -203,7 +203,7 @@ fn hints(
     let lists = observation.tidal.value.playlists.iter();
     let entries = lists.flat_map(|list| list.tracks());
     let tracks: BTreeMap<&TrackId, &Track> = entries
-        .filter_map(|entry| Some((&entry.id, entry.track.as_ref()?)))
+        .filter_map(|entry| Some((&entry.id, entry.track.as_deref()?)))
         .collect();
     let (mut believed, refused) = believe(&claims, &tracks, &files, &engine.policy.matching);
     heard.claims = believed.len();

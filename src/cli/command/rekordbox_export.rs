@@ -225,7 +225,7 @@ impl Draft {
                     self.without_file += 1;
                     continue;
                 };
-                let said = desired.tracks.get(track).map(|want| &want.track);
+                let said = desired.tracks.get(track).map(|want| &*want.track);
                 ids.push(self.track(file, &path, said));
             }
             let list = ExportNode::List(playlist.rekordbox_name.clone(), ids);

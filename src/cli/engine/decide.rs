@@ -182,7 +182,7 @@ pub(super) fn decide<T>(
         let library = &seen.library.value;
         let state = &seen.state;
         let desired = desire(policy, reading, state, library, &shield);
-        let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
+        let tracks: Vec<_> = desired.tracks.values().map(|want| &*want.track).collect();
         let identities = identity::identify(&tracks, library, state, &decisions, &policy.matching);
         let doubtful = &identities.unhashed - &tried;
         if !doubtful.is_empty() {

@@ -12,6 +12,7 @@ mod env;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 pub use database::{PeerPlaylist, PeerTrack};
@@ -165,7 +166,7 @@ impl PeerPlaylist {
                     id: TrackId::new(track.tidal_id.as_deref()?),
                     item_id: None,
                     added_at: None,
-                    track: track.track(),
+                    track: track.track().map(Arc::new),
                 })
             })
             .collect();

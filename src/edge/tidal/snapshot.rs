@@ -119,7 +119,7 @@ pub fn parse(bytes: &[u8]) -> Result<TidalReading, SnapshotError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let bytes = super::nul::without_nul(bytes);
     let bytes = bytes.as_ref();
-    let document: Document<'_> = match serde_json::from_slice(bytes) {
+    let document: Document = match serde_json::from_slice(bytes) {
         Ok(document) => document,
         Err(error) => {
             // Another document gets the clearer answer.
@@ -134,8 +134,8 @@ pub fn parse(bytes: &[u8]) -> Result<TidalReading, SnapshotError> {
     })?;
     let mut seen = BTreeSet::new();
     for playlist in &document.playlists {
-        if !seen.insert(&playlist.id.0) {
-            return Err(SnapshotError::Twice(PlaylistId::new(&*playlist.id.0)));
+        if !seen.insert(&playlist.id) {
+            return Err(SnapshotError::Twice(PlaylistId::new(&*playlist.id)));
         }
     }
     Ok(document.into_reading())
@@ -404,7 +404,7 @@ impl<'a> ItemOut<'a> {
             item_id: entry.item_id.as_ref(),
             added_at: entry.added_at,
             resolved: entry.track.is_some(),
-            track: entry.track.as_ref().map(TrackOut::of),
+            track: entry.track.as_deref().map(TrackOut::of),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Hand-written from TIDAL's own API document (version 1.10.104), because live replies break what
 //! it says: nulls, new enumeration values, missing fields.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::{Deserialize, Deserializer, de};
@@ -204,7 +204,7 @@ impl Catalogue {
             id: TrackId::new(&*row.id),
             item_id: row.item_id.as_deref().map(ItemId::from),
             added_at: row.added_at,
-            track: self.track(&row.r#type, &row.id),
+            track: self.track(&row.r#type, &row.id).map(Arc::new),
         }
     }
 

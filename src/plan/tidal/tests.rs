@@ -33,7 +33,7 @@ fn observation(lists: &[(&str, &str)]) -> Observation {
                     kind: ItemKind::Track,
                     item_id: Some(ItemId::from(at.to_string().as_str())),
                     added_at: None,
-                    track: (!text.ends_with('!')).then(|| track(&id)),
+                    track: (!text.ends_with('!')).then(|| std::sync::Arc::new(track(&id))),
                     id,
                 }
             })

@@ -148,7 +148,7 @@ impl Stage {
             let library = &observed.library.value;
             let desired = desire(policy, reading, state, library, &shield);
             let changes = diff(&desired, state, reading.complete);
-            let tracks: Vec<_> = desired.tracks.values().map(|want| &want.track).collect();
+            let tracks: Vec<_> = desired.tracks.values().map(|want| &*want.track).collect();
             let known = BTreeMap::new();
             let identities = identify(&tracks, library, state, &known, &policy.matching);
             let planned = plan(&PlanInput {

@@ -1,7 +1,7 @@
 //! A small random world in memory: a few lists over a few tracks, as TIDAL has them, as we remember them, as
 //! they lie in the library and in Rekordbox; and a policy of random parts.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use jiff::{Timestamp, civil::date};
 use proptest::prelude::*;
@@ -305,7 +305,7 @@ impl World {
         let (tidal, library) = (&observation.tidal.value, &observation.library.value);
         let shield = protected(policy, None, &observation);
         let desired = desire(policy, tidal, state, library, &shield);
-        let tracks: Vec<&Track> = desired.tracks.values().map(|want| &want.track).collect();
+        let tracks: Vec<&Track> = desired.tracks.values().map(|want| &*want.track).collect();
         let identities = identify(&tracks, library, state, &BTreeMap::new(), &policy.matching);
         let planned = plan(&PlanInput {
             policy,
@@ -370,7 +370,11 @@ fn reading(seed: &Seed) -> TidalReading {
             id: track_id(*track_number),
             item_id: Some(ItemId::new(format!("{number}-{at}"))),
             added_at: Some(Timestamp::UNIX_EPOCH),
-            track: Some(track(*track_number, &seed.tracks[*track_number], true)),
+            track: Some(Arc::new(track(
+                *track_number,
+                &seed.tracks[*track_number],
+                true,
+            ))),
         };
         let more = if list.renamed { " (new)" } else { "" };
         Playlist {

@@ -149,7 +149,9 @@ impl World {
                 id: TrackId::new(&*entry.id),
                 item_id: Some((&*entry.item_id).into()).filter(|_| !entry.item_id.is_empty()),
                 added_at: Some(added_at()),
-                track: self.delivers(entry).then(|| self.track(entry)),
+                track: self
+                    .delivers(entry)
+                    .then(|| std::sync::Arc::new(self.track(entry))),
             })
             .collect()
     }

@@ -1,6 +1,9 @@
 //! Writes runs: intents before effects, outcomes and rows together.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use sqlx::{SqliteConnection, SqliteTransaction};
 
 use super::{SqliteReader, SqliteStore, load::unreadable, rows, same};
@@ -136,13 +139,13 @@ impl StateStore for SqliteStore {
         let doing = "record an intent";
         let mut tx = self.begin_fenced(apply).await?;
         let scope = self.scope(at);
-        for intent in intents {
-            let from = self.operation_status(&mut tx, apply, intent.seq).await?;
+        let wanted: Vec<i64> = intents.iter().map(|intent| intent.seq).collect();
+        for from in self.statuses(&mut tx, apply, &wanted).await? {
             rule::may_begin(from).map_err(|reason| StoreError::Protocol { apply, reason })?;
-            put_intent(&mut tx, scope, apply, intent)
-                .await
-                .map_err(self.reader.failed(doing))?;
         }
+        put_intents(&mut tx, scope, apply, intents)
+            .await
+            .map_err(self.reader.failed(doing))?;
         tx.commit().await.map_err(self.reader.failed(doing))
     }
 
@@ -155,21 +158,19 @@ impl StateStore for SqliteStore {
         let doing = "record an outcome";
         let mut tx = self.begin_fenced(apply).await?;
         let scope = self.scope(at);
-        for settlement in settlements {
-            let from = self
-                .operation_status(&mut tx, apply, settlement.seq)
-                .await?;
+        let wanted: Vec<i64> = settlements.iter().map(|it| it.seq).collect();
+        let from = self.statuses(&mut tx, apply, &wanted).await?;
+        for (from, settlement) in from.into_iter().zip(settlements) {
             rule::may_settle(from, settlement.status, settlement.pre_image.is_some())
                 .map_err(|reason| StoreError::Protocol { apply, reason })?;
-            put_outcome(&mut tx, scope, apply, settlement)
-                .await
-                .map_err(self.reader.failed(doing))?;
         }
-        for change in settlements.iter().flat_map(|settlement| &settlement.rows) {
-            rows::change(&mut tx, scope, change)
-                .await
-                .map_err(self.reader.failed(doing))?;
-        }
+        put_outcomes(&mut tx, scope, apply, settlements)
+            .await
+            .map_err(self.reader.failed(doing))?;
+        let changes = settlements.iter().flat_map(|settlement| &settlement.rows);
+        rows::change_all(&mut tx, scope, changes)
+            .await
+            .map_err(self.reader.failed(doing))?;
         tx.commit().await.map_err(self.reader.failed(doing))
     }
 
@@ -218,24 +219,34 @@ impl SqliteStore {
         Ok(tx)
     }
 
-    async fn operation_status(
+    /// The operations' statuses, in the order asked for.
+    async fn statuses(
         &self,
         conn: &mut SqliteConnection,
         apply: ApplyId,
-        seq: i64,
-    ) -> Result<OperationStatus, StoreError> {
-        let reason = rule::NO_OPERATION;
-        let status: Option<String> = sqlx::query_scalar(
-            "SELECT status FROM sync_operations WHERE library = $1 AND apply_id = $2 AND seq = $3",
+        wanted: &[i64],
+    ) -> Result<Vec<OperationStatus>, StoreError> {
+        let doing = "read operations";
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT o.seq, o.status FROM json_each($1) AS v CROSS JOIN sync_operations AS o
+             WHERE o.library = $2 AND o.apply_id = $3 AND o.seq = v.value",
         )
+        .bind(json!(wanted).to_string())
         .bind(self.reader.library)
         .bind(apply.0)
-        .bind(seq)
-        .fetch_optional(conn)
+        .fetch_all(conn)
         .await
-        .map_err(self.reader.failed("read an operation"))?;
-        let status = status.ok_or(StoreError::Protocol { apply, reason })?;
-        words::operation_status(&status).map_err(self.reader.failed("read an operation"))
+        .map_err(self.reader.failed(doing))?;
+        let mut known = HashMap::with_capacity(rows.len());
+        for (seq, status) in rows {
+            let status = words::operation_status(&status).map_err(self.reader.failed(doing))?;
+            known.insert(seq, status);
+        }
+        let reason = rule::NO_OPERATION;
+        let found = wanted.iter().map(|seq| known.get(seq).copied());
+        found
+            .collect::<Option<_>>()
+            .ok_or(StoreError::Protocol { apply, reason })
     }
 }
 
@@ -304,48 +315,59 @@ async fn put_apply(
     Ok(fencing)
 }
 
-async fn put_intent(
+/// All of them in one statement: what a statement costs is the way to sqlx's thread and back.
+async fn put_intents(
     conn: &mut SqliteConnection,
     scope: Scope,
     apply: ApplyId,
-    intent: &Intent,
+    intents: &[Intent],
 ) -> Result<(), sqlx::Error> {
+    let rows = intents
+        .iter()
+        .map(|it| json!([it.seq, it.pre_image.to_string()]));
     sqlx::query(
-        "UPDATE sync_operations SET status = 'running', pre_image = $1, started_at = $2,
+        "UPDATE sync_operations AS o SET status = 'running', pre_image = v.value ->> 1, started_at = $1,
             completed_at = NULL, error_message = NULL
-         WHERE library = $3 AND apply_id = $4 AND seq = $5",
+         FROM json_each($2) AS v
+         WHERE o.library = $3 AND o.apply_id = $4 AND o.seq = v.value ->> 0",
     )
-    .bind(intent.pre_image.to_string())
     .bind(scope.at.to_string())
+    .bind(Value::Array(rows.collect()).to_string())
     .bind(scope.library)
     .bind(apply.0)
-    .bind(intent.seq)
     .execute(conn)
     .await
     .map(drop)
 }
 
-async fn put_outcome(
+async fn put_outcomes(
     conn: &mut SqliteConnection,
     scope: Scope,
     apply: ApplyId,
-    settlement: &Settlement,
+    settlements: &[Settlement],
 ) -> Result<(), sqlx::Error> {
-    let completed_at = rule::settled_at(settlement.status, scope.at);
+    let rows = settlements.iter().map(|it| {
+        let completed_at = rule::settled_at(it.status, scope.at);
+        json!([
+            it.seq,
+            it.status.as_str(),
+            it.post_image.as_ref().map(ToString::to_string),
+            it.trash_path,
+            it.error_message,
+            completed_at.map(|at| at.to_string()),
+            it.pre_image.as_ref().map(ToString::to_string),
+        ])
+    });
     sqlx::query(
-        "UPDATE sync_operations SET status = $1, post_image = $2, trash_path = $3, error_message = $4,
-            completed_at = $5, pre_image = COALESCE($6, pre_image)
-         WHERE library = $7 AND apply_id = $8 AND seq = $9",
+        "UPDATE sync_operations AS o SET status = v.value ->> 1, post_image = v.value ->> 2,
+            trash_path = v.value ->> 3, error_message = v.value ->> 4, completed_at = v.value ->> 5,
+            pre_image = COALESCE(v.value ->> 6, o.pre_image)
+         FROM json_each($1) AS v
+         WHERE o.library = $2 AND o.apply_id = $3 AND o.seq = v.value ->> 0",
     )
-    .bind(settlement.status.as_str())
-    .bind(settlement.post_image.as_ref().map(ToString::to_string))
-    .bind(&settlement.trash_path)
-    .bind(&settlement.error_message)
-    .bind(completed_at.map(|at| at.to_string()))
-    .bind(settlement.pre_image.as_ref().map(ToString::to_string))
+    .bind(Value::Array(rows.collect()).to_string())
     .bind(scope.library)
     .bind(apply.0)
-    .bind(settlement.seq)
     .execute(conn)
     .await
     .map(drop)

@@ -6,6 +6,8 @@
 //! marked is left out by `load`, and revived when its key comes back. Entries may name tracks that the
 //! state does not have (TIDAL withholds them): such a track gets a marked row.
 
+use std::collections::BTreeSet;
+
 use sqlx::SqliteConnection;
 
 use super::{load::unreadable, same};
@@ -24,26 +26,36 @@ use crate::{
     },
 };
 
-/// Makes one change.
-pub(super) async fn change(
+/// Makes the changes, in their order.
+pub(super) async fn change_all(
     conn: &mut SqliteConnection,
     scope: Scope,
-    change: &RowChange,
+    changes: impl Iterator<Item = &RowChange>,
 ) -> Result<(), sqlx::Error> {
-    let RowChange { before, after } = change;
-    match before {
-        Some(before) if !after.as_ref().is_some_and(|after| same_key(before, after)) => {
-            take_away(conn, scope, before).await?;
+    // Tracks whose file, or what is known of it, may be another now.
+    let mut told = BTreeSet::new();
+    for RowChange { before, after } in changes {
+        match before {
+            Some(before) if !after.as_ref().is_some_and(|after| same_key(before, after)) => {
+                take_away(conn, scope, before).await?;
+            }
+            Some(_) | None => {}
         }
-        Some(_) | None => {}
+        match after {
+            None => {}
+            Some(StateRow::Track(row)) => {
+                put_track(conn, scope, row).await?;
+                told.insert(&row.track.id);
+            }
+            Some(StateRow::Playlist(row)) => put_playlist(conn, scope, row).await?,
+            Some(StateRow::File(row)) => {
+                put_file(conn, scope, row).await?;
+                told.extend(&row.track);
+            }
+            Some(StateRow::Object(row)) => put_object(conn, scope, row).await?,
+        }
     }
-    match after {
-        None => Ok(()),
-        Some(StateRow::Track(row)) => put_track(conn, scope, row).await,
-        Some(StateRow::Playlist(row)) => put_playlist(conn, scope, row).await,
-        Some(StateRow::File(row)) => put_file(conn, scope, row).await,
-        Some(StateRow::Object(row)) => put_object(conn, scope, row).await,
-    }
+    copy_file_facts(conn, scope, &told).await
 }
 
 async fn take_away(
@@ -133,25 +145,28 @@ async fn put_track(
     .bind(row.home.as_ref().map(PlaylistId::as_str))
     .bind(row.last_seen_in_tidal.map(|at| at.to_string()))
     .bind(scope.at.to_string())
-    .execute(&mut *conn)
-    .await?;
-    copy_file_facts(conn, scope, &track.id).await
+    .execute(conn)
+    .await
+    .map(drop)
 }
 
 /// The design has a file's size and hash beside its track; the truth is the row of `files`.
 async fn copy_file_facts(
     conn: &mut SqliteConnection,
     scope: Scope,
-    track: &TrackId,
+    tracks: &BTreeSet<&TrackId>,
 ) -> Result<(), sqlx::Error> {
+    if tracks.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
         "UPDATE tracks SET (file_size_bytes, file_hash, file_last_modified) =
             (SELECT size_bytes, hash, updated_at FROM files
              WHERE files.library = tracks.library AND path = tracks.file_path AND files.deleted_at IS NULL)
-         WHERE library = $1 AND tidal_id = $2",
+         WHERE library = $1 AND tidal_id IN (SELECT value FROM json_each($2))",
     )
     .bind(scope.library)
-    .bind(track.as_str())
+    .bind(serde_json::json!(tracks).to_string())
     .execute(conn)
     .await
     .map(drop)
@@ -181,12 +196,9 @@ async fn put_file(
     .bind(i64::try_from(row.size).map_err(unreadable)?)
     .bind(row.hash.map(|hash| hash.to_string()))
     .bind(scope.at.to_string())
-    .execute(&mut *conn)
-    .await?;
-    match &row.track {
-        Some(track) => copy_file_facts(conn, scope, track).await,
-        None => Ok(()),
-    }
+    .execute(conn)
+    .await
+    .map(drop)
 }
 
 async fn put_object(

@@ -359,7 +359,9 @@ async fn a_transaction_that_is_dropped_leaves_the_old_state() {
     };
     let mut tx = store.reader.begin_writing().await.unwrap();
     let emptied = made(StateRow::Playlist(playlist("p1", &[])));
-    rows::change(&mut tx, scope, &emptied).await.unwrap();
+    rows::change_all(&mut tx, scope, [&emptied].into_iter())
+        .await
+        .unwrap();
     drop(tx);
     assert_eq!(store.state().await.unwrap(), state);
 }
@@ -382,7 +384,9 @@ async fn a_process_that_dies_within_a_transaction_leaves_the_old_state() {
             at: at(9),
         };
         let row = made(StateRow::Track(Box::new(track(&format!("x{number}")))));
-        rows::change(&mut tx, scope, &row).await.unwrap();
+        rows::change_all(&mut tx, scope, [&row].into_iter())
+            .await
+            .unwrap();
     }
     // The files as kill -9 would leave them.
     let dead = world.dir.path().join("dead.db");
