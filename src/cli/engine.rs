@@ -22,8 +22,9 @@ use crate::{
         readings, server,
         settings::Settings,
         ui::Ui,
+        view::text::count,
     },
-    domain::{LibraryId, MediaPath, TidalReading, TrackId},
+    domain::{LibraryId, MediaPath, Problem, TidalReading, TrackId},
     edge::{
         download::command::CommandDownloader,
         local::{
@@ -72,6 +73,8 @@ pub struct Request {
     pub hints: BTreeMap<TrackId, MediaPath>,
     /// What a person lets through, as far as that is known already.
     pub leave: Leave,
+    /// Counts what could not be read, instead of naming it: `plan` does that.
+    pub brief: bool,
 }
 
 /// What is to be done with the state database.
@@ -286,7 +289,10 @@ impl Engine {
         mut observation: Observation,
         ui: &Ui,
     ) -> Result<Made, CliError> {
-        tell_problems(&observation, ui);
+        match request.brief && !ui.is_verbose() {
+            true => count_problems(&observation, ui),
+            false => tell_problems(&observation, ui),
+        }
         let evidence = self.evidence(&request.inputs).await?;
         let policy = self.policy.clone();
         let mut learn = |paths: &BTreeSet<MediaPath>, observation: &mut Observation| {
@@ -420,14 +426,30 @@ pub fn allows(overrides: &Overrides) -> Vec<Allow> {
     overrides.allow.iter().map(allow).collect()
 }
 
-/// What could not be read goes to stderr, the first few of each source.
-pub fn tell_problems(observation: &Observation, ui: &Ui) {
+/// What could not be read, by source.
+fn problems(observation: &Observation) -> [Vec<&Problem>; 3] {
     let rekordbox = observation.rekordbox.iter().flat_map(|read| &read.problems);
-    for problems in [
-        observation.tidal.problems.iter().collect::<Vec<_>>(),
+    [
+        observation.tidal.problems.iter().collect(),
         observation.library.problems.iter().collect(),
         rekordbox.collect(),
-    ] {
+    ]
+}
+
+/// How much could not be read goes to stderr: who looks at it every day knows the names.
+fn count_problems(observation: &Observation, ui: &Ui) {
+    let problems: usize = problems(observation).iter().map(Vec::len).sum();
+    if problems > 0 {
+        ui.warning(format!(
+            "{} damaged or cannot be read; `tidal-cleanup plan -v` names them",
+            count(problems, "thing is", "things are")
+        ));
+    }
+}
+
+/// What could not be read goes to stderr, the first few of each source.
+pub fn tell_problems(observation: &Observation, ui: &Ui) {
+    for problems in problems(observation) {
         let shown = if ui.is_verbose() { problems.len() } else { 5 };
         for problem in problems.iter().take(shown) {
             ui.warning(format!("{}: {}", problem.subject, problem.message));

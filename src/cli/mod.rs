@@ -32,6 +32,9 @@ pub mod error;
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser as _};
+use tracing_subscriber::{
+    Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use args::{Cli, Command, CompletionsArgs, ManArgs, TidalCommand};
 use error::{CliError, Exit, Kind};
@@ -90,10 +93,12 @@ pub async fn invoke(words: Vec<OsString>, around: Surroundings, interrupt: &Inte
     ui.log("begin", &typed);
     if settings.log_sql {
         // A second command of the same process (the demonstration's) finds it set up.
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter("sqlx=debug")
+        let lines = tracing_subscriber::fmt::layer()
             .with_ansi(false)
-            .with_writer(std::io::stderr)
+            .with_writer(std::io::stderr);
+        let sql = Targets::new().with_target("sqlx", tracing::Level::DEBUG);
+        let _ = tracing_subscriber::registry()
+            .with(lines.with_filter(sql))
             .try_init();
     }
     // Between two commands of the demonstration nothing runs that could be finished first.

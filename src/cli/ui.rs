@@ -17,7 +17,10 @@ use super::{
     error::{CliError, Kind},
     log::LogFile,
     settings::{Settings, Verbosity},
-    view::Look,
+    view::{
+        Look,
+        text::{folded, width as text_width},
+    },
 };
 
 /// Is told how far something is.
@@ -27,6 +30,9 @@ pub type Reporter<T> = Box<dyn Fn(&T) + Send + Sync>;
 const FIRST_LINE: Duration = Duration::from_secs(1);
 const NEXT_LINE: Duration = Duration::from_secs(10);
 
+/// Columns that an answer needs behind its question.
+const ROOM: usize = 20;
+
 /// The terminal, or what stands in for it.
 pub struct Ui {
     out: Mutex<Sink>,
@@ -35,6 +41,7 @@ pub struct Ui {
     look: Look,
     err_color: bool,
     err_is_terminal: bool,
+    err_width: Option<usize>,
     verbosity: Verbosity,
     json: bool,
     bar: Arc<Mutex<Option<ProgressBar>>>,
@@ -107,6 +114,8 @@ pub struct Streams {
     pub err_color: bool,
     /// Whether stderr is a terminal, so that progress may be drawn.
     pub err_is_terminal: bool,
+    /// Columns of stderr; `None` where it is no terminal.
+    pub err_width: Option<usize>,
 }
 
 struct Sink {
@@ -151,7 +160,7 @@ impl Ui {
                 color: colored(out_is_terminal),
                 width: match settings.plain {
                     true => None,
-                    false => width(out_is_terminal, settings.columns),
+                    false => width(&console::Term::stdout(), out_is_terminal, settings.columns),
                 },
                 verbose: settings.verbosity == Verbosity::Verbose,
                 ascii: settings.ascii || (out_is_terminal && settings.old_terminal),
@@ -167,6 +176,10 @@ impl Ui {
             },
             err_color: colored(err_is_terminal),
             err_is_terminal: err_is_terminal && !dumb && !settings.plain,
+            err_width: match err_is_terminal && !settings.plain {
+                true => width(&console::Term::stderr(), true, settings.columns),
+                false => None,
+            },
         };
         Self::new(streams, settings.verbosity, settings.json)
     }
@@ -182,6 +195,7 @@ impl Ui {
             look: streams.look,
             err_color: streams.err_color,
             err_is_terminal: streams.err_is_terminal,
+            err_width: streams.err_width,
             verbosity,
             json,
             bar: Arc::default(),
@@ -369,7 +383,14 @@ impl Ui {
                 ));
                 Ok(answer)
             }
-            Answers::Terminal => ask_terminal(question),
+            Answers::Terminal => match self.err_width {
+                // What is typed needs room: a prompt that runs over its line is drawn twice.
+                Some(columns) if text_width(question) + ROOM > columns => {
+                    self.say(question);
+                    ask_terminal("Answer")
+                }
+                _ => ask_terminal(question),
+            },
         }
     }
 
@@ -444,6 +465,10 @@ impl Ui {
     fn say(&self, text: &str) {
         // Nobody is left to tell when stderr itself fails.
         let text = self.look.words(text);
+        let text = match self.err_width {
+            Some(columns) => folded(&text, columns),
+            None => text.into_owned(),
+        };
         let _ = self.aside(|| lock(&self.err).write(&format!("{text}\n")));
     }
 
@@ -461,9 +486,9 @@ impl Ui {
 }
 
 /// Columns of the terminal; `None` (unlimited) for a file or pipe. `COLUMNS` wins.
-fn width(is_terminal: bool, columns: Option<usize>) -> Option<usize> {
+fn width(terminal: &console::Term, is_terminal: bool, columns: Option<usize>) -> Option<usize> {
     columns.or_else(|| {
-        let size = is_terminal.then(|| console::Term::stdout().size_checked());
+        let size = is_terminal.then(|| terminal.size_checked());
         size.flatten()
             .map(|(_, columns)| usize::from(columns).max(20))
     })
@@ -539,6 +564,7 @@ pub(crate) mod recorded {
             look: Look::plain(),
             err_color: false,
             err_is_terminal: false,
+            err_width: None,
         };
         (Ui::new(streams, verbosity, json), recording)
     }
@@ -612,6 +638,7 @@ mod tests {
             look: Look::plain(),
             err_color: false,
             err_is_terminal: false,
+            err_width: None,
         };
         Ui::new(streams, Verbosity::Normal, false)
     }

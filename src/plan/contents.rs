@@ -173,7 +173,8 @@ fn keep_content(
         .at_risk(draft.index.risk(content))
         .after(planned.file_action.clone());
     action.why.at = at;
-    match probation(draft).or_else(|| relocation_hold(draft, content)) {
+    let hold = name_hold(to).or_else(|| probation(draft));
+    match hold.or_else(|| relocation_hold(draft, content)) {
         Some(hold) => draft.hold(&action, hold),
         None => planned.content_action = Some(draft.push(action)),
     }
@@ -198,12 +199,25 @@ fn add_content(
         .provided(vacant)
         .because("rekordbox", "Rekordbox has no row for its file")
         .after(planned.file_action.clone());
-    if draft.writes_rekordbox() {
-        planned.content = ContentPlan::Added;
-        planned.content_action = Some(draft.push(action));
-    } else {
-        draft.hold(&action, write_hold());
+    let hold = (!draft.writes_rekordbox()).then(write_hold);
+    match hold.or_else(|| path.and_then(name_hold)) {
+        Some(hold) => draft.hold(&action, hold),
+        None => {
+            planned.content = ContentPlan::Added;
+            planned.content_action = Some(draft.push(action));
+        }
     }
+}
+
+/// Rekordbox keeps paths as text, so it cannot have a file whose name is none.
+fn name_hold(path: &MediaPath) -> Option<Hold> {
+    (!path.is_utf8()).then(|| Hold {
+        gate: "rekordbox.name",
+        text:
+            "the name of its file or folder is not Unicode, which Rekordbox cannot keep: rename it"
+                .into(),
+        ..Hold::default()
+    })
 }
 
 /// The policy only reads Rekordbox.

@@ -196,6 +196,50 @@ fn one_recording_under_two_ids_is_fetched_once() {
     assert_eq!(world.titles("Singles"), titled("1"));
 }
 
+/// However many playlists a track is in, and whatever the further ones get: it is fetched and encoded once.
+#[test]
+fn a_track_in_several_playlists_is_fetched_and_encoded_once() {
+    if !has_ffmpeg() {
+        return;
+    }
+    for (sharing, files) in [("m3u8", 4), ("hardlink", 8), ("copy", 8)] {
+        let library = format!("format = \"flac\"\nsharing = \"{sharing}\"");
+        let world = World::new(Setup {
+            library: library.leak(),
+            download: "ffmpeg = \"./encoder\"\nparallel = 3",
+            ..crate::journey::usual()
+        });
+        // Notes where each encode goes to; a look (`-f null -`) is none.
+        let encoder = format!(
+            "#!/bin/sh\nfor last; do :; done\n[ \"$last\" = - ] || echo \"$last\" >> '{}'\nexec ffmpeg \"$@\"\n",
+            world.path("encodes").display()
+        );
+        fs::write(world.path("encoder"), encoder).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(world.path("encoder"), mode).unwrap();
+        world.sync_with(
+            &Snapshot::new()
+                .list('a', "One", "0 1")
+                .list('b', "Two", "1 0 2")
+                .list('c', "Three", "2 1 3"),
+        );
+        world.assert_settled();
+        let mut calls = world.calls();
+        calls.sort();
+        assert_eq!(calls, ["1000", "1001", "1002", "1003"], "{sharing}");
+        let encodes = fs::read_to_string(world.path("encodes")).unwrap();
+        assert_eq!(encodes.lines().count(), 4, "{sharing}: {encodes}");
+        let flacs = world
+            .files()
+            .iter()
+            .filter(|it| it.ends_with(".flac"))
+            .count();
+        assert_eq!(flacs, files, "{sharing}: {:?}", world.files());
+        assert_eq!(world.titles("Two"), titled("1 0 2"), "{sharing}");
+        assert_eq!(world.titles("Three"), titled("2 1 3"), "{sharing}");
+    }
+}
+
 /// Ctrl-C twice: the program leaves, and takes the command and what that started with it.
 #[test]
 fn a_second_ctrl_c_ends_the_commands_too() {

@@ -9,7 +9,7 @@ use tidal_cleanup::{
     plan::document::{Effect, Mode, Plan},
 };
 
-use crate::harness::{BOLD, Setup, Snapshot, World, collection, digits, files};
+use crate::harness::{BOLD, Setup, Snapshot, World, collection, digits, files, titled};
 
 /// A library with files for tracks 1, 2 and 3 (2 in two folders), a stranger, and nothing for 4.
 fn lived_in(setup: Setup) -> World {
@@ -429,4 +429,38 @@ fn sqlite(path: &std::path::Path, sql: &str) {
         }
         connection.close().await.unwrap();
     });
+}
+
+/// Rekordbox keeps paths as text: a file in a folder whose name is none waits for its new name, and
+/// everything else goes on.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_is_no_text_waits_and_spoils_nothing() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let world = World::new(Setup {
+        rekordbox: Some(RekordboxSchema::V7),
+        ..Setup::default()
+    });
+    let folder = world
+        .path("library")
+        .join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+    world.put("library/Artist 6 - Title 6.wav", "6", 1_000);
+    world.put("library/cafe/Artist 5 - Title 5.wav", "5", 1_000);
+    fs::rename(world.path("library/cafe"), &folder).unwrap();
+    world.tidal(&Snapshot::new().list('a', "House", "5 6"));
+    let plan = world.plan(3);
+    let held = plan.body.held.iter().find(|it| it.gate == "rekordbox.name");
+    assert!(
+        held.is_some_and(|held| held.text.contains("rename it")),
+        "{:?}",
+        plan.body.held
+    );
+    world.expect(0, &["apply", "plan.json", "--approve", digits(&plan)]);
+    assert_eq!(world.titles("House"), titled("6"));
+    // With a name that is text it goes there, too.
+    fs::rename(&folder, world.path("library/cafe")).unwrap();
+    let plan = world.plan(2);
+    world.expect(0, &["apply", "plan.json", "--approve", digits(&plan)]);
+    assert_eq!(world.titles("House"), titled("5 6"));
 }

@@ -21,7 +21,12 @@ use crate::{
         settings::Settings,
         telling::Telling,
         ui::Ui,
-        view::{Envelope, apply::ApplyReport, plan::is_empty, text::count},
+        view::{
+            Envelope,
+            apply::ApplyReport,
+            plan::{is_empty, short_digest, summary},
+            text::count,
+        },
     },
     domain::ApplyId,
     edge::{
@@ -144,6 +149,14 @@ pub async fn apply(
         if args.inputs.require_decisions {
             refuse_undecided(&plan, &args.consent)?;
         }
+    }
+    if occasion == Occasion::SavedPlan && ui.can_ask() {
+        // It may be days since it was read.
+        ui.status(format!(
+            "The plan: {}. Digest {}.",
+            summary(&plan.body.summary).join(", "),
+            short_digest(&plan.digest)
+        ));
     }
     tell_left_out(ui, &plan)?;
     // Less than what was approved is approved.

@@ -26,6 +26,8 @@ use crate::{
 
 use super::plan::read_plan;
 
+/// What may be typed for [`NONE_OF_THESE`].
+const NONE_IN_SHORT: &str = "n";
 /// To be asked again.
 const DEFER: &str = "defer";
 
@@ -106,6 +108,10 @@ fn typed(args: &DecideArgs) -> Result<(Option<&str>, Vec<Pair>), CliError> {
     Ok((saved, pairs))
 }
 
+/// What can be typed at the prompt.
+const HELP: &str = "a number: that one; none (or n): none of these; s or Enter: skip; defer: ask again another day; \
+                    b: back; d: details; l: the list; q: quit (answers are kept)";
+
 /// What an answer says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Answer {
@@ -132,6 +138,7 @@ impl Desk {
         let mut engine = Engine::open(settings, ui).await?;
         let request = Request {
             inputs: engine.at_hand(&args.inputs).await?,
+            brief: true,
             ..Request::default()
         };
         let made = engine.plan(&request, ui).await?;
@@ -192,10 +199,11 @@ impl Desk {
     fn answer(&self, at: usize, key: &str) -> Result<Answer, CliError> {
         let asked = &self.questions[at].asked;
         let key = key.trim();
-        if key.eq_ignore_ascii_case(NONE_OF_THESE) {
+        let is = |word: &str| key.eq_ignore_ascii_case(word);
+        if is(NONE_OF_THESE) || is(NONE_IN_SHORT) {
             return Ok(Answer::None);
         }
-        if key.eq_ignore_ascii_case(DEFER) {
+        if is(DEFER) {
             return Ok(Answer::Defer);
         }
         let chosen = asked.options.iter().find(|option| option.key == key);
@@ -206,10 +214,12 @@ impl Desk {
             (None, Some(row)) => Ok(Answer::Row(key.to_owned(), row)),
             (None, None) => {
                 let keys: Vec<&str> = asked.options.iter().map(|it| it.key.as_str()).collect();
-                Err(
-                    CliError::user(format!("{key:?} is no answer to {}", asked.id))
-                        .hint(format!("there are: {}, {DEFER}", keys.join(", "))),
-                )
+                let about = match self.questions[at].label.as_str() {
+                    "" => asked.question.clone(),
+                    label => format!("“{label}”"),
+                };
+                Err(CliError::user(format!("{key:?} is no answer for {about}"))
+                    .hint(format!("type one of these: {}, {DEFER}", keys.join(", "))))
             }
         }
     }
@@ -292,15 +302,13 @@ impl Desk {
             ui.answer(self.page(ui, now, false))?;
             loop {
                 // A prompt that is wider than the terminal is drawn twice.
-                let Some(word) = ui.ask("Answer (a number, n for none; ? for help)")? else {
+                let Some(word) = ui.ask("Answer (number, none; ? for help)")? else {
                     return Ok(());
                 };
                 match word.trim().to_lowercase().as_str() {
                     "q" | "quit" => return Ok(()),
                     "?" | "h" | "help" => {
-                        let keys =
-                            "number, n none of these, d details, s skip, b back, l list, q quit";
-                        ui.answer(paragraph(keys, 0, ui.look()))?;
+                        ui.answer(paragraph(HELP, 0, ui.look()))?;
                         continue;
                     }
                     "d" | "details" => {
@@ -312,17 +320,20 @@ impl Desk {
                     }
                     "b" | "back" => at = Some(now.saturating_sub(1)),
                     "" | "s" | "skip" => at = self.after(now),
-                    "n" | NONE_OF_THESE => {
-                        self.remember(now, &Answer::None)?;
-                        at = self.next_open(now);
-                    }
                     key => match self.answer(now, key) {
                         Ok(answer) => {
                             self.remember(now, &answer)?;
-                            at = self.next_open(now);
+                            at = match answer {
+                                // It stays open, and is not asked again at once.
+                                Answer::Defer => self.after(now),
+                                _ => self.next_open(now),
+                            };
                         }
                         Err(error) => {
-                            ui.warning(error);
+                            ui.warning(&error);
+                            for hint in &error.hints {
+                                ui.hint(format!("{hint}; or ? for help"));
+                            }
                             continue;
                         }
                     },
@@ -350,11 +361,21 @@ impl Desk {
             asked: &asked,
             look: ui.look(),
         })?;
-        let word = ui.ask("Which? its number, or Enter to go back")?;
-        let number = word.and_then(|word| word.trim().parse::<usize>().ok());
-        Ok(number
+        let Some(word) = ui.ask("Which? its number, or Enter to go back")? else {
+            return Ok(None);
+        };
+        let word = word.trim();
+        let number = word.parse::<usize>().ok();
+        let at = number
             .and_then(|number| number.checked_sub(1))
-            .filter(|at| *at < self.questions.len()))
+            .filter(|at| *at < self.questions.len());
+        if at.is_none() && !word.is_empty() {
+            ui.warning(format!(
+                "there is no question {word:?}: they are numbered 1 to {}",
+                self.questions.len()
+            ));
+        }
+        Ok(at)
     }
 
     /// The open question at or after `from`, else one before it.
@@ -412,7 +433,8 @@ mod tests {
     fn desk(folder: &Path) -> Desk {
         let mut plan = sample::everyday();
         let mut first = plan.body.decisions[0].clone();
-        for option in &mut first.options {
+        let files = first.options.iter_mut().filter(|it| it.score.is_some());
+        for option in files {
             option.path = Some(MediaPath::new(format!("a/{}.mp3", option.key)));
         }
         first.track = Some(TrackId::new("11"));
@@ -453,10 +475,34 @@ mod tests {
         let (answers, _, said) = walk(&["s", "b", "9", "d", "1", "none"]);
         assert!(answers.iter().all(Option::is_some), "{answers:?}");
         assert_eq!(answers[1].as_deref(), Some("none"));
-        assert!(said.contains("\"9\" is no answer"), "{said}");
+        // What can be typed is said in the words of the list, and the question in the DJ's.
+        assert!(
+            said.contains("\"9\" is no answer for “Camel – Rajaz (Live)”"),
+            "{said}"
+        );
+        assert!(said.contains("type one of these: 1, none"), "{said}");
+        assert!(!said.contains("no answer for d_"), "{said}");
         let (answers, _, said) = walk(&["l", "2", "none", "q"]);
         assert_eq!(answers, [None, Some("none".into())]);
         assert!(said.contains("2 open"), "{said}");
+        let (answers, _, said) = walk(&["l", "7", "NONE", "q"]);
+        assert_eq!(answers, [Some("none".into()), None]);
+        assert!(said.contains("no question \"7\""), "{said}");
+    }
+
+    #[test]
+    fn what_is_put_off_is_not_asked_again_at_once() {
+        let (answers, file, said) = walk(&["defer", "n"]);
+        assert_eq!(answers, [None, Some("none".into())], "{said}");
+        assert!(!file.contains("[match.11]"), "{file}");
+    }
+
+    #[test]
+    fn a_candidate_comes_with_what_speaks_for_it_and_against_it() {
+        let (.., said) = walk(&["d", "q"]);
+        let line = "[1] Own/Camel - Rajaz.flac (likeness 91: same title, same artist; against it: version: live ≠ studio)";
+        assert_eq!(said.matches(line).count(), 2, "{said}");
+        assert_eq!(said.matches("9.1 MB, changed 2024").count(), 1, "{said}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
         ui::Ui,
         view::{
             Envelope,
+            db::sync,
             history::{Chapter, Chapters, History},
             status::{Status, Tracked, Trash},
         },
@@ -54,6 +55,7 @@ pub async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
         .as_ref()
         .map(|body| note(&engine.db, body, jiff::Timestamp::now()));
     let since = since.unwrap_or_default();
+    let changes = made.as_ref().map(sync::lines).unwrap_or_default();
     let pending = made.map(|body| body.summary);
     let unfinished =
         |row: &&ApplyRow| matches!(row.status, ApplyStatus::Running | ApplyStatus::Partial);
@@ -81,12 +83,15 @@ pub async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
             bytes: trashed.iter().map(|file| file.size).sum(),
         },
         frozen: frozen(&engine, ui),
+        changes,
         pending,
         pending_since: since.pending,
         held_since: since.held,
         unfinished_since,
         problem,
-    };
+        next: Vec::new(),
+    }
+    .advised();
     ui.answer_either(status.view(ui.look()), &Envelope::new("status", &status))?;
     Ok(Exit::Done)
 }
@@ -124,6 +129,7 @@ async fn pending(engine: &mut Engine, ui: &Ui) -> (Option<Body>, Option<String>)
     };
     let request = Request {
         inputs,
+        brief: true,
         ..Request::default()
     };
     match engine.plan(&request, ui).await {

@@ -13,7 +13,7 @@ use crate::{
         plan::{Beside, exit, explain, present, write_document, write_whole},
         settings::Settings,
         ui::Ui,
-        view::{Envelope, text::count},
+        view::{Envelope, db::shell_word, text::count},
     },
     edge::store::StateReader as _,
     observe::Observation,
@@ -66,6 +66,8 @@ fn show_made(
     let for_programs = ui.is_json() || args.rendering.is_for_programs();
     let out = args.out.as_deref();
     let saved = save_as(settings, ui, out, for_programs, &made.plan, &json)?;
+    let shown = saved.as_deref().map(|saved| saved.display().to_string());
+    let next = shown.map(|shown| next(&made.plan, &shown));
     let beside = Beside {
         saved,
         may_be_saved: true,
@@ -76,7 +78,29 @@ fn show_made(
         },
         ..beside(settings, &args.rendering)?
     };
-    present(ui, &made.plan, &json, &args.rendering, &beside)
+    present(ui, &made.plan, &json, &args.rendering, &beside)?;
+    // A script knows what it does next.
+    if ui.can_ask() {
+        next.into_iter().flatten().for_each(|hint| ui.hint(hint));
+    }
+    Ok(())
+}
+
+/// What to type after a plan that was saved as `saved`.
+fn next(plan: &Plan, saved: &str) -> Vec<String> {
+    let saved = shell_word(saved);
+    let mut hints = Vec::new();
+    if !plan.body.decisions.is_empty() {
+        let questions = count(plan.body.decisions.len(), "question", "questions");
+        hints.push(format!("`tidal-cleanup decide` goes through {questions}"));
+    }
+    if !plan.body.actions.is_empty() {
+        hints.push(format!(
+            "`tidal-cleanup apply {saved}` does all of it and asks first; `tidal-cleanup review {saved}` \
+             leaves out what you don't want"
+        ));
+    }
+    hints
 }
 
 /// What the flags name besides the plan.

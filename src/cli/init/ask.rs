@@ -145,6 +145,15 @@ fn library(
         if path.exists() && !path.is_dir() {
             return Err(format!("{} is not a folder", path.display()));
         }
+        // The first that is there of the folders above: nothing can be made below a file.
+        let above = path.ancestors().skip(1).find(|above| above.exists());
+        if let Some(above) = above.filter(|above| !above.is_dir()) {
+            return Err(format!(
+                "{} cannot be made: {} is no folder",
+                path.display(),
+                above.display()
+            ));
+        }
         let home = settings.around.home.as_ref();
         if path.parent().is_none() || home == Some(&path) {
             return Err(format!(

@@ -69,6 +69,7 @@ async fn what_makes_no_sense_is_asked_again_and_not_for_ever() {
     let answers = [
         "~",
         "~/file",
+        "~/file/below",
         "/",
         "~/Musik",
         "ogg",

@@ -4,12 +4,12 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::plan::document::{DecisionOption, DecisionRequest};
+use crate::plan::document::{DecisionOption, DecisionRequest, Precondition};
 
 use super::{
     Look,
-    rows::{Row, Rows, Symbol, paragraph},
-    text::{count, visible},
+    rows::{Symbol, paragraph},
+    text::{bytes, count, visible},
 };
 
 /// A question, and what was answered.
@@ -67,46 +67,81 @@ impl fmt::Display for AskedView<'_> {
         if self.asked.decisions.is_empty() {
             return f.write_str("No open questions.\n");
         }
-        let rows: Vec<Row> = self
-            .asked
-            .decisions
-            .iter()
-            .enumerate()
-            .map(|(at, question)| row(at + 1, question, self.look))
-            .collect();
-        Rows {
-            rows: &rows,
-            look: self.look,
+        for (at, question) in self.asked.decisions.iter().enumerate() {
+            listed(at + 1, question, self.look, f)?;
         }
-        .fmt(f)?;
         f.write_str(&paragraph(&self.asked.closing(), 0, self.look))
     }
 }
 
-fn row(number: usize, question: &Question, look: &Look) -> Row {
-    let note = match &question.answer {
-        Some(answer) => format!("answered: {answer}"),
-        None => question.asked.id.clone(),
+/// A question in the list: whole, for it is what is to be answered.
+fn listed(
+    number: usize,
+    question: &Question,
+    look: &Look,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let symbol = match look.plain {
+        true => format!("{}:", Symbol::Decide.word()),
+        false => look.paint(
+            &Symbol::Decide.style(),
+            &Symbol::Decide.character().to_string(),
+        ),
     };
-    let label = format!("{number}  {}", question.asked.question);
-    let mut row = Row::new(Symbol::Decide, &label, note);
-    for option in &question.asked.options {
-        let line = paragraph(&visible(&line(option)), 6, look);
-        row.below
-            .extend(line.lines().map(|line| line.trim_start().to_owned()));
+    let asked = &question.asked;
+    let text = format!("{number}  {}", visible(&asked.question));
+    writeln!(f, "  {symbol} {}", paragraph(&text, 4, look).trim())?;
+    for option in &asked.options {
+        f.write_str(&paragraph(&visible(&line(option)), 6, look))?;
     }
-    row
+    match &question.answer {
+        Some(answer) => f.write_str(&paragraph(
+            &format!("answered: {}", visible(answer)),
+            6,
+            look,
+        )),
+        None => writeln!(f, "      {}", look.dim(&asked.id)),
+    }
 }
 
-fn line(option: &DecisionOption) -> String {
-    let score = option.score.map(|score| format!("likeness {score}"));
-    let against = (!option.veto.is_empty()).then(|| option.veto.join(", "));
-    let facts: Vec<String> = score.into_iter().chain(against).collect();
+/// An answer with its key, and why it is offered: how like, what speaks for it, and what against.
+pub(super) fn line(option: &DecisionOption) -> String {
+    let reasons: Vec<&str> = reasons(option).collect();
+    let reasons = reasons.join(", ");
+    let likeness = option.score.map(|score| match reasons.is_empty() {
+        true => format!("likeness {score}"),
+        false => format!("likeness {score}: {reasons}"),
+    });
+    let facts: Vec<String> = likeness.into_iter().chain(against(option)).collect();
     let facts = match facts.is_empty() {
         true => String::new(),
         false => format!("  ({})", facts.join("; ")),
     };
     format!("[{}] {}{facts}", option.key, option.label)
+}
+
+/// What speaks for an option.
+fn reasons(option: &DecisionOption) -> impl Iterator<Item = &str> {
+    let texts = option.actions.iter().map(|action| action.why.text.as_str());
+    texts.filter(|text| !text.is_empty())
+}
+
+fn against(option: &DecisionOption) -> Option<String> {
+    (!option.veto.is_empty()).then(|| format!("against it: {}", option.veto.join(", ")))
+}
+
+/// What is known of the file itself.
+fn file_facts(option: &DecisionOption, look: &Look) -> Vec<String> {
+    let seen = option.actions.iter().flat_map(|action| &action.pre);
+    seen.filter_map(|seen| match seen {
+        Precondition::File { size, mtime, .. } => {
+            let changed = jiff::Timestamp::new(mtime.0, 0).ok();
+            let changed = changed.map(|at| format!(", changed {}", look.time(at)));
+            Some(format!("{}{}", bytes(*size), changed.unwrap_or_default()))
+        }
+        _ => None,
+    })
+    .collect()
 }
 
 /// One question on a screen of its own.
@@ -115,7 +150,7 @@ pub struct QuestionView<'a> {
     /// From 1.
     pub number: usize,
     pub of: usize,
-    /// Whether to give what speaks for each candidate.
+    /// Whether to give each candidate's size and age, and the question's id.
     pub details: bool,
     pub look: &'a Look,
 }
@@ -129,15 +164,19 @@ impl fmt::Display for QuestionView<'_> {
             self.of,
             visible(&asked.question)
         );
-        writeln!(f, "\n{}", self.look.bold(&heading))?;
+        writeln!(f)?;
+        for line in paragraph(&heading, 0, self.look).lines() {
+            writeln!(f, "{}", self.look.bold(line))?;
+        }
         if let Some(answer) = &self.question.answer {
             writeln!(f, "  answered: {}", visible(answer))?;
         }
         for option in &asked.options {
             f.write_str(&paragraph(&visible(&line(option)), 2, self.look))?;
-            let reasons = option.actions.iter().map(|action| action.why.text.as_str());
-            for reason in reasons.filter(|_| self.details) {
-                f.write_str(&paragraph(&visible(reason), 6, self.look))?;
+            if self.details {
+                for fact in file_facts(option, self.look) {
+                    f.write_str(&paragraph(&fact, 6, self.look))?;
+                }
             }
         }
         if self.details {

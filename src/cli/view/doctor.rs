@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     Look,
+    rows::paragraph,
     text::{count, visible},
 };
 
@@ -171,9 +172,12 @@ impl ReportView<'_> {
             Standing::Wrong => ("WRONG", Style::new().red().bold()),
         };
         let word = self.look.paint(&style, word);
-        writeln!(f, "  {word}  {}", visible(&finding.found))?;
+        let found = paragraph(&visible(&finding.found), 9, self.look);
+        writeln!(f, "  {word}  {}", found.trim())?;
         for remedy in &finding.remedies {
-            writeln!(f, "         {} {}", self.look.dim("→"), visible(remedy))?;
+            let remedy = paragraph(&visible(remedy), 11, self.look);
+            let arrow = self.look.dim(&self.look.words("→"));
+            writeln!(f, "         {arrow} {}", remedy.trim())?;
         }
         Ok(())
     }
@@ -199,6 +203,31 @@ mod tests {
         State
           WRONG  apply 12 was interrupted
                  → `tidal-cleanup apply --resume` finishes it
+
+        1 thing is wrong.
+        ");
+    }
+
+    #[test]
+    fn sixty_columns_are_enough() {
+        let report = Report::new(vec![
+            Finding::wrong(
+                Area::Policy,
+                "policy",
+                "no tidal-cleanup.toml in /home/dj/Music, the folders above it, or ~/.config/tidal-cleanup",
+            )
+            .remedy("`tidal-cleanup init` writes one; `tidal-cleanup demo` shows it work without"),
+        ]);
+        let look = Look {
+            width: Some(60),
+            ..Look::plain()
+        };
+        insta::assert_snapshot!(report.view(&look), @"
+        Policy
+          WRONG  no tidal-cleanup.toml in /home/dj/Music, the
+                 folders above it, or ~/.config/tidal-cleanup
+                 → `tidal-cleanup init` writes one;
+                   `tidal-cleanup demo` shows it work without
 
         1 thing is wrong.
         ");

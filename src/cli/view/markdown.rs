@@ -185,8 +185,8 @@ mod tests {
         #### To decide (1)
 
         - `?` **Which file is “Camel – Rajaz (Live)”?** — unanswered: defer
-          - \[1\] Own/Camel - Rajaz.flac (likeness 91; version: live ≠ studio)
-          - \[2\] none of them
+          - \[1\] Own/Camel - Rajaz.flac (likeness 91: same title, same artist; against it: version: live ≠ studio)
+          - \[none\] none of these: the next plan downloads it
 
         #### Held back (1)
 

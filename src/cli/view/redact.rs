@@ -107,7 +107,7 @@ impl Redactor {
             track.version = None;
             track.artists.clear();
         }
-        // What is no name of anything is not hidden: "none of them".
+        // What is no name of anything is not hidden: "none of these".
         let asked = plan.body.decisions.iter().zip(&mut redacted.body.decisions);
         for (was, is) in asked.flat_map(|(was, is)| was.options.iter().zip(&mut is.options)) {
             if was.key == NONE_OF_THESE {

@@ -11,9 +11,9 @@ use crate::{
     plan::document::{
         Action, Adoption, At, Base, Body, ChangeKind, Check, CheckStatus, Class, ContentAt,
         ContentFields, DecisionKind, DecisionOption, DecisionRequest, Effect, Estimate,
-        FORMAT_VERSION, Fetch, FilesInput, FromTrash, Held, Inputs, KIND, Mode, NewContent, Plan,
-        PlanMeta, PlannedChange, PlannedPlaylist, PolicyInput, Precondition, RekordboxInput,
-        Reversal, Risk, Subject, Summary, TidalInput, Trashed, Undo, Why,
+        FORMAT_VERSION, Fetch, FilesInput, FromTrash, Held, Inputs, KIND, Mode, NONE_OF_THESE,
+        NewContent, Plan, PlanMeta, PlannedChange, PlannedPlaylist, PolicyInput, Precondition,
+        RekordboxInput, Reversal, Risk, Subject, Summary, TidalInput, Trashed, Undo, Why,
     },
 };
 
@@ -392,14 +392,39 @@ impl Sample {
     }
 
     pub(crate) fn question(&mut self, question: &str) {
-        let option = |key: &str, label: &str, score: Option<u8>, veto: &[&str]| DecisionOption {
-            key: key.to_owned(),
-            label: label.to_owned(),
-            path: None,
-            row: None,
-            score,
-            veto: veto.iter().map(|text| (*text).to_owned()).collect(),
-            actions: Vec::new(),
+        let path = MediaPath::new("Own/Camel - Rajaz.flac");
+        let adoption = Adoption {
+            track: TrackId::new("1"),
+            path: path.clone(),
+            provenance: Provenance::Foreign,
+            content: None,
+            home: None,
+            further: false,
+        };
+        let adopt = Action {
+            id: ActionId::new("a_adopt00000000001"),
+            class: Class::Additive,
+            effect: Effect::StateAdopt { after: adoption },
+            subject: Subject {
+                track: None,
+                label: "Camel – Rajaz".to_owned(),
+            },
+            playlist: None,
+            pre: vec![Precondition::File {
+                path,
+                size: 9_100_000,
+                mtime: (1_731_062_400, 0),
+                sha256: None,
+            }],
+            why: Why {
+                rule: "decision".to_owned(),
+                text: "same title, same artist".to_owned(),
+                ..Why::default()
+            },
+            risk: None,
+            undo: Undo::RowIdentical,
+            depends_on: Vec::new(),
+            estimate: Estimate::default(),
         };
         self.body.decisions.push(DecisionRequest {
             id: "d_0000000000000001".to_owned(),
@@ -409,13 +434,24 @@ impl Sample {
             rows: None,
             default: "defer".to_owned(),
             options: vec![
-                option(
-                    "1",
-                    "Own/Camel - Rajaz.flac",
-                    Some(91),
-                    &["version: live ≠ studio"],
-                ),
-                option("2", "none of them", None, &[]),
+                DecisionOption {
+                    key: "1".to_owned(),
+                    label: "Own/Camel - Rajaz.flac".to_owned(),
+                    path: None,
+                    row: None,
+                    score: Some(91),
+                    veto: vec!["version: live ≠ studio".to_owned()],
+                    actions: vec![adopt],
+                },
+                DecisionOption {
+                    key: NONE_OF_THESE.to_owned(),
+                    label: "none of these: the next plan downloads it".to_owned(),
+                    path: None,
+                    row: None,
+                    score: None,
+                    veto: Vec::new(),
+                    actions: Vec::new(),
+                },
             ],
         });
         self.body.summary.decide += 1;

@@ -12,7 +12,9 @@ use crate::{
 };
 
 use super::{
-    Look, history,
+    Look,
+    db::sync::{ChangeLine, change_lines},
+    history,
     plan::summary,
     text::{bytes, count, number, pad, visible, width},
 };
@@ -43,6 +45,8 @@ pub struct Status {
     pub approved: Vec<Agreed>,
     /// The freeze that is on, in words.
     pub frozen: Option<String>,
+    /// What the last reading of TIDAL has that the state does not know yet, by playlist.
+    pub changes: Vec<ChangeLine>,
     /// What a plan from the last reading of TIDAL would do; `None` when there is no reading.
     pub pending: Option<Summary>,
     /// When the oldest of what is pending was in a plan for the first time.
@@ -53,7 +57,12 @@ pub struct Status {
     pub unfinished_since: Option<jiff::Timestamp>,
     /// Why what is pending cannot be told, where something is wrong.
     pub problem: Option<String>,
+    /// What to type next, the most urgent first.
+    pub next: Vec<Recommendation>,
 }
+
+/// So many changes of TIDAL stand on the home page.
+const CHANGES_SHOWN: usize = 8;
 
 /// What the state knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -67,6 +76,13 @@ pub struct Tracked {
     pub with_file: usize,
     /// Tracks that have a Rekordbox row.
     pub in_rekordbox: usize,
+}
+
+fn held_back(held: usize) -> String {
+    match held {
+        1 => "one is".to_owned(),
+        held => format!("{} are", number(held as u64)),
+    }
 }
 
 /// What lies in the trash.
@@ -121,9 +137,14 @@ impl Recommendation {
 }
 
 impl Status {
-    /// What to type next, the most urgent first.
+    /// The same, with what to type next.
     #[must_use]
-    pub fn next(&self) -> Vec<Recommendation> {
+    pub fn advised(mut self) -> Self {
+        self.next = self.advice();
+        self
+    }
+
+    fn advice(&self) -> Vec<Recommendation> {
         let status = self.last_apply.as_ref().map(|apply| apply.status);
         if self.library_lost {
             return vec![Recommendation::new(
@@ -146,13 +167,62 @@ impl Status {
                 Recommendation::new("tidal-cleanup apply --resume", "finish the last apply"),
                 Recommendation::new("tidal-cleanup undo", "or take it back"),
             ],
-            Some(ApplyStatus::Completed | ApplyStatus::Undone) | None => {
-                vec![Recommendation::new(
-                    "tidal-cleanup plan --out plan.json",
-                    "see what changed",
-                )]
+            Some(ApplyStatus::Completed | ApplyStatus::Undone) | None => self.daily_advice(),
+        }
+    }
+
+    /// Where nothing is unfinished: by what waits.
+    fn daily_advice(&self) -> Vec<Recommendation> {
+        let plan = |why: String| Recommendation::new("tidal-cleanup plan --out plan.json", why);
+        let Some(pending) = &self.pending else {
+            return match &self.problem {
+                Some(_) => vec![Recommendation::new(
+                    "tidal-cleanup doctor",
+                    "find out what is wrong, and what helps",
+                )],
+                None => vec![plan("read TIDAL for the first time".to_owned())],
+            };
+        };
+        let mut next = Vec::new();
+        if pending.decide > 0 {
+            let questions = count(pending.decide, "question", "questions");
+            next.push(Recommendation::new(
+                "tidal-cleanup decide",
+                format!("answer {questions}"),
+            ));
+        }
+        let Summary {
+            add,
+            change,
+            moves,
+            remove,
+            trash,
+            tidal,
+            adopt,
+            decide: _,
+            held,
+        } = pending;
+        match add + change + moves + remove + trash + tidal + adopt {
+            0 => next.push(plan("look whether TIDAL has something new".to_owned())),
+            some => {
+                let rows = count(some, "change that waits", "changes that wait");
+                next.push(plan(format!("read the {rows}")));
+                // A freeze refuses it.
+                if self.frozen.is_none() {
+                    next.push(Recommendation::new(
+                        "tidal-cleanup apply plan.json",
+                        "then make them; it asks first",
+                    ));
+                }
             }
         }
+        if *held > 0 {
+            next.push(Recommendation::new(
+                "tidal-cleanup plan -v",
+                format!("see why {} held back", held_back(*held)),
+            ));
+        }
+        next
     }
 
     /// As a screen.
@@ -281,7 +351,38 @@ impl fmt::Display for StatusView<'_> {
             .collect();
         facts_lines(&facts, look, f)?;
         writeln!(f)?;
-        recommendations("Next", &status.next(), look, f)
+        self.changed(f)?;
+        recommendations("Next", &status.next, look, f)
+    }
+}
+
+impl StatusView<'_> {
+    /// What is new in TIDAL, in sentences; nothing where nothing is.
+    fn changed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (status, look) = (self.status, self.look);
+        if status.changes.is_empty() {
+            return Ok(());
+        }
+        let since = match &status.last_apply {
+            Some(apply) => format!("Changed in TIDAL since apply {}", apply.id),
+            None => "In TIDAL, and not here yet".to_owned(),
+        };
+        writeln!(f, "{}", look.bold(&since))?;
+        // One more than fits is no reason to send people elsewhere.
+        let shown = match status.changes.len() {
+            all if all <= CHANGES_SHOWN + 1 => all,
+            _ => CHANGES_SHOWN,
+        };
+        change_lines(&status.changes[..shown], look, f)?;
+        let more = status.changes.len() - shown;
+        if more > 0 {
+            let more = format!(
+                "and {} more: `tidal-cleanup db sync --check` lists them",
+                number(more as u64)
+            );
+            f.write_str(&super::rows::paragraph(&more, 4, look))?;
+        }
+        writeln!(f)
     }
 }
 
@@ -334,6 +435,7 @@ pub(super) fn recommendations(
 mod tests {
     use super::*;
     use crate::cli::view::apply::tests::{apply, at};
+    use crate::plan::document::ChangeKind;
 
     fn status() -> Status {
         Status {
@@ -360,6 +462,7 @@ mod tests {
             },
             approved: Vec::new(),
             frozen: None,
+            changes: Vec::new(),
             pending: Some(Summary {
                 add: 3,
                 held: 2,
@@ -368,12 +471,13 @@ mod tests {
             pending_since: Some(at("2026-11-20T18:00:00Z")),
             held_since: Some(at("2026-11-01T08:30:00Z")),
             unfinished_since: None,
+            next: Vec::new(),
         }
     }
 
     #[test]
     fn the_home_page() {
-        insta::assert_snapshot!(status().view(&Look::plain()), @"
+        insta::assert_snapshot!(status().advised().view(&Look::plain()), @"
         Policy      /home/dj/sets/tidal-cleanup.toml
         Library     /home/dj/Music/Tidal (0b5e3a52-5c0f-4c43-9d1c-6d6b2a3b6b7e)
         State       /home/dj/.tidal-cleanup/sync.db
@@ -386,8 +490,82 @@ mod tests {
         Held back   2, the oldest since 2026-11-01 08:30
 
         Next
-          tidal-cleanup plan --out plan.json  see what changed
+          tidal-cleanup plan --out plan.json  read the 3 changes that wait
+          tidal-cleanup apply plan.json       then make them; it asks first
+          tidal-cleanup plan -v               see why 2 are held back
         ");
+    }
+
+    fn change(kind: ChangeKind, symbol: char, playlist: &str, count: usize) -> ChangeLine {
+        ChangeLine {
+            symbol,
+            kind,
+            playlist: playlist.to_owned(),
+            playlist_id: playlist.to_owned(),
+            count,
+            note: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_changed_in_tidal_is_told_in_sentences() {
+        let mut status = status();
+        status.changes = vec![
+            change(ChangeKind::TrackAddedToPlaylist, '+', "House Italo R 🇮🇹", 2),
+            change(ChangeKind::PlaylistAdded, '+', "Minimal Deep 💎", 1),
+            change(ChangeKind::PlaylistRemoved, '-', "Summer", 1),
+        ];
+        let text = status.clone().advised().view(&Look::plain()).to_string();
+        insta::assert_snapshot!(&text[text.find("Changed").unwrap()..], @r#"
+        Changed in TIDAL since apply 12
+          + 2 new tracks in "House Italo R 🇮🇹"
+          + new playlist "Minimal Deep 💎"
+          - "Summer" is gone from TIDAL
+
+        Next
+          tidal-cleanup plan --out plan.json  read the 3 changes that wait
+          tidal-cleanup apply plan.json       then make them; it asks first
+          tidal-cleanup plan -v               see why 2 are held back
+        "#);
+        status.last_apply = None;
+        let many = (0..20).map(|at| change(ChangeKind::PlaylistAdded, '+', &format!("L{at}"), 1));
+        status.changes = many.collect();
+        let text = status.advised().view(&Look::plain()).to_string();
+        assert!(text.contains("In TIDAL, and not here yet\n"), "{text}");
+        assert_eq!(text.matches("new playlist").count(), CHANGES_SHOWN);
+        assert!(
+            text.contains("and 12 more: `tidal-cleanup db sync --check` lists them"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_to_type_next_is_what_waits() {
+        let commands = |status: &Status| {
+            let next = status.clone().advised().next;
+            let commands = next.into_iter().map(|next| next.command);
+            commands.collect::<Vec<_>>().join("; ")
+        };
+        let mut status = status();
+        let mut pending = Summary {
+            decide: 3,
+            ..Summary::default()
+        };
+        status.pending = Some(pending);
+        assert_eq!(
+            commands(&status),
+            "tidal-cleanup decide; tidal-cleanup plan --out plan.json"
+        );
+        pending.add = 1;
+        status.pending = Some(pending);
+        status.frozen = Some("until tomorrow".to_owned());
+        assert!(!commands(&status).contains("apply"), "a freeze refuses it");
+        status.frozen = None;
+        assert!(commands(&status).contains("tidal-cleanup apply plan.json"));
+        status.pending = None;
+        assert_eq!(commands(&status), "tidal-cleanup plan --out plan.json");
+        status.problem = Some("TC101: nobody knows".to_owned());
+        assert_eq!(commands(&status), "tidal-cleanup doctor");
     }
 
     #[test]
@@ -399,7 +577,7 @@ mod tests {
             width: Some(60),
             ..Look::plain()
         };
-        let text = status.view(&look).to_string();
+        let text = status.advised().view(&look).to_string();
         assert!(text.lines().all(|line| width(line) <= 60), "{text}");
         insta::assert_snapshot!(text, @"
         Policy      /home/dj/sets/tidal-cleanup.toml
@@ -431,7 +609,7 @@ mod tests {
         status.library_lost = true;
         status.pending = None;
         status.problem = Some("TC101: the library is not there".to_owned());
-        let text = status.view(&Look::plain()).to_string();
+        let text = status.advised().view(&Look::plain()).to_string();
         assert!(!text.contains("init"), "{text}");
         assert!(text.contains("not known: TC101"), "{text}");
     }
@@ -440,7 +618,7 @@ mod tests {
     fn a_freeze_that_is_on_is_told() {
         let mut status = status();
         status.frozen = Some("until 2026-12-01 06:00 (the gig)".to_owned());
-        let text = status.view(&Look::plain()).to_string();
+        let text = status.advised().view(&Look::plain()).to_string();
         assert!(
             text.contains("Frozen      until 2026-12-01 06:00 (the gig)\n"),
             "{text}"
@@ -456,7 +634,7 @@ mod tests {
             needed: 2,
             at: at("2026-11-22T09:40:00Z"),
         }];
-        let text = status.view(&Look::plain()).to_string();
+        let text = status.advised().view(&Look::plain()).to_string();
         assert!(
             text.contains("Approved    9f2c41d0 by ben (1 of 2)\n"),
             "{text}"
@@ -468,7 +646,7 @@ mod tests {
         let mut status = status();
         status.last_apply = Some(apply(12, ApplyStatus::Running));
         status.running = Some("process 4711".to_owned());
-        let text = status.view(&Look::plain()).to_string();
+        let text = status.advised().view(&Look::plain()).to_string();
         assert!(text.contains("12, running (process 4711)"), "{text}");
         assert!(!text.contains("--resume"), "{text}");
     }

@@ -118,29 +118,76 @@ pub fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(blanks))
 }
 
-/// The text broken into lines of at most `columns`: at blanks, and within a word that is longer.
+/// The text broken into lines of at most `columns`: at blanks, and within a word that is longer. A command
+/// in backticks stays whole where it fits in a line, so that it can be copied.
 #[must_use]
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let pieces = pieces(text, columns);
+    let pieces = pieces.iter().flat_map(|piece| broken(piece, columns));
+    filled(pieces, columns, width)
+}
+
+/// Sentences, broken at blanks alone; what is indented or aligned, such as a picture, stays.
+#[must_use]
+pub fn folded(text: &str, columns: usize) -> String {
+    let fold = |line: &str| {
+        let bare = console::strip_ansi_codes(line);
+        let is_drawn = bare.starts_with(' ') || bare.contains("  ") || bare.contains(" | ");
+        if is_drawn || width(&bare) <= columns {
+            return line.to_owned();
+        }
+        let columns = columns.saturating_sub(2);
+        let pieces = pieces(line, columns).into_iter();
+        filled(pieces, columns, console::measure_text_width).join("\n  ")
+    };
+    text.split('\n').map(fold).collect::<Vec<_>>().join("\n")
+}
+
+/// The words; those between two backticks are one where it has room in a line.
+fn pieces(text: &str, columns: usize) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut open: Vec<&str> = Vec::new();
+    for word in text.split_whitespace() {
+        let turns = word.matches('`').count() % 2 == 1;
+        let was_open = !open.is_empty();
+        match (was_open, turns) {
+            (false, false) => pieces.push(word.to_owned()),
+            (false, true) | (true, false) => open.push(word),
+            (true, true) => {
+                open.push(word);
+                let whole = open.join(" ");
+                match width(&whole) <= columns {
+                    true => pieces.push(whole),
+                    false => pieces.extend(open.iter().map(|word| (*word).to_owned())),
+                }
+                open.clear();
+            }
+        }
+    }
+    // A backtick that nobody closed.
+    pieces.extend(open.into_iter().map(str::to_owned));
+    pieces
+}
+
+/// Fills lines with pieces, as `measure` says how wide they are.
+fn filled(
+    pieces: impl Iterator<Item = String>,
+    columns: usize,
+    measure: impl Fn(&str) -> usize,
+) -> Vec<String> {
     let mut lines = vec![String::new()];
-    let pieces = text
-        .split_whitespace()
-        .flat_map(|word| broken(word, columns));
-    for word in &pieces.collect::<Vec<_>>() {
+    for piece in pieces {
         let line = lines.last_mut().map(std::mem::take).unwrap_or_default();
-        let joined = if line.is_empty() {
-            word.clone()
-        } else {
-            format!("{line} {word}")
+        let joined = match line.is_empty() {
+            true => piece.clone(),
+            false => format!("{line} {piece}"),
         };
-        if line.is_empty() || width(&joined) <= columns {
-            if let Some(last) = lines.last_mut() {
-                *last = joined;
-            }
-        } else {
-            if let Some(last) = lines.last_mut() {
-                *last = line;
-            }
-            lines.push(word.clone());
+        let fits = line.is_empty() || measure(&joined) <= columns;
+        if let Some(last) = lines.last_mut() {
+            *last = if fits { joined } else { line };
+        }
+        if !fits {
+            lines.push(piece);
         }
     }
     lines
@@ -216,6 +263,37 @@ mod tests {
         assert_eq!(width("👨‍👩‍👧 ok"), 5);
         assert_eq!(width("日本"), 4);
         assert_eq!(width("e\u{301}"), 1);
+    }
+
+    #[test]
+    fn a_command_stays_whole_where_it_can() {
+        let text = "write it with `tidal-cleanup plan --out plan.json`, then apply it";
+        assert_eq!(
+            wrap(text, 44),
+            [
+                "write it with",
+                "`tidal-cleanup plan --out plan.json`, then",
+                "apply it"
+            ]
+        );
+        assert_eq!(wrap("a `b c", 3), ["a", "`b", "c"], "never closed");
+        assert!(wrap(text, 20).iter().all(|line| width(line) <= 20));
+    }
+
+    #[test]
+    fn messages_are_folded_and_pictures_are_not() {
+        let text = "  1 | a picture that is far too wide for this terminal\n\
+                    11 | another one of those, as wide as the first is\n\
+                    Error: no policy in /home/dj/Music/a-long-folder or above\n\
+                    \u{1b}[36mHint:\u{1b}[0m `tidal-cleanup init` writes one; look there";
+        let folded = folded(text, 36);
+        assert_eq!(
+            folded,
+            "  1 | a picture that is far too wide for this terminal\n\
+             11 | another one of those, as wide as the first is\n\
+             Error: no policy in\n  /home/dj/Music/a-long-folder or\n  above\n\
+             \u{1b}[36mHint:\u{1b}[0m `tidal-cleanup init` writes\n  one; look there"
+        );
     }
 
     #[test]

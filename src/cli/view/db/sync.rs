@@ -81,7 +81,8 @@ impl SyncStatus {
 }
 
 /// By playlist name, then by kind.
-fn lines(body: &Body) -> Vec<ChangeLine> {
+#[must_use]
+pub fn lines(body: &Body) -> Vec<ChangeLine> {
     let mut counted: BTreeMap<(&PlaylistId, ChangeKind), (usize, &str)> = BTreeMap::new();
     for change in &body.changes {
         let entry = counted.entry((&change.playlist, change.kind));
@@ -201,14 +202,7 @@ impl fmt::Display for SyncView<'_> {
             return writeln!(f, "No changes.");
         }
         writeln!(f, "{}", look.bold("Changes detected"))?;
-        for line in &sync.changes {
-            let symbol = match look.plain {
-                true => format!("{}:", symbol(line.kind).word()),
-                false => look.paint(&symbol(line.kind).style(), &line.symbol.to_string()),
-            };
-            let text = paragraph(&sentence(line), 4, look);
-            writeln!(f, "  {symbol} {}", text.trim())?;
-        }
+        change_lines(&sync.changes, look, f)?;
         if sync.waiting > 0 {
             let rows = count(sync.waiting, "row", "rows");
             writeln!(f, "  # {rows} held back or to decide")?;
@@ -223,6 +217,23 @@ impl fmt::Display for SyncView<'_> {
             look.dim(&format!("Digest {}", short_digest(&sync.digest)))
         )
     }
+}
+
+/// Changes as sentences, one a line.
+pub(in crate::cli::view) fn change_lines<'a>(
+    changes: impl IntoIterator<Item = &'a ChangeLine>,
+    look: &Look,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    for line in changes {
+        let symbol = match look.plain {
+            true => format!("{}:", symbol(line.kind).word()),
+            false => look.paint(&symbol(line.kind).style(), &line.symbol.to_string()),
+        };
+        let text = paragraph(&sentence(line), 4, look);
+        writeln!(f, "  {symbol} {}", text.trim())?;
+    }
+    Ok(())
 }
 
 fn sentence(line: &ChangeLine) -> String {

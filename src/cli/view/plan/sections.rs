@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     super::{
-        Look,
+        Look, decide,
         rows::{Label, Row, Symbol, paragraph},
         text::{fit, number, visible, width},
     },
@@ -418,14 +418,7 @@ impl<'a> Sections<'a> {
         let mut row = Row::new(Symbol::Decide, &decision.question, note);
         row.ids = vec![decision.id.clone()];
         for option in &decision.options {
-            let score = option.score.map(|score| format!("likeness {score}"));
-            let against = (!option.veto.is_empty()).then(|| option.veto.join(", "));
-            let facts: Vec<String> = score.into_iter().chain(against).collect();
-            let facts = match facts.is_empty() {
-                true => String::new(),
-                false => format!("  ({})", facts.join("; ")),
-            };
-            let option = format!("[{}] {}{facts}", option.key, option.label);
+            let option = decide::line(option);
             let option = paragraph(&visible(&option), 10, self.view.look);
             let lines = option.lines().map(str::trim_start).enumerate();
             row.below.extend(lines.map(|(number, line)| match number {

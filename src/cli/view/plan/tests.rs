@@ -34,8 +34,8 @@ fn a_day_as_a_dj_sees_it() {
       # Floating Points – Silhouettes  would trash · protect "cues" (line 22): 7 hot cues
     Decide
       ? Which file is “Camel – Rajaz (Live)”?  unanswered: defer
-          [1] Own/Camel - Rajaz.flac (likeness 91; version: live ≠ studio)
-          [2] none of them
+          [1] Own/Camel - Rajaz.flac (likeness 91: same title, same artist; against it: version: live ≠ studio)
+          [none] none of these: the next plan downloads it
 
     Plan: 2 to add, 1 to change, 1 to move, 1 to remove, 1 to trash, 1 to decide, 1 held back. Download 38 MB. Digest 9f2c41d0. Saved plan.json.
     "#);
@@ -65,9 +65,10 @@ fn sixty_columns_are_enough_and_nothing_is_lost_without_a_limit() {
       # Floating Points – Silhouettes  would trash · protect "c…
     Decide
       ? Which file is “Camel – Rajaz …  unanswered: defer
-          [1] Own/Camel - Rajaz.flac (likeness 91; version:
-              live ≠ studio)
-          [2] none of them
+          [1] Own/Camel - Rajaz.flac (likeness 91: same
+              title, same artist; against it: version: live ≠
+              studio)
+          [none] none of these: the next plan downloads it
 
     Plan: 2 to add, 1 to change, 1 to move, 1 to remove, 1 to
     trash, 1 to decide, 1 held back. Download 38 MB. Digest
@@ -119,8 +120,9 @@ fn verbose_gives_reason_place_evidence_and_both_sides() {
                  tidal-cleanup.toml:22
     Decide
       ? Which file is “Camel – Rajaz (Live)”?  unanswered: defer
-          [1] Own/Camel - Rajaz.flac (likeness 91; version: live ≠ studio)
-          [2] none of them
+          [1] Own/Camel - Rajaz.flac (likeness 91: same title, same artist;
+              against it: version: live ≠ studio)
+          [none] none of these: the next plan downloads it
           d_0000000000000001
 
     Plan: 2 to add, 1 to change, 1 to move, 1 to remove, 1 to trash, 1 to decide, 1
