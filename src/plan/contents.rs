@@ -211,13 +211,9 @@ fn add_content(
 
 /// Rekordbox keeps paths as text, so it cannot have a file whose name is none.
 fn name_hold(path: &MediaPath) -> Option<Hold> {
-    (!path.is_utf8()).then(|| Hold {
-        gate: "rekordbox.name",
-        text:
-            "the name of its file or folder is not Unicode, which Rekordbox cannot keep: rename it"
-                .into(),
-        ..Hold::default()
-    })
+    let text =
+        "the name of its file or folder is not Unicode, which Rekordbox cannot keep: rename it";
+    (!path.is_utf8()).then(|| Hold::by("rekordbox.name", text.to_owned()))
 }
 
 /// The policy only reads Rekordbox.

@@ -204,6 +204,25 @@ fn a_folder_that_goes_to_another_playlist_keeps_its_copies() {
     }
 }
 
+/// The list that leaves a folder is planned for alone: what the other one needs there stays.
+#[test]
+fn a_plan_for_one_list_leaves_the_copies_of_another() {
+    block_on(async {
+        let mut stage = Stage::new("sharing = \"copy\"\n");
+        stage.tidal(&vec![(0, 0, vec![3]), (3, 1, vec![3])]);
+        stage.sync().await.unwrap();
+        stage.tidal(&vec![(0, 0, vec![3]), (1, 1, vec![3]), (3, 3, vec![3])]);
+        stage.scope = Some([world::list_id(3)].into());
+        stage.sync().await.unwrap();
+        let path = "Playlists/Party/Artist 3 - Title 3.flac";
+        assert!(stage.files().contains_key(path), "{:?}", stage.files());
+        stage.scope = None;
+        stage.sync().await.unwrap();
+        assert!(stage.files().contains_key(path));
+        assert_eq!(stage.plan().await.body.actions, []);
+    });
+}
+
 #[test]
 fn the_same_lists_twice_are_the_same_plan() {
     block_on(async {

@@ -94,6 +94,8 @@ pub(crate) struct Stage {
     pub(crate) bench: MemoryBench,
     pub(crate) policy: Policy,
     pub(crate) tidal: TidalMemory,
+    /// Only these playlists are planned for.
+    pub(crate) scope: Option<BTreeSet<PlaylistId>>,
 }
 
 impl Stage {
@@ -116,6 +118,7 @@ impl Stage {
             bench: memory(),
             policy,
             tidal: TidalMemory::new(reading(&Vec::new())),
+            scope: None,
         }
     }
 
@@ -159,7 +162,7 @@ impl Stage {
                 identities: &identities,
                 cleanup: &Cleanup::default(),
                 moved: &moved,
-                scope: None,
+                scope: self.scope.clone(),
                 mode: Mode::Normal,
                 as_of: date(2026, 11, 22),
                 tidal_hash: snapshot::content_hash(reading),
