@@ -289,7 +289,16 @@ async fn tell_approvals(settings: &Settings, ui: &Ui, plan: &Plan) -> Result<(),
 /// # Errors
 /// When there is none, or it is torn, edited or not a plan.
 pub fn read_plan(path: &Path) -> Result<Plan, CliError> {
-    let bytes = std::fs::read(path).map_err(|error| CliError::file("read", path, error))?;
+    let bytes = std::fs::read(path).map_err(|error| {
+        let is_absent = error.kind() == std::io::ErrorKind::NotFound;
+        let error = CliError::file("read", path, error);
+        match is_absent {
+            true => error.hint(format!(
+                "`tidal-cleanup plan` makes a plan and saves it as {PLAN_FILE}"
+            )),
+            false => error,
+        }
+    })?;
     canonical::parse(&bytes)
         .map_err(|error| CliError::from(error).context(format!("could not use {}", path.display())))
 }

@@ -49,6 +49,17 @@ fn nonsense_is_exit_64_and_names_the_nearest_word() {
 }
 
 #[test]
+fn a_plan_that_is_not_there_is_made_by_plan() {
+    let home = Home::new();
+    for words in [&["decide", "plan.json"][..], &["show", "plan.json"]] {
+        let ended = home.run(words);
+        assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{words:?}");
+        let hint = "Hint: `tidal-cleanup plan` makes a plan";
+        assert!(ended.err.contains(hint), "{}", ended.err);
+    }
+}
+
+#[test]
 fn every_shell_gets_a_completion_script() {
     let home = Home::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
