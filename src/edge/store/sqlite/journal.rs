@@ -140,10 +140,11 @@ impl StateStore for SqliteStore {
         let mut tx = self.begin_fenced(apply).await?;
         let scope = self.scope(at);
         let wanted: Vec<i64> = intents.iter().map(|intent| intent.seq).collect();
-        for from in self.statuses(&mut tx, apply, &wanted).await? {
-            rule::may_begin(from).map_err(|reason| StoreError::Protocol { apply, reason })?;
+        let found = self.found(&mut tx, apply, &wanted).await?;
+        for (_, from) in &found {
+            rule::may_begin(*from).map_err(|reason| StoreError::Protocol { apply, reason })?;
         }
-        put_intents(&mut tx, scope, apply, intents)
+        put_intents(&mut tx, scope, &found, intents)
             .await
             .map_err(self.reader.failed(doing))?;
         tx.commit().await.map_err(self.reader.failed(doing))
@@ -159,12 +160,12 @@ impl StateStore for SqliteStore {
         let mut tx = self.begin_fenced(apply).await?;
         let scope = self.scope(at);
         let wanted: Vec<i64> = settlements.iter().map(|it| it.seq).collect();
-        let from = self.statuses(&mut tx, apply, &wanted).await?;
-        for (from, settlement) in from.into_iter().zip(settlements) {
-            rule::may_settle(from, settlement.status, settlement.pre_image.is_some())
+        let found = self.found(&mut tx, apply, &wanted).await?;
+        for ((_, from), settlement) in found.iter().zip(settlements) {
+            rule::may_settle(*from, settlement.status, settlement.pre_image.is_some())
                 .map_err(|reason| StoreError::Protocol { apply, reason })?;
         }
-        put_outcomes(&mut tx, scope, apply, settlements)
+        put_outcomes(&mut tx, scope, &found, settlements)
             .await
             .map_err(self.reader.failed(doing))?;
         let changes = settlements.iter().flat_map(|settlement| &settlement.rows);
@@ -219,28 +220,25 @@ impl SqliteStore {
         Ok(tx)
     }
 
-    /// The operations' statuses, in the order asked for.
-    async fn statuses(
+    /// The operations' rows and statuses, in the order asked for.
+    async fn found(
         &self,
         conn: &mut SqliteConnection,
         apply: ApplyId,
         wanted: &[i64],
-    ) -> Result<Vec<OperationStatus>, StoreError> {
+    ) -> Result<Vec<(i64, OperationStatus)>, StoreError> {
         let doing = "read operations";
-        let rows: Vec<(i64, String)> = sqlx::query_as(
-            "SELECT o.seq, o.status FROM json_each($1) AS v CROSS JOIN sync_operations AS o
-             WHERE o.library = $2 AND o.apply_id = $3 AND o.seq = v.value",
-        )
-        .bind(json!(wanted).to_string())
-        .bind(self.reader.library)
-        .bind(apply.0)
-        .fetch_all(conn)
-        .await
-        .map_err(self.reader.failed(doing))?;
+        let rows: Vec<(i64, i64, String)> = sqlx::query_as(FIND_OPERATIONS)
+            .bind(json!(wanted).to_string())
+            .bind(self.reader.library)
+            .bind(apply.0)
+            .fetch_all(conn)
+            .await
+            .map_err(self.reader.failed(doing))?;
         let mut known = HashMap::with_capacity(rows.len());
-        for (seq, status) in rows {
+        for (id, seq, status) in rows {
             let status = words::operation_status(&status).map_err(self.reader.failed(doing))?;
-            known.insert(seq, status);
+            known.insert(seq, (id, status));
         }
         let reason = rule::NO_OPERATION;
         let found = wanted.iter().map(|seq| known.get(seq).copied());
@@ -315,41 +313,49 @@ async fn put_apply(
     Ok(fencing)
 }
 
+pub(super) const FIND_OPERATIONS: &str = "
+    SELECT o.id, o.seq, o.status FROM json_each($1) AS v CROSS JOIN sync_operations AS o
+    WHERE o.library = $2 AND o.apply_id = $3 AND o.seq = v.value";
+
+/// By the rows' own numbers: SQLite would go through the run for each of them to find them by `seq`.
+pub(super) const BEGIN_OPERATIONS: &str = "
+    UPDATE sync_operations AS o SET status = 'running', pre_image = v.value ->> 1, started_at = $1,
+        completed_at = NULL, error_message = NULL
+    FROM json_each($2) AS v WHERE o.id = v.value ->> 0";
+
+pub(super) const END_OPERATIONS: &str = "
+    UPDATE sync_operations AS o SET status = v.value ->> 1, post_image = v.value ->> 2,
+        trash_path = v.value ->> 3, error_message = v.value ->> 4, completed_at = v.value ->> 5,
+        pre_image = COALESCE(v.value ->> 6, o.pre_image)
+    FROM json_each($1) AS v WHERE o.id = v.value ->> 0";
+
 /// All of them in one statement: what a statement costs is the way to sqlx's thread and back.
 async fn put_intents(
     conn: &mut SqliteConnection,
     scope: Scope,
-    apply: ApplyId,
+    found: &[(i64, OperationStatus)],
     intents: &[Intent],
 ) -> Result<(), sqlx::Error> {
-    let rows = intents
-        .iter()
-        .map(|it| json!([it.seq, it.pre_image.to_string()]));
-    sqlx::query(
-        "UPDATE sync_operations AS o SET status = 'running', pre_image = v.value ->> 1, started_at = $1,
-            completed_at = NULL, error_message = NULL
-         FROM json_each($2) AS v
-         WHERE o.library = $3 AND o.apply_id = $4 AND o.seq = v.value ->> 0",
-    )
-    .bind(scope.at.to_string())
-    .bind(Value::Array(rows.collect()).to_string())
-    .bind(scope.library)
-    .bind(apply.0)
-    .execute(conn)
-    .await
-    .map(drop)
+    let rows = found.iter().zip(intents);
+    let rows = rows.map(|((id, _), it)| json!([id, it.pre_image.to_string()]));
+    sqlx::query(BEGIN_OPERATIONS)
+        .bind(scope.at.to_string())
+        .bind(Value::Array(rows.collect()).to_string())
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 async fn put_outcomes(
     conn: &mut SqliteConnection,
     scope: Scope,
-    apply: ApplyId,
+    found: &[(i64, OperationStatus)],
     settlements: &[Settlement],
 ) -> Result<(), sqlx::Error> {
-    let rows = settlements.iter().map(|it| {
+    let rows = found.iter().zip(settlements).map(|((id, _), it)| {
         let completed_at = rule::settled_at(it.status, scope.at);
         json!([
-            it.seq,
+            id,
             it.status.as_str(),
             it.post_image.as_ref().map(ToString::to_string),
             it.trash_path,
@@ -358,17 +364,9 @@ async fn put_outcomes(
             it.pre_image.as_ref().map(ToString::to_string),
         ])
     });
-    sqlx::query(
-        "UPDATE sync_operations AS o SET status = v.value ->> 1, post_image = v.value ->> 2,
-            trash_path = v.value ->> 3, error_message = v.value ->> 4, completed_at = v.value ->> 5,
-            pre_image = COALESCE(v.value ->> 6, o.pre_image)
-         FROM json_each($1) AS v
-         WHERE o.library = $2 AND o.apply_id = $3 AND o.seq = v.value ->> 0",
-    )
-    .bind(Value::Array(rows.collect()).to_string())
-    .bind(scope.library)
-    .bind(apply.0)
-    .execute(conn)
-    .await
-    .map(drop)
+    sqlx::query(END_OPERATIONS)
+        .bind(Value::Array(rows.collect()).to_string())
+        .execute(conn)
+        .await
+        .map(drop)
 }

@@ -605,6 +605,30 @@ async fn hot_questions_are_answered_by_an_index() {
     }
 }
 
+/// A batch costs what its own rows cost, however long the run is.
+#[tokio::test]
+async fn operations_of_a_batch_are_found_one_by_one() {
+    let store = World::new().store().await;
+    for (sql, by) in [
+        (journal::FIND_OPERATIONS, "seq=?"),
+        (journal::BEGIN_OPERATIONS, "rowid=?"),
+        (journal::END_OPERATIONS, "rowid=?"),
+    ] {
+        let sql = format!("EXPLAIN QUERY PLAN {sql}");
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .fetch_all(&store.reader.pool)
+            .await
+            .unwrap();
+        let steps: Vec<&str> = plan.iter().map(|step| step.3.as_str()).collect();
+        assert_eq!(steps.len(), 2, "{steps:?}");
+        assert!(steps[0].starts_with("SCAN v"), "{steps:?}");
+        assert!(
+            steps[1].starts_with("SEARCH o") && steps[1].contains(by),
+            "{steps:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn what_may_only_be_read_can_be_read() {
     let world = World::new();
