@@ -8,7 +8,7 @@ pub mod language;
 pub mod naming;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -30,7 +30,7 @@ pub struct DesiredState {
     /// The tracks of managed playlists.
     pub tracks: BTreeMap<TrackId, DesiredTrack>,
     /// Every track that any playlist of TIDAL has, managed or not: none of them is an orphan.
-    pub in_tidal: BTreeSet<TrackId>,
+    pub in_tidal: HashSet<TrackId>,
     /// Playlists that TIDAL has and the policy does not manage.
     pub unmanaged: BTreeSet<PlaylistId>,
     /// Tags that managed playlists call for: all that may have to be made.
@@ -97,8 +97,8 @@ pub struct DesiredTrack {
     pub track: Arc<Track>,
     /// `false`: TIDAL lists it but withholds it or no longer streams it.
     pub available: bool,
-    /// The managed playlists that have it.
-    pub playlists: BTreeSet<PlaylistId>,
+    /// The managed playlists that have it, each once, in the order of their ids.
+    pub playlists: Vec<PlaylistId>,
     /// The playlist whose folder holds the file.
     pub home: PlaylistId,
     /// The final path without its extension, should the file have to be placed.
@@ -365,62 +365,53 @@ pub(crate) fn count(entries: &[TrackId]) -> BTreeMap<TrackId, usize> {
 }
 
 fn add_tracks(desired: &mut DesiredState, policy: &Policy, managed: &[&Playlist], state: &State) {
-    let mut metadata: HashMap<&TrackId, (&Arc<Track>, bool)> = HashMap::new();
-    for playlist in managed {
-        for entry in playlist.tracks() {
-            if let Some(track) = &entry.track {
-                let available = track.streamable != Some(false);
-                metadata.insert(&entry.id, (track, available));
-            }
-        }
-    }
     let tags = playlist_tags(policy, managed);
-    let mut places: Vec<(&TrackId, &PlaylistId)> = desired
+    let observed: HashSet<&PlaylistId> = desired
         .playlists
         .values()
-        .flat_map(|list| list.entries.iter().map(|track| (track, &list.id)))
+        .filter(|playlist| playlist.mode == SyncMode::Observe)
+        .map(|playlist| &playlist.id)
         .collect();
-    places.par_sort_unstable();
-    places.dedup();
     let mut first: Option<FirstAdded<'_>> = None;
-    let tracks = places.chunk_by(|a, b| a.0 == b.0).filter_map(|places| {
-        let id = places.first()?.0;
-        let playlists: BTreeSet<PlaylistId> = places.iter().map(|it| it.1.clone()).collect();
-        let (track, available) = match metadata.get(id) {
-            Some((track, available)) => (Arc::clone(track), *available),
-            None => (Arc::new(remembered(state, id)), false),
-        };
-        let homes = home_candidates(desired, &playlists);
-        let known = state.tracks.get(id).and_then(|row| row.home.as_ref());
-        let home = match known.filter(|home| homes.contains(home)) {
-            Some(home) => home.clone(),
-            None => {
-                let first = first.get_or_insert_with(|| FirstAdded::of(managed));
-                let of = |home: &'_ PlaylistId| {
-                    let name = desired.playlists.get(home).map(|list| &list.name);
-                    (first.at(id, home), name)
-                };
-                let ranked = homes.iter().map(|home| (of(home), *home));
-                ranked.min()?.1.clone()
-            }
-        };
-        let union: BTreeSet<TagName> = playlists
-            .iter()
-            .filter_map(|id| tags.get(id))
-            .flatten()
-            .cloned()
-            .collect();
-        let track = DesiredTrack {
-            track,
-            available,
-            home,
-            // Chosen when all tracks are known.
-            stem: MediaPath::new(""),
-            tags: language::track_tags(&policy.my_tags, &union),
-            playlists,
-        };
-        Some((id.clone(), track))
-    });
+    let tracks = sightings(desired, managed)
+        .into_iter()
+        .filter_map(|(id, seen)| {
+            let (track, available) = match seen.track {
+                Some(track) => (Arc::clone(track), track.streamable != Some(false)),
+                None => (Arc::new(remembered(state, id)), false),
+            };
+            let homes = home_candidates(&seen.playlists, &observed);
+            let known = state.tracks.get(id).and_then(|row| row.home.as_ref());
+            let home = match known.filter(|home| homes.contains(home)) {
+                Some(home) => home.clone(),
+                None => {
+                    let first = first.get_or_insert_with(|| FirstAdded::of(managed));
+                    let of = |home: &'_ PlaylistId| {
+                        let name = desired.playlists.get(home).map(|list| &list.name);
+                        (first.at(id, home), name)
+                    };
+                    let ranked = homes.iter().map(|home| (of(home), *home));
+                    ranked.min()?.1.clone()
+                }
+            };
+            let union: BTreeSet<TagName> = seen
+                .playlists
+                .iter()
+                .filter_map(|id| tags.get(*id))
+                .flatten()
+                .cloned()
+                .collect();
+            let track = DesiredTrack {
+                track,
+                available,
+                home,
+                // Chosen when all tracks are known.
+                stem: MediaPath::new(""),
+                tags: language::track_tags(&policy.my_tags, &union),
+                playlists: seen.playlists.into_iter().cloned().collect(),
+            };
+            Some((id.clone(), track))
+        });
     let tracks = tracks.collect();
     desired.tracks = tracks;
     desired.tags.extend(
@@ -477,20 +468,50 @@ fn playlist_tags(policy: &Policy, managed: &[&Playlist]) -> BTreeMap<PlaylistId,
         .collect()
 }
 
+/// Where a track stands, and what TIDAL says of it.
+#[derive(Default)]
+struct Sighting<'a> {
+    /// Managed playlists, in the order of their ids.
+    playlists: Vec<&'a PlaylistId>,
+    track: Option<&'a Arc<Track>>,
+}
+
+/// Every track of the managed playlists, in the order of their ids.
+fn sightings<'a>(
+    desired: &'a DesiredState,
+    managed: &[&'a Playlist],
+) -> Vec<(&'a TrackId, Sighting<'a>)> {
+    let mut seen: HashMap<&TrackId, Sighting<'_>> = HashMap::with_capacity(desired.in_tidal.len());
+    for list in desired.playlists.values() {
+        for track in &list.entries {
+            let playlists = &mut seen.entry(track).or_default().playlists;
+            if playlists.last() != Some(&&list.id) {
+                playlists.push(&list.id);
+            }
+        }
+    }
+    for entry in managed.iter().flat_map(|playlist| playlist.tracks()) {
+        if let (Some(track), Some(seen)) = (&entry.track, seen.get_mut(&entry.id)) {
+            seen.track = Some(track);
+        }
+    }
+    let mut seen: Vec<_> = seen.into_iter().collect();
+    seen.par_sort_unstable_by_key(|(id, _)| *id);
+    seen
+}
+
 /// A playlist that is only observed gets no files, so it can be no home unless there is no other.
 fn home_candidates<'p>(
-    desired: &DesiredState,
-    of: &'p BTreeSet<PlaylistId>,
+    of: &[&'p PlaylistId],
+    observed: &HashSet<&PlaylistId>,
 ) -> Vec<&'p PlaylistId> {
-    let observed = |id: &&PlaylistId| {
-        desired
-            .playlists
-            .get(*id)
-            .is_some_and(|playlist| playlist.mode == SyncMode::Observe)
-    };
-    let managed: Vec<_> = of.iter().filter(|id| !observed(id)).collect();
+    let managed: Vec<_> = of
+        .iter()
+        .copied()
+        .filter(|id| !observed.contains(id))
+        .collect();
     match managed.is_empty() {
-        true => of.iter().collect(),
+        true => of.to_vec(),
         false => managed,
     }
 }
@@ -522,58 +543,59 @@ enum Claim {
     Track(TrackId),
 }
 
+/// The claims on the names in one folder.
+#[derive(Default)]
+struct Claims {
+    wanted: BTreeMap<Claim, String>,
+    /// Those of what lies there already.
+    held: BTreeMap<Claim, String>,
+}
+
 fn choose_stems(desired: &mut DesiredState, policy: &Policy, state: &State, library: &Library) {
-    let mut wanted: BTreeMap<MediaPath, BTreeMap<Claim, String>> = BTreeMap::new();
-    let mut held: BTreeMap<MediaPath, BTreeMap<Claim, String>> = BTreeMap::new();
-    for (id, track) in &desired.tracks {
-        let Some(home) = desired.playlists.get(&track.home) else {
+    let DesiredState {
+        playlists, tracks, ..
+    } = desired;
+    let mut folders: HashMap<&str, (&MediaPath, Claims)> = HashMap::new();
+    let mut ours: HashSet<&MediaPath> = HashSet::new();
+    for (id, track) in tracks.iter() {
+        let file = state.tracks.get(id).and_then(|row| row.file.as_ref());
+        let file = file.filter(|path| state.provenance(path).is_ours());
+        ours.extend(file);
+        let Some(home) = playlists.get(&track.home) else {
             continue;
         };
+        let (_, claims) = folders
+            .entry(home.folder.as_str())
+            .or_insert_with(|| (&home.folder, Claims::default()));
         let claim = Claim::Track(id.clone());
-        let ours = state
-            .tracks
-            .get(id)
-            .and_then(|row| row.file.as_ref())
-            .filter(|path| state.provenance(path).is_ours())
-            .filter(|path| path.parent().as_ref() == Some(&home.folder));
         // A file that lies in its folder keeps its name, whatever TIDAL calls the track today.
-        let stem = ours.map_or_else(
-            || naming::file_stem(&policy.library.file, &track.track),
-            MediaPath::file_stem,
-        );
-        if ours.is_some() {
-            held.entry(home.folder.clone())
-                .or_default()
-                .insert(claim.clone(), stem.clone());
-        }
-        wanted
-            .entry(home.folder.clone())
-            .or_default()
-            .insert(claim, stem);
-    }
-    let tracks_here: BTreeSet<&MediaPath> = desired
-        .tracks
-        .keys()
-        .filter_map(|id| state.tracks.get(id)?.file.as_ref())
-        .collect();
-    for file in &library.files {
-        let Some(folder) = file.path.parent() else {
-            continue;
+        let stem = match file.filter(|path| path.is_in(&home.folder)) {
+            Some(path) => {
+                let stem = path.file_stem();
+                claims.held.insert(claim.clone(), stem.clone());
+                stem
+            }
+            None => naming::file_stem(&policy.library.file, &track.track),
         };
-        if let Some(claims) = wanted.get_mut(&folder)
-            && !(tracks_here.contains(&file.path) && state.provenance(&file.path).is_ours())
-        {
+        claims.wanted.insert(claim, stem);
+    }
+    for file in library
+        .files
+        .iter()
+        .filter(|file| !ours.contains(&file.path))
+    {
+        let folder = file.path.parent_text();
+        if let Some((_, claims)) = folder.and_then(|folder| folders.get_mut(&*folder)) {
             let stem = file.path.file_stem();
             let claim = Claim::Taken(fold_name(&stem));
-            claims.insert(claim.clone(), stem.clone());
-            held.entry(folder).or_default().insert(claim, stem);
+            claims.held.insert(claim.clone(), stem.clone());
+            claims.wanted.insert(claim, stem);
         }
     }
-    for (folder, claims) in wanted {
-        let chosen = naming::distinct(&claims, &held.remove(&folder).unwrap_or_default());
-        for (claim, name) in chosen {
+    for (folder, claims) in folders.into_values() {
+        for (claim, name) in naming::distinct(&claims.wanted, &claims.held) {
             if let Claim::Track(id) = claim
-                && let Some(track) = desired.tracks.get_mut(&id)
+                && let Some(track) = tracks.get_mut(&id)
             {
                 track.stem = folder.join(&name);
             }

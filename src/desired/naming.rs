@@ -1,6 +1,6 @@
 //! Where a track belongs: safe, stable, distinct names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -109,7 +109,7 @@ pub fn distinct<K: Ord + Clone>(
     wanted: &BTreeMap<K, String>,
     held: &BTreeMap<K, String>,
 ) -> BTreeMap<K, String> {
-    let mut taken = BTreeSet::new();
+    let mut taken = HashSet::new();
     let mut names = BTreeMap::new();
     for (key, name) in wanted {
         if let Some(held) = held.get(key)
@@ -430,7 +430,8 @@ mod tests {
         for name in names.values() {
             assert_legal(name);
         }
-        let folded: BTreeSet<String> = names.values().map(|name| fold_name(name)).collect();
+        let folded: std::collections::BTreeSet<String> =
+            names.values().map(|name| fold_name(name)).collect();
         assert_eq!(folded.len(), raw.len());
         // In whatever order they come, and when others come before them: who has a name keeps it.
         let shuffled: BTreeMap<usize, String> = wanted
@@ -447,7 +448,7 @@ mod tests {
             after
                 .values()
                 .map(|name| fold_name(name))
-                .collect::<BTreeSet<_>>()
+                .collect::<std::collections::BTreeSet<_>>()
                 .len(),
             10_500
         );
@@ -492,7 +493,7 @@ mod tests {
         ) {
             let wanted: BTreeMap<usize, String> = wanted.into_iter().enumerate().collect();
             let first = distinct(&wanted, &BTreeMap::new());
-            let folded: BTreeSet<String> = first.values().map(|name| fold_name(name)).collect();
+            let folded: std::collections::BTreeSet<String> = first.values().map(|name| fold_name(name)).collect();
             prop_assert_eq!(folded.len(), wanted.len());
             prop_assert_eq!(&distinct(&wanted, &first), &first);
             // Who goes takes nobody's name along.

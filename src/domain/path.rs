@@ -1,6 +1,7 @@
 //! Where a file lies, independent of where the library is mounted.
 
 use std::{
+    borrow::Cow,
     ffi::OsStr,
     fmt,
     path::{Component, Path, PathBuf},
@@ -154,15 +155,28 @@ impl MediaPath {
     /// The folder that contains it; `None` at the top of a root.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
+        self.parent_text().map(|text| Self(text.into()))
+    }
+
+    /// The text form of the folder that contains it; `None` at the top of a root.
+    #[must_use]
+    pub fn parent_text(&self) -> Option<Cow<'_, str>> {
         if let Some(text) = self.plain() {
             let (folder, _) = text.rsplit_once('/')?;
-            return Some(Self(folder.into()));
+            return Some(Cow::Borrowed(folder));
         }
         let relative = self.relative();
         let parent = relative
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty())?;
-        Some(Self::from_relative(self.root(), parent))
+        let parent = Self::from_relative(self.root(), parent);
+        Some(Cow::Owned(parent.as_str().to_owned()))
+    }
+
+    /// Whether it lies in `folder` itself, and not in a folder below that.
+    #[must_use]
+    pub fn is_in(&self, folder: &Self) -> bool {
+        self.parent_text().as_deref() == Some(folder.as_str())
     }
 
     /// `name` inside this folder; for paths that the program composes (UTF-8).

@@ -14,7 +14,7 @@ use crate::{
         guard::Leave,
         index::Index,
     },
-    policy::{Outcome, Verdict},
+    policy::{Outcome, SyncMode, Verdict},
 };
 
 /// Actions, held actions and what is known of each track so far.
@@ -47,6 +47,8 @@ pub(super) struct Draft<'a> {
     pub(super) awaiting: Leave,
     /// Whether a rule asks for better files.
     pub(super) upgrades: bool,
+    /// Playlists that the policy only observes.
+    pub(super) observed: BTreeSet<&'a PlaylistId>,
     /// Files of ours that may not be needed, and what the policy makes of each, in words.
     pub(super) spare: BTreeMap<MediaPath, String>,
 }
@@ -103,8 +105,11 @@ pub(super) enum ContentPlan {
 impl<'a> Draft<'a> {
     pub(super) fn new(input: &'a PlanInput<'a>) -> Self {
         let rules = &input.policy.rules;
+        let lists = input.desired.playlists.values();
+        let observed = lists.filter(|list| list.mode == SyncMode::Observe);
         Self {
             input,
+            observed: observed.map(|list| &list.id).collect(),
             upgrades: input.mode == Mode::Normal
                 && rules.iter().any(|rule| rule.then == Outcome::Upgrade),
             index: Index::new(input.observation),

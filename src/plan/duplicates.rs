@@ -41,10 +41,10 @@ pub(super) struct Group {
 
 /// Finds the rows that others stand for, and asks where two have cues.
 pub(super) fn find(draft: &mut Draft<'_>) {
-    let linked = linked_rows(draft);
     if draft.input.policy.rekordbox.duplicates == Duplicates::Keep {
-        return find_former(draft, &linked);
+        return find_former(draft);
     }
+    let linked = linked_rows(draft);
     for (members, why) in Rows::new(draft).groups() {
         let members: Vec<ContentId> = members.into_iter().cloned().collect();
         if !is_relevant(draft, &members, &linked) {
@@ -66,11 +66,12 @@ pub(super) fn find(draft: &mut Draft<'_>) {
 
 /// Where the policy of the last apply merged: the rows that it put into our lists for others are none that
 /// the DJ added there.
-fn find_former(draft: &mut Draft<'_>, linked: &BTreeSet<ContentId>) {
+fn find_former(draft: &mut Draft<'_>) {
     let former = draft.input.conditions.former;
     if former.is_none_or(|former| former.rekordbox.duplicates == Duplicates::Keep) {
         return;
     }
+    let linked = linked_rows(draft);
     // Nobody is asked about rows that stay apart.
     let asked = draft.decisions.len();
     for (members, why) in Rows::new(draft).groups() {

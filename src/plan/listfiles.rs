@@ -64,13 +64,11 @@ impl<'d> ListFiles<'d> {
         if files.heirs.is_empty() {
             return files;
         }
-        let places: HashMap<&TrackId, (&Track, &FilePlan)> = draft
-            .tracks
-            .iter()
-            .filter_map(|(id, planned)| {
-                let track = &*input.desired.tracks.get(id)?.track;
-                Some((id, (track, &planned.file)))
-            })
+        // Both have the same tracks in the same order.
+        let wanted = input.desired.tracks.values();
+        let places: HashMap<&TrackId, (&Track, &FilePlan)> = wanted
+            .zip(&draft.tracks)
+            .map(|(want, (id, planned))| (id, (&*want.track, &planned.file)))
             .collect();
         let roots = &input.observation.roots;
         let texts = ours.par_iter().filter_map(|list| {

@@ -33,6 +33,7 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
         .filter(|change| change.kind == ChangeKind::TrackMetadataChanged)
         .filter_map(|change: &Change| change.track.as_ref())
         .collect();
+    let mut tracks = Vec::with_capacity(desired.tracks.len());
     for (id, want) in &desired.tracks {
         let mut planned = TrackPlan::default();
         if is_managed(draft, want) {
@@ -46,20 +47,17 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
             let content = draft.index.content_of(id, Some(&found.path)).cloned();
             planned.content = content.map_or(ContentPlan::None, ContentPlan::Is);
         }
-        draft.tracks.insert(id.clone(), planned);
+        tracks.push((id.clone(), planned));
     }
+    draft.tracks = tracks.into_iter().collect();
 }
 
 /// Whether this plan may do anything for the track: one of its playlists is in scope, and one is not
 /// only looked at.
 fn is_managed(draft: &Draft<'_>, want: &DesiredTrack) -> bool {
-    let playlists = &draft.input.desired.playlists;
-    let observed_only = want.playlists.iter().all(|playlist| {
-        let playlist = playlists.get(playlist);
-        playlist.is_none_or(|playlist| playlist.mode == SyncMode::Observe)
-    });
-    let mut of_track = want.playlists.iter();
-    !observed_only && of_track.any(|playlist| draft.in_scope(playlist))
+    let mut lists = want.playlists.iter();
+    let managed = !lists.clone().all(|list| draft.observed.contains(list));
+    managed && lists.any(|list| draft.in_scope(list))
 }
 
 /// The rows of Rekordbox that stand for tracks once this plan is applied, by a link that the state
@@ -270,7 +268,7 @@ fn place(draft: &mut Draft<'_>, want: &DesiredTrack, file: &AudioFile, planned: 
     let Some(home) = draft.input.desired.playlists.get(&want.home) else {
         return;
     };
-    let stays = file.path.parent().as_ref() == Some(&home.folder) || home.mode == SyncMode::Observe;
+    let stays = file.path.is_in(&home.folder) || home.mode == SyncMode::Observe;
     if stays
         || home_is_unread(draft, &want.track.id)
         || !state.provenance(&file.path).is_ours()

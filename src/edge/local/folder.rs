@@ -198,19 +198,25 @@ impl LibraryFolder {
                 Err(source) => return Err(failed("look at", above, source)),
             }
         };
-        if self.innermost_root(&folder) == Some(0) {
+        if self.innermost_root(&folder, above) == Some(0) {
             Ok(real)
         } else {
             Err(LocalError::Outside(path.clone()))
         }
     }
 
-    /// The root that a folder belongs to; a source inside the library is the source's.
-    fn innermost_root(&self, folder: &Path) -> Option<usize> {
+    /// The root that a folder belongs to; a source inside the library is the source's. `named`: as it was
+    /// asked for.
+    fn innermost_root(&self, folder: &Path, named: &Path) -> Option<usize> {
+        // A path without a link on its way has none on the way to a root above it either.
+        let real = |root: &Path| match folder == named && named.starts_with(root) {
+            true => Some(root.to_owned()),
+            false => fs::canonicalize(root).ok(),
+        };
         self.roots
             .iter()
             .enumerate()
-            .filter_map(|(number, root)| Some((number, fs::canonicalize(root).ok()?)))
+            .filter_map(|(number, root)| Some((number, real(root)?)))
             .filter(|(_, root)| folder.starts_with(root))
             .max_by_key(|(number, root)| (root.components().count(), *number))
             .map(|(number, _)| number)

@@ -214,6 +214,9 @@ fn same_folder(one: &Path, other: &Path) -> io::Result<bool> {
 pub(super) fn make_folders(root: &Path, folder: &Path) -> io::Result<Vec<PathBuf>> {
     let inner = folder.strip_prefix(root).map_err(io::Error::other)?;
     let mut made = Vec::new();
+    if fs::metadata(folder).is_ok_and(|there| there.is_dir()) {
+        return Ok(made);
+    }
     let mut at = root.to_owned();
     for part in inner.components() {
         let above = at.clone();
