@@ -13,6 +13,8 @@ pub struct Explainer<'a> {
     draft: Draft<'a>,
     /// Tracks that some playlist still stands for.
     kept: BTreeSet<TrackId>,
+    /// Files that are such a track.
+    needed: BTreeSet<&'a MediaPath>,
 }
 
 /// A file of a track, or the track where it has none.
@@ -30,7 +32,12 @@ impl<'a> Explainer<'a> {
     pub fn new(input: &'a PlanInput<'a>) -> Self {
         let draft = Draft::new(input);
         let kept = removals::kept_by_memory(&draft);
-        Self { draft, kept }
+        let needed = removals::needed_files(&draft, &kept);
+        Self {
+            draft,
+            kept,
+            needed,
+        }
     }
 
     /// The track's file, then further files that are the same track.
@@ -109,7 +116,8 @@ impl<'a> Explainer<'a> {
         known.insert("file.duplicate", Fact::Flag(duplicate));
         let row = self.draft.input.observation.state.files.get(path);
         let role = row.is_some_and(|row| row.role == FileRole::Track);
-        let orphan = track.is_some_and(|id| role && !self.is_needed(id));
+        let spare = role && !self.needed.contains(path);
+        let orphan = track.is_some_and(|id| spare && !self.is_needed(id));
         known.insert("file.orphan", Fact::Flag(orphan));
         Known {
             path: Some(path.clone()),

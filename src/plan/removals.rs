@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     desired::language,
     domain::{
-        AudioFile, ChangeKind, Class, TrackId,
+        AudioFile, ChangeKind, Class, ContentId, MediaPath, TrackId,
         state::{FileRole, ObjectKey, PlaylistRow},
     },
     plan::{
@@ -17,6 +17,7 @@ use crate::{
         },
         draft::{Draft, Hold, act},
         facts,
+        tracks::linked_rows,
     },
     policy::{
         Decision, Denied, Facts, Verdict, WorkAtRisk,
@@ -233,6 +234,9 @@ pub(super) fn global_hold(draft: &Draft<'_>) -> Option<Hold> {
 fn untag(draft: &mut Draft<'_>) {
     let state = &draft.input.observation.state;
     let kept = kept_by_memory(draft);
+    // TIDAL gives a recording another id now and then: its row goes on under that.
+    let linked = linked_rows(draft);
+    let linked: BTreeSet<&ContentId> = linked.iter().map(|id| draft.row(id)).collect();
     let mut gone: Vec<(TrackId, TagSet, String)> = Vec::new();
     for (id, row) in &state.tracks {
         let Some(content) = row
@@ -246,6 +250,9 @@ fn untag(draft: &mut Draft<'_>) {
             continue;
         }
         let stays = draft.row(content);
+        if linked.contains(stays) {
+            continue;
+        }
         let existing = draft.index.tags(stays);
         let ours: Vec<_> = draft
             .index
@@ -301,10 +308,28 @@ pub(super) fn is_needed(draft: &Draft<'_>, kept: &BTreeSet<TrackId>, track: &Tra
     desired.in_tidal.contains(track) || kept.contains(track) || desired.tracks.contains_key(track)
 }
 
+/// The files that are a needed track, or may be one, whatever track they were fetched for: TIDAL gives a
+/// recording another id now and then.
+pub(super) fn needed_files<'a>(
+    draft: &Draft<'a>,
+    kept: &BTreeSet<TrackId>,
+) -> BTreeSet<&'a MediaPath> {
+    let identities = draft.input.identities;
+    let needed = |track: &TrackId| is_needed(draft, kept, track);
+    let found = identities.matches.iter().filter(|(id, _)| needed(id));
+    let asked = identities.asks.iter().filter(|(id, _)| needed(id));
+    let asked = asked.flat_map(|(_, candidates)| candidates);
+    found
+        .map(|(_, found)| &found.path)
+        .chain(asked.map(|candidate| &candidate.path))
+        .collect()
+}
+
 /// Files of ours whose track is in no playlist: the rules decide.
 fn plan_orphans(draft: &mut Draft<'_>) {
     let state = &draft.input.observation.state;
     let kept = kept_by_memory(draft);
+    let needed = needed_files(draft, &kept);
     for row in state.files.values() {
         let (Some(track), FileRole::Track) = (&row.track, row.role) else {
             continue;
@@ -312,7 +337,8 @@ fn plan_orphans(draft: &mut Draft<'_>) {
         if is_needed(draft, &kept, track) || !row.provenance.is_ours() {
             continue;
         }
-        if let Some(file) = draft.index.file(&row.path) {
+        let file = draft.index.file(&row.path);
+        if let Some(file) = file.filter(|file| !needed.contains(&file.path)) {
             let label = state
                 .tracks
                 .get(track)

@@ -132,3 +132,29 @@ fn a_file_that_stays_is_not_taken_for_moved() {
     fs::copy(&old, old.with_file_name("a copy.wav")).unwrap();
     world.assert_settled();
 }
+
+/// TIDAL has the recording under another id now. Its file, its row and its tags go on under that, and
+/// nothing is thrown away because the old id is in no playlist.
+#[test]
+fn a_track_that_gets_another_id_keeps_its_file_and_its_tags() {
+    let world = World::usual();
+    world.sync_with(&Snapshot::new().list('a', "House 🏃", "1 2 3"));
+    let (files, calls) = (world.files(), world.calls());
+    let tagged = |world: &World| -> Vec<usize> {
+        let contents = world.collection().contents.into_values();
+        let ours = contents.filter(|row| row.title.starts_with("Title"));
+        ours.map(|row| row.my_tags.len()).collect()
+    };
+    assert_eq!(tagged(&world), [1, 1, 1]);
+    let plan = world.sync_with(&Snapshot::new().list('a', "House 🏃", "1 8002 3"));
+    assert_eq!(fetches(&plan), 0, "{:?}", plan.body.actions);
+    assert_eq!((world.files(), world.calls()), (files, calls));
+    assert_eq!(tagged(&world), [1, 1, 1]);
+    assert_eq!(world.titles("House 🏃"), titled("1 2 3"));
+    world.assert_settled();
+    // Once no playlist has the recording at all, both go.
+    world.sync_with(&Snapshot::new().list('a', "House 🏃", "1 3"));
+    assert!(!world.files().iter().any(|file| file.contains("Title 2")));
+    assert_eq!(tagged(&world).iter().sum::<usize>(), 2);
+    world.assert_settled();
+}
