@@ -303,3 +303,22 @@ pub(crate) fn has_ffmpeg() -> bool {
     assert!(there || !demanded, "there is no ffmpeg");
     there
 }
+
+/// A file of a source gets no second name in the library, by which it could be changed: it is copied.
+#[test]
+fn a_file_of_a_source_is_copied_where_others_are_linked() {
+    let world = World::new(Setup {
+        library: "sharing = \"hardlink\"\nsources = [\"mine\"]",
+        ..crate::journey::usual()
+    });
+    world.put("mine/Artist 1 - Title 1.wav", "mine", 1_000);
+    let lists = Snapshot::new().list('a', "One", "0 1");
+    world.sync_with(&lists.list('b', "Two", "1 0"));
+    world.assert_settled();
+    assert_eq!(world.calls(), ["1000"]);
+    let mut copies = world.files();
+    copies.retain(|path| path.ends_with("Artist 1 - Title 1.wav"));
+    assert!(!copies.is_empty(), "{:?}", world.files());
+    let stat = fs::metadata(world.path("mine/Artist 1 - Title 1.wav")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::nlink(&stat), 1);
+}

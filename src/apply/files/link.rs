@@ -155,9 +155,14 @@ where
                 let Effect::FileLink { after, .. } = &self.actions[seq].effect else {
                     return Err(Failure::Failed("it is no link".to_owned()));
                 };
+                // A file of a source stays as it is, its inode included: it is copied.
                 let linked = match after.form {
-                    LinkForm::Copy => self.local.copy(&of, &path),
-                    LinkForm::Hardlink | LinkForm::M3u8 => self.local.place_beside(&of, &path),
+                    LinkForm::Hardlink | LinkForm::M3u8 if of.is_in_library() => {
+                        self.local.place_beside(&of, &path)
+                    }
+                    LinkForm::Copy | LinkForm::Hardlink | LinkForm::M3u8 => {
+                        self.local.copy(&of, &path)
+                    }
                 };
                 let sha256 = self.local.hash(&of).map_err(|e| failed(&e))?;
                 if let Err(error) = linked
