@@ -16,6 +16,7 @@ use crate::{
     },
     record::{
         Intent, Outcome, PostImage, PreImage, image,
+        names::standing,
         rows::{RowKey, compose, key},
         undo::{FileNow, UndoFacts},
     },
@@ -54,21 +55,21 @@ pub async fn undo_facts<L: LocalReader, R: RekordboxReader, S: StateReader>(
         rows.extend(staged_rows(operation));
     }
     if let (Some(rekordbox), false) = (rekordbox, rows.is_empty()) {
-        facts.changed_rows = changed_rows(rekordbox, compose(&rows)).await?;
+        facts.changed_rows = changed_rows(rekordbox, standing(compose(&rows))).await?;
         facts.collection = Some(rekordbox.read().await?.value);
     }
     Ok(facts)
 }
 
-/// The actions that undos in part took back, and that no later run brought back.
+/// The actions that earlier undos took back, of the whole or in part, and that no later run brought back.
 async fn taken_back<S: StateReader>(
     apply: ApplyId,
     store: &S,
 ) -> Result<BTreeSet<ActionId>, ApplyError> {
     let mut taken = BTreeSet::new();
     for row in store.applies().await? {
-        let in_part = row.mode == "undo" && row.undoes.is_none();
-        if !in_part || row.status == ApplyStatus::Undone {
+        let may = row.mode == "undo" && row.undoes.is_none_or(|of| of == apply);
+        if !may || row.status == ApplyStatus::Undone {
             continue;
         }
         let plan = super::recorded_plan(row.id, store).await?;

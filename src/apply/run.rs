@@ -14,7 +14,9 @@ use jiff::{SignedDuration, Timestamp};
 pub(super) use order::Phase;
 use order::{dependencies, phases};
 
-use super::{ApplyError, ApplyReport, Progress, Settings, Unmet, Worlds, select::needs};
+use super::{
+    ApplyError, ApplyReport, Progress, Settings, Unmet, Worlds, select::needs, verify::staged_rows,
+};
 use crate::{
     domain::{
         ActionId, ApplyId, FileStat, MediaPath, MyTagId, PlaylistEntry, PlaylistId, State, TrackId,
@@ -23,11 +25,14 @@ use crate::{
         download::Downloader,
         local::LocalLibrary,
         rekordbox::RekordboxLibrary,
-        store::{ApplyStatus, OperationRow, OperationStatus, StateStore},
+        store::{ApplyRow, ApplyStatus, OperationRow, OperationStatus, StateStore},
         tidal::TidalWriter,
     },
     plan::document::{Action, Effect, Mode, Plan, TagName},
-    record::{Intent, Ledger, Outcome, PostImage, PreImage, XML_KIND, image},
+    record::{
+        Intent, Ledger, Outcome, PostImage, PreImage, XML_KIND, image,
+        names::{self, Names},
+    },
 };
 
 /// Intents that are made durable together.
@@ -100,6 +105,8 @@ pub(super) struct Run<'a, L, R, D, S> {
     pub(super) tags: BTreeMap<TagName, MyTagId>,
     /// What an undo takes back.
     pub(super) reversed: BTreeMap<(ApplyId, ActionId), OperationRow>,
+    /// Artists, albums and genres that runs made which are taken back, now or before.
+    pub(super) names: Names,
     /// Folders that the undone run made.
     made_folders: BTreeSet<MediaPath>,
     /// Files that came back under another name than they had.
@@ -157,6 +164,7 @@ where
             state,
             tags: BTreeMap::new(),
             reversed: BTreeMap::new(),
+            names: Names::new(),
             made_folders: BTreeSet::new(),
             moved: BTreeMap::new(),
             placed: BTreeMap::new(),
@@ -251,12 +259,37 @@ where
                 _ => {}
             }
         }
-        for apply in applies {
+        for apply in applies.iter().copied() {
             for row in self.store.operations(apply).await? {
                 if let Some(pre) = image::from_value::<PreImage>(row.pre_image.as_ref()) {
                     self.made_folders.extend(pre.folders);
                 }
+                names::learn(&mut self.names, staged_rows(&row).unwrap_or_default());
                 self.reversed.insert((apply, row.action_id.clone()), row);
+            }
+        }
+        match applies.is_empty() {
+            true => Ok(()),
+            false => self.read_left_names(&applies).await,
+        }
+    }
+
+    /// What earlier undos may have left because it was in use then.
+    async fn read_left_names(&mut self, known: &BTreeSet<ApplyId>) -> Result<()> {
+        let rows = self.store.applies().await?;
+        // An undo in part does not say of which run.
+        let in_part = |row: &ApplyRow| row.mode == "undo" && row.undoes.is_none();
+        let any_in_part = rows.iter().any(in_part);
+        let undone: BTreeSet<ApplyId> = rows.iter().filter_map(|row| row.undoes).collect();
+        for row in rows {
+            let taken_back = any_in_part || undone.contains(&row.id);
+            if !taken_back || row.id == self.apply || known.contains(&row.id) {
+                continue;
+            }
+            for row in self.store.operations(row.id).await? {
+                let done = row.status == OperationStatus::Completed;
+                let rows = staged_rows(&row).filter(|_| done);
+                names::learn(&mut self.names, rows.unwrap_or_default());
             }
         }
         Ok(())

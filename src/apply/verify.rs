@@ -24,7 +24,7 @@ use crate::{
         canonical,
         document::{Action, Effect, Mode, NodeAt, Plan, Precondition, Reversal},
     },
-    record::{Intent, PostImage, PreImage, image, image_hash, rows::compose},
+    record::{Intent, PostImage, PreImage, image, image_hash, names::standing, rows::compose},
 };
 
 /// Extensions, in both cases, that a file of a given stem may have.
@@ -449,7 +449,7 @@ async fn as_left<L: LocalReader, R: RekordboxReader, S: StateReader>(
             }
         }
         if let (Some(rekordbox), false) = (rekordbox, rows.is_empty()) {
-            let sum = compose(&rows);
+            let sum = standing(compose(&rows));
             if !sum.0.is_empty() && rekordbox.probe(&sum).await? != Probe::After {
                 let text = "rows of Rekordbox changed since they were written";
                 violations.push(general("TC401", text));

@@ -1,6 +1,7 @@
 //! The memory: what the journal holds of an action, and what it changes in the state.
 
 pub mod image;
+pub mod names;
 pub mod restored;
 pub mod rows;
 pub mod state;

@@ -272,3 +272,55 @@ fn files_with_cues_wait_until_relocating_was_checked() {
     world.assert_settled();
     assert_eq!(world.collection().contents[&content].rating, 5);
 }
+
+/// Albums and artists that came since: how many count, and how many are tombstones.
+fn names(world: &World, before: &collection::Rows) -> (usize, usize) {
+    let rows = world.rows();
+    let since = |table: &str| -> Vec<String> {
+        let mut rows = rows[table].clone();
+        rows.retain(|row| !before[table].contains(row));
+        rows
+    };
+    let ours = [since("djmdAlbum"), since("djmdArtist")].concat();
+    let gone = ours.iter().filter(|row| row.contains(" 258 ")).count();
+    (ours.len() - gone, gone)
+}
+
+/// The album that a track brought stays for the track of a later apply, and goes with that one.
+#[test]
+fn an_album_goes_with_the_last_track_that_has_it() {
+    for synced in [false, true] {
+        let world = World::usual();
+        let folder = world.path("rekordbox");
+        collection::sql(&folder, "UPDATE djmdAlbum SET Name = 'Theirs'");
+        let before = world.rows();
+        world.sync_with(&Snapshot::new().list('a', "House", "61 62"));
+        let both = Snapshot::new().list('a', "House", "61 62");
+        world.sync_with(&both.list('b', "Party", "63"));
+        assert_eq!(names(&world, &before), (4, 0));
+        if synced {
+            let sql = "UPDATE djmdAlbum SET rb_data_status = 256 WHERE Name = 'Album'";
+            collection::sql(&folder, sql);
+        }
+        world.expect(0, &["undo", "1", "--yes"]);
+        assert_eq!(names(&world, &before), (2, 0));
+        world.expect(0, &["undo", "2", "--yes"]);
+        assert_eq!(names(&world, &before), (0, usize::from(synced)));
+        // What the second apply was built on goes now.
+        world.expect(0, &["undo", "1", "--yes"]);
+        if !synced {
+            collection::assert_same(&world.rows(), &before);
+        }
+        // Done again in whatever order, each track has its album.
+        for run in ["5", "3", "4"] {
+            world.expect(0, &["undo", run, "--yes"]);
+        }
+        assert_eq!(names(&world, &before), (4, 0));
+        assert_eq!(world.titles("House"), titled("61 62"));
+        assert_eq!(world.titles("Party"), titled("63"));
+        for run in ["7", "8", "6"] {
+            world.expect(0, &["undo", run, "--yes"]);
+        }
+        assert_eq!(names(&world, &before), (0, usize::from(synced)));
+    }
+}

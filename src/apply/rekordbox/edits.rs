@@ -22,6 +22,7 @@ use crate::{
         Action, Class, ContentFields, Effect, Entries, ListAt, MergedRows, NewContent, NewNode,
         TagName, TagSet,
     },
+    record::names::with_names,
 };
 
 /// What earlier edits of the same step make, by the place of the edit.
@@ -113,7 +114,7 @@ where
                 let rows = rows.ok_or_else(|| {
                     Failure::Failed("the journal has not what stood there before".to_owned())
                 })?;
-                Ok(Edit::Restore(rows.reversed()))
+                Ok(Edit::Restore(with_names(rows.reversed(), &self.names)))
             }
             Effect::FileFetch { .. }
             | Effect::FileConvert { .. }

@@ -50,6 +50,8 @@ impl Stager<'_> {
             (Some(image), None) => match live {
                 None => Ok(()),
                 Some(row) if agrees(row, image, true) => self.take_back(table, &edit.id),
+                // Somebody made another name of it.
+                Some(_) if is_name(table) => Ok(()),
                 Some(_) => Err(conflict(table, &edit.id)),
             },
             (None, Some(image)) => match &present {
@@ -58,8 +60,19 @@ impl Stager<'_> {
                     Ok(())
                 }
                 Some(row) if agrees(row, image, true) => Ok(()),
+                Some(row) if is_name(table) => {
+                    if !is_live(row) {
+                        self.revive(table, &edit.id);
+                    }
+                    Ok(())
+                }
                 Some(_) => Err(conflict(table, &edit.id)),
             },
+            (Some(_), Some(target))
+                if is_name(table) && !is_live(target) && self.tables.is_used(table, &edit.id) =>
+            {
+                Ok(())
+            }
             (Some(image), Some(target)) => match &present {
                 Some(row) if agrees(row, image, false) => {
                     self.put_back(table, &edit.id, row, image, target);
@@ -75,9 +88,7 @@ impl Stager<'_> {
     /// that another track has stays.
     fn take_back(&mut self, table: Table, id: &str) -> Result<(), RekordboxError> {
         match table {
-            Table::Artist | Table::Album | Table::Genre if self.tables.is_used(table, id) => {
-                return Ok(());
-            }
+            table if is_name(table) && self.tables.is_used(table, id) => return Ok(()),
             Table::Content if self.tables.burdened.contains(id) => {
                 return Err(conflict(table, id));
             }
@@ -104,6 +115,15 @@ impl Stager<'_> {
         row.insert("rb_local_usn".to_owned(), usn.into());
         row.insert("updated_at".to_owned(), self.moment.stamp.clone().into());
         self.record(table, id, None, Some(row));
+    }
+
+    /// Makes a tombstone count again.
+    fn revive(&mut self, table: Table, id: &str) {
+        let mut changes = Row::new();
+        changes.insert(STATUS.to_owned(), 257.into());
+        changes.insert("rb_local_deleted".to_owned(), 0.into());
+        let usn = self.next_usn();
+        self.change(table, id, changes, usn);
     }
 
     fn put_back(&mut self, table: Table, id: &str, row: &Row, image: &Row, target: &Row) {
@@ -215,6 +235,11 @@ impl Stager<'_> {
             .find(|list| !list.is_empty())?;
         Some(NodeId::from(list))
     }
+}
+
+/// Whether tracks use its rows, and any track may come to: what others use stays.
+const fn is_name(table: Table) -> bool {
+    matches!(table, Table::Artist | Table::Album | Table::Genre)
 }
 
 fn is_bookkeeping(column: &str) -> bool {
