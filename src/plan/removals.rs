@@ -232,6 +232,9 @@ pub(super) fn global_hold(draft: &Draft<'_>) -> Option<Hold> {
 
 /// Takes our tags off tracks that no managed playlist has any more.
 fn untag(draft: &mut Draft<'_>) {
+    if draft.index.collection().is_none() {
+        return;
+    }
     let state = &draft.input.observation.state;
     let kept = kept_by_memory(draft);
     // TIDAL gives a recording another id now and then: its row goes on under that.
@@ -329,7 +332,8 @@ pub(super) fn needed_files<'a>(
 fn plan_orphans(draft: &mut Draft<'_>) {
     let state = &draft.input.observation.state;
     let kept = kept_by_memory(draft);
-    let needed = needed_files(draft, &kept);
+    // Most plans have no orphan.
+    let mut needed = None;
     for row in state.files.values() {
         let (Some(track), FileRole::Track) = (&row.track, row.role) else {
             continue;
@@ -337,6 +341,7 @@ fn plan_orphans(draft: &mut Draft<'_>) {
         if is_needed(draft, &kept, track) || !row.provenance.is_ours() {
             continue;
         }
+        let needed = needed.get_or_insert_with(|| needed_files(draft, &kept));
         let file = draft.index.file(&row.path);
         if let Some(file) = file.filter(|file| !needed.contains(&file.path)) {
             let label = state

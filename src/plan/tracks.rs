@@ -1,6 +1,9 @@
 //! What each track needs: a file and its place; then its row and its MyTags in Rekordbox.
 
-use std::collections::BTreeSet;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use crate::{
     desired::DesiredTrack,
@@ -33,14 +36,39 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
         .filter(|change| change.kind == ChangeKind::TrackMetadataChanged)
         .filter_map(|change: &Change| change.track.as_ref())
         .collect();
-    let mut tracks = Vec::with_capacity(desired.tracks.len());
+    let shared = shared_files(draft);
+    let mut tracks: Vec<(TrackId, TrackPlan)> = Vec::with_capacity(desired.tracks.len());
     for (id, want) in &desired.tracks {
         let mut planned = TrackPlan::default();
         if is_managed(draft, want) {
-            plan_file(draft, id, want, &mut planned);
-            plan_content(draft, id, want, &mut planned);
-            plan_fields(draft, id, want, &planned, metadata.contains(id));
-            plan_tags(draft, id, want, &planned);
+            let found = file_of(draft, id);
+            let same = found.and_then(|found| shared.get(&found.path));
+            let lead = same.and_then(|same| same.first());
+            let lead = lead.filter(|lead| **lead != id);
+            let lead = lead.and_then(|lead| {
+                let at = tracks.binary_search_by(|(id, _)| id.cmp(lead)).ok()?;
+                Some(tracks.get(at)?.1.clone())
+            });
+            plan_file(draft, id, want, lead.as_ref(), &mut planned);
+            match lead.filter(|lead| matches!(lead.content, ContentPlan::Is(_))) {
+                Some(lead) => {
+                    planned.content = lead.content;
+                    planned.content_action = lead.content_action;
+                }
+                None => {
+                    plan_content(draft, id, want, &mut planned);
+                    plan_fields(draft, id, want, &planned, metadata.contains(id));
+                    let mut all = Cow::Borrowed(want);
+                    for same in same.into_iter().flatten() {
+                        let tags = desired
+                            .tracks
+                            .get(*same)
+                            .map(|want| want.tags.iter().cloned());
+                        all.to_mut().tags.extend(tags.into_iter().flatten());
+                    }
+                    plan_tags(draft, id, &all, &planned);
+                }
+            }
             plan_old(draft, want, &planned);
         } else if let Some(found) = draft.input.identities.matches.get(id) {
             planned.file = FilePlan::At(found.path.clone());
@@ -55,9 +83,33 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
 /// Whether this plan may do anything for the track: one of its playlists is in scope, and one is not
 /// only looked at.
 fn is_managed(draft: &Draft<'_>, want: &DesiredTrack) -> bool {
+    !is_only_observed(draft, want) && want.playlists.iter().any(|list| draft.in_scope(list))
+}
+
+fn is_only_observed(draft: &Draft<'_>, want: &DesiredTrack) -> bool {
     let mut lists = want.playlists.iter();
-    let managed = !lists.clone().all(|list| draft.observed.contains(list));
-    managed && lists.any(|list| draft.in_scope(list))
+    lists.all(|list| draft.observed.contains(list))
+}
+
+/// The tracks of each file that stands for several: TIDAL may have a recording under more than one id.
+/// The first one leads, or else they would take the file from each other in turn: the file lies where
+/// that one belongs, and the row has the tags of all.
+fn shared_files<'a>(draft: &Draft<'a>) -> BTreeMap<&'a MediaPath, Vec<&'a TrackId>> {
+    let tracks = &draft.input.desired.tracks;
+    let mut first = HashMap::with_capacity(tracks.len());
+    let mut files: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (id, want) in tracks {
+        let found = file_of(draft, id).filter(|_| !is_only_observed(draft, want));
+        let Some(path) = found.map(|found| &found.path) else {
+            continue;
+        };
+        if let Some(leads) = first.insert(path, id) {
+            files.entry(path).or_default().extend([leads, id]);
+        }
+    }
+    // Each but the first and the last was named twice.
+    files.values_mut().for_each(Vec::dedup);
+    files
 }
 
 /// The rows of Rekordbox that stand for tracks once this plan is applied, by a link that the state
@@ -90,11 +142,21 @@ pub(super) fn subject(track: &Track) -> Subject {
     }
 }
 
-fn plan_file(draft: &mut Draft<'_>, id: &TrackId, want: &DesiredTrack, planned: &mut TrackPlan) {
+fn plan_file(
+    draft: &mut Draft<'_>,
+    id: &TrackId,
+    want: &DesiredTrack,
+    lead: Option<&TrackPlan>,
+    planned: &mut TrackPlan,
+) {
     if let Some(found) = file_of(draft, id) {
         if let Some(file) = draft.index.file(&found.path) {
             planned.file = FilePlan::At(file.path.clone());
             link(draft, id, want, found, file, planned);
+            if let Some(lead) = lead {
+                planned.file = lead.file.clone();
+                return;
+            }
             place(draft, want, file, planned);
             if draft.upgrades {
                 plan_upgrade(draft, id, want, file, planned);

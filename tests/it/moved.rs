@@ -9,7 +9,7 @@ use std::fs;
 
 use tidal_cleanup::plan::{Plan, document::Effect};
 
-use crate::harness::{Snapshot, World, digits, titled};
+use crate::harness::{Snapshot, World, collection, digits, files, titled};
 
 /// One playlist of three tracks, all there.
 fn delivered() -> World {
@@ -157,4 +157,25 @@ fn a_track_that_gets_another_id_keeps_its_file_and_its_tags() {
     assert!(!world.files().iter().any(|file| file.contains("Title 2")));
     assert_eq!(tagged(&world).iter().sum::<usize>(), 2);
     world.assert_settled();
+}
+
+/// TIDAL has the recording under two ids, each in a list of its own: they share the file, and do not
+/// take it, nor its tags, from each other in every plan.
+#[test]
+fn two_ids_of_one_recording_share_its_file() {
+    let world = World::usual();
+    let both = |entries| Snapshot::new().list('a', "House 🏃", entries);
+    world.sync_with(&both("1 2").list('b', "Party 🇮🇹", "2"));
+    let (tree, rows) = (world.tree(), world.rows());
+    world.sync_with(&both("1 8002").list('b', "Party 🇮🇹", "2"));
+    world.assert_settled();
+    assert_eq!(world.titles("House 🏃"), titled("1 2"));
+    assert_eq!(world.titles("Party 🇮🇹"), titled("2"));
+    assert_eq!(world.calls().len(), 2);
+    let contents = world.collection().contents.into_values();
+    let tags = contents.filter(|row| row.title == "Title 2");
+    assert_eq!(tags.map(|row| row.my_tags.len()).sum::<usize>(), 2);
+    world.expect(0, &["undo", "--yes"]);
+    files::assert_same(&world.tree(), &tree);
+    collection::assert_same(&world.rows(), &rows);
 }

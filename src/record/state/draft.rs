@@ -129,11 +129,13 @@ impl Draft<'_> {
         };
         self.push(Some(StateRow::File(row.clone())), None);
         self.file(moved);
-        let track = row.track.filter(|track| {
-            let known = self.state.tracks.get(track);
-            known.is_some_and(|track| track.file.as_ref() == Some(from))
-        });
-        if let Some(track) = track {
+        // A recording that TIDAL has under several ids is one file; the one it is known by comes first.
+        let is_there = |(_, track): &(&TrackId, &TrackRow)| track.file.as_ref() == Some(from);
+        let tracks = self.state.tracks.iter().filter(is_there);
+        let mut tracks: Vec<TrackId> = tracks.map(|(id, _)| id.clone()).collect();
+        tracks.sort_by_key(|id| row.track.as_ref() != Some(id));
+        for track in tracks {
+            let home = home.filter(|_| row.track.as_ref() == Some(&track));
             self.track(&track, |row| {
                 row.file = Some(to.clone());
                 row.home = home.cloned().or(row.home.take());
