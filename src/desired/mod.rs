@@ -556,11 +556,11 @@ fn choose_stems(desired: &mut DesiredState, policy: &Policy, state: &State, libr
         playlists, tracks, ..
     } = desired;
     let mut folders: HashMap<&str, (&MediaPath, Claims)> = HashMap::new();
-    let mut ours: HashSet<&MediaPath> = HashSet::new();
+    // Files that stay where they are. One that leaves may still lie there when another shall come.
+    let mut stay: HashSet<&MediaPath> = HashSet::new();
     for (id, track) in tracks.iter() {
         let file = state.tracks.get(id).and_then(|row| row.file.as_ref());
         let file = file.filter(|path| state.provenance(path).is_ours());
-        ours.extend(file);
         let Some(home) = playlists.get(&track.home) else {
             continue;
         };
@@ -573,6 +573,7 @@ fn choose_stems(desired: &mut DesiredState, policy: &Policy, state: &State, libr
             Some(path) => {
                 let stem = path.file_stem();
                 claims.held.insert(claim.clone(), stem.clone());
+                stay.insert(path);
                 stem
             }
             None => naming::file_stem(&policy.library.file, &track.track),
@@ -582,7 +583,7 @@ fn choose_stems(desired: &mut DesiredState, policy: &Policy, state: &State, libr
     for file in library
         .files
         .iter()
-        .filter(|file| !ours.contains(&file.path))
+        .filter(|file| !stay.contains(&file.path))
     {
         let folder = file.path.parent_text();
         if let Some((_, claims)) = folder.and_then(|folder| folders.get_mut(&*folder)) {

@@ -1,12 +1,13 @@
 //! Hard links and copies of shared tracks in the folders of their further playlists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    desired::{DesiredPlaylist, count},
+    desired::DesiredPlaylist,
     domain::{
         ActionId, Class, LinkForm, MediaPath, PlaylistId, TrackId,
         state::{FileRole, FileRow},
+        text::fold_name,
     },
     plan::{
         document::{Effect, Estimate, Link, Precondition, Subject, Trashed},
@@ -18,8 +19,52 @@ use crate::{
     policy::{Denied, SyncMode, Verdict},
 };
 
-/// Which playlist wants a further name of which track in its folder.
-type Wanted = BTreeMap<(MediaPath, TrackId), PlaylistId>;
+/// Which playlist wants a further name in its folder of what, and for which of its tracks.
+type Wanted<'a> = BTreeMap<(MediaPath, Of<'a>), (PlaylistId, TrackId)>;
+
+/// What a copy is of. TIDAL gives a recording another id now and then, and may have it under several: they
+/// have one copy in a folder.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Of<'a> {
+    File(&'a MediaPath),
+    /// A track that has no file yet, or none any more.
+    Track(&'a TrackId),
+}
+
+/// The names that are given away in each folder: stems, as volumes compare them.
+#[derive(Default)]
+struct Names(BTreeMap<MediaPath, BTreeSet<String>>);
+
+impl Names {
+    /// Those of files that are there after this plan.
+    fn of(draft: &Draft<'_>) -> Self {
+        let mut names = Self::default();
+        for planned in draft.tracks.values() {
+            match &planned.file {
+                FilePlan::At(path) => names.take(path, path.file_stem()),
+                FilePlan::Fetched(stem) => names.take(stem, stem.file_name()),
+                FilePlan::None => {}
+            }
+        }
+        names
+    }
+
+    fn take(&mut self, at: &MediaPath, stem: String) {
+        if let Some(folder) = at.parent() {
+            self.0.entry(folder).or_default().insert(fold_name(&stem));
+        }
+    }
+
+    /// A stem that nothing in the folder has: this one, or with a number.
+    fn free(&mut self, folder: &MediaPath, stem: &str) -> String {
+        let taken = self.0.entry(folder.clone()).or_default();
+        let numbered = (2..).map(|number: u64| format!("{stem} ({number})"));
+        let free = std::iter::once(stem.to_owned())
+            .chain(numbered)
+            .find(|stem| taken.insert(fold_name(stem)));
+        free.unwrap_or_default()
+    }
+}
 
 /// Hard links or copies of shared tracks in the folders of all playlists. A copy belongs to the folder
 /// in which it lies: where one playlist leaves the folder and another one takes it, it stays.
@@ -30,12 +75,14 @@ pub(super) fn plan_copies(draft: &mut Draft<'_>) {
     }
     let desired = draft.input.desired;
     let mut lacking = wanted(draft);
+    let mut names = Names::of(draft);
     let mut spare = Vec::new();
     for row in copies(draft) {
-        let stays = key_of(row).is_some_and(|key| match draft.index.file(&row.path) {
-            Some(_) => lacking.remove(&key).is_some(),
-            None => false,
-        });
+        let key = key_of(draft, row).filter(|_| draft.index.file(&row.path).is_some());
+        let stays = key.is_some_and(|key| lacking.remove(&key).is_some());
+        if stays {
+            names.take(&row.path, row.path.file_stem());
+        }
         // Copies of a playlist that is gone go with it, see `trash_copies_of`.
         let owner = row.playlist.as_ref();
         let owner = owner.and_then(|id| desired.playlists.get(id));
@@ -53,10 +100,10 @@ pub(super) fn plan_copies(draft: &mut Draft<'_>) {
             _ => None,
         })
         .collect();
-    for ((_, track), playlist) in lacking {
+    for (playlist, track) in lacking.into_values() {
         let playlist = desired.playlists.get(&playlist);
         if let Some(playlist) = playlist.filter(|list| draft.in_scope(&list.id)) {
-            add_copy(draft, playlist, &track, &leaving);
+            add_copy(draft, playlist, &track, &leaving, &mut names);
         }
     }
     for (owner, row) in spare {
@@ -82,7 +129,7 @@ pub(super) fn trash_copies_of(draft: &mut Draft<'_>, gone: &BTreeMap<&PlaylistId
         else {
             continue;
         };
-        if !key_of(row).is_some_and(|key| wanted.contains_key(&key)) {
+        if !key_of(draft, row).is_some_and(|key| wanted.contains_key(&key)) {
             let why = Trash {
                 playlist,
                 gone: Some(decided),
@@ -100,17 +147,19 @@ fn has_copies(playlist: &DesiredPlaylist) -> bool {
 }
 
 /// Of all playlists, also those that this plan leaves alone: each has a folder of its own.
-fn wanted(draft: &Draft<'_>) -> Wanted {
+fn wanted<'a>(draft: &Draft<'a>) -> Wanted<'a> {
     let desired = draft.input.desired;
     let mut wanted = Wanted::new();
     if draft.input.policy.library.sharing == LinkForm::M3u8 {
         return wanted;
     }
     for playlist in desired.playlists.values().filter(|list| has_copies(list)) {
-        for track in count(&playlist.entries).into_keys() {
-            let known = desired.tracks.get(&track);
+        for track in &playlist.entries {
+            let lead = draft.leads.get(track).copied().unwrap_or(track);
+            let known = desired.tracks.get(lead);
             if known.is_some_and(|want| want.home != playlist.id) {
-                wanted.insert((playlist.folder.clone(), track), playlist.id.clone());
+                let key = (playlist.folder.clone(), of(draft, lead));
+                wanted.insert(key, (playlist.id.clone(), lead.clone()));
             }
         }
     }
@@ -122,8 +171,20 @@ fn copies<'a>(draft: &Draft<'a>) -> impl Iterator<Item = &'a FileRow> + use<'a> 
     rows.filter(|row| row.role == FileRole::Copy)
 }
 
-fn key_of(row: &FileRow) -> Option<(MediaPath, TrackId)> {
-    Some((row.path.parent()?, row.track.clone()?))
+fn key_of<'a>(draft: &Draft<'a>, row: &'a FileRow) -> Option<(MediaPath, Of<'a>)> {
+    Some((row.path.parent()?, of(draft, row.track.as_ref()?)))
+}
+
+/// What copies of a track are of: its file of now, also where the track is in no playlist any more.
+fn of<'a>(draft: &Draft<'a>, track: &'a TrackId) -> Of<'a> {
+    let input = draft.input;
+    let found = input.identities.matches.get(track).map(|found| &found.path);
+    let known = || input.observation.state.tracks.get(track)?.file.as_ref();
+    match found {
+        Some(path) => Of::File(path),
+        None if input.desired.tracks.contains_key(track) => Of::Track(track),
+        None => known().map_or(Of::Track(track), Of::File),
+    }
 }
 
 fn add_copy(
@@ -131,18 +192,22 @@ fn add_copy(
     playlist: &DesiredPlaylist,
     track: &TrackId,
     leaving: &BTreeMap<MediaPath, ActionId>,
+    names: &mut Names,
 ) {
     let Some(planned) = draft.tracks.get(track).cloned() else {
         return;
     };
+    let folder = &playlist.folder;
     let (path, pre) = match &planned.file {
         FilePlan::None => return,
         FilePlan::At(path) => {
-            let path = playlist.folder.join(&path.file_name());
+            let (name, stem) = (path.file_name(), path.file_stem());
+            let end = name.strip_prefix(&stem).unwrap_or_default();
+            let path = folder.join(&format!("{}{end}", names.free(folder, &stem)));
             (path.clone(), Precondition::Vacant { path })
         }
         FilePlan::Fetched(stem) => {
-            let stem = playlist.folder.join(&stem.file_name());
+            let stem = folder.join(&names.free(folder, &stem.file_name()));
             (stem.clone(), Precondition::VacantStem { stem, but: None })
         }
     };

@@ -27,6 +27,8 @@ pub(super) struct Draft<'a> {
     pub(super) drift: Vec<Drift>,
     pub(super) decisions: Vec<DecisionRequest>,
     pub(super) tracks: BTreeMap<TrackId, TrackPlan>,
+    /// Further ids of recordings, and the id that has the say over the file that they share.
+    pub(super) leads: BTreeMap<&'a TrackId, &'a TrackId>,
     /// Tracks that are fetched, by their ISRC.
     pub(super) fetched: BTreeMap<Isrc, Vec<TrackId>>,
     /// Tracks without a file that are not fetched, and why.
@@ -118,6 +120,7 @@ impl<'a> Draft<'a> {
             drift: Vec::new(),
             decisions: Vec::new(),
             tracks: BTreeMap::new(),
+            leads: BTreeMap::new(),
             fetched: BTreeMap::new(),
             unfetched: BTreeMap::new(),
             new_folders: BTreeMap::new(),

@@ -37,15 +37,18 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
         .filter_map(|change: &Change| change.track.as_ref())
         .collect();
     let shared = shared_files(draft);
+    draft.leads = shared
+        .values()
+        .filter_map(|tracks| tracks.split_first())
+        .flat_map(|(lead, others)| others.iter().map(|other| (*other, *lead)))
+        .collect();
     let mut tracks: Vec<(TrackId, TrackPlan)> = Vec::with_capacity(desired.tracks.len());
     for (id, want) in &desired.tracks {
         let mut planned = TrackPlan::default();
         if is_managed(draft, want) {
             let found = file_of(draft, id);
             let same = found.and_then(|found| shared.get(&found.path));
-            let lead = same.and_then(|same| same.first());
-            let lead = lead.filter(|lead| **lead != id);
-            let lead = lead.and_then(|lead| {
+            let lead = draft.leads.get(id).and_then(|lead| {
                 let at = tracks.binary_search_by(|(id, _)| id.cmp(lead)).ok()?;
                 Some(tracks.get(at)?.1.clone())
             });

@@ -324,7 +324,7 @@ impl<'a> Search<'a, '_> {
                 && let Some(best) = claims.next()
             {
                 self.chosen[number] = Some(Chosen {
-                    file: best.file,
+                    file: self.original(best.file, number).unwrap_or(best.file),
                     how: if best.ranked.same_id {
                         How::TidalId
                     } else if best.ranked.same_isrc {
@@ -373,6 +373,17 @@ impl<'a> Search<'a, '_> {
             length: file.path.as_str().len(),
             path: file.path.clone(),
         }
+    }
+
+    /// Of a copy that we made for a further playlist, the file that its track has, where that can be track
+    /// `number` too: where TIDAL gives a recording another id, that one gets the file, and the copy stays
+    /// what it is.
+    fn original(&self, copy: usize, number: usize) -> Option<usize> {
+        let row = self.state.files.get(&self.shelf.files[copy].path)?;
+        let track = row.track.as_ref().filter(|_| row.role == FileRole::Copy)?;
+        let owner = self.tracks.binary_search_by(|known| known.id.cmp(track));
+        let file = self.chosen[owner.ok()?].as_ref()?.file;
+        self.is_present(file, self.tracks[number]).then_some(file)
     }
 
     /// Tracks that TIDAL lists under several ids get the file that one of them has.

@@ -44,7 +44,7 @@ const NAMES: [&str; 7] = [
 ];
 
 pub(crate) fn arb_lists() -> impl Strategy<Value = Lists> {
-    let entries = prop::collection::vec(0_usize..8, 0..5);
+    let entries = prop::collection::vec(0_usize..12, 0..5);
     let list = (0_usize..4, 0..NAMES.len(), entries);
     prop::collection::vec(list, 0..4).prop_map(|mut lists| {
         let mut seen = BTreeSet::new();
@@ -284,7 +284,7 @@ impl Stage {
                 .entries
                 .iter()
                 .map(|entry| collection.contents[&entry.content].title.clone());
-            let wanted = tracks.iter().map(|n| format!("Title {n}"));
+            let wanted = tracks.iter().map(|n| format!("Title {}", recording(*n)));
             assert_eq!(
                 titles.collect::<Vec<_>>(),
                 wanted.collect::<Vec<_>>(),
@@ -320,10 +320,20 @@ pub(crate) fn list_id(number: usize) -> PlaylistId {
     PlaylistId::from(format!("00000000-0000-4000-8000-00000000000{number}").as_str())
 }
 
+/// Recordings that have one id, and the others, which TIDAL has delivered again under further ones.
+const RECORDINGS: usize = 8;
+
+/// What the track of that number is a recording of.
+const fn recording(number: usize) -> usize {
+    number % RECORDINGS
+}
+
 fn reading(lists: &Lists) -> TidalReading {
     let item = |n: &usize| {
+        let of = recording(*n);
         json!({"type": "tracks", "id": (1000 + n).to_string(), "resolved": true,
-            "title": format!("Title {n}"), "artists": [format!("Artist {n}")], "duration_s": 300})
+            "title": format!("Title {of}"), "artists": [format!("Artist {of}")], "duration_s": 300,
+            "isrc": format!("USABC26{of:05}")})
     };
     let list = |(id, name, tracks): &(usize, usize, Vec<usize>)| {
         json!({"id": list_id(*id).to_string(), "name": NAMES[*name], "complete": true,
