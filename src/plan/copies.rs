@@ -36,22 +36,28 @@ enum Of<'a> {
 struct Names(BTreeMap<MediaPath, BTreeSet<String>>);
 
 impl Names {
-    /// Those of files that are there after this plan.
-    fn of(draft: &Draft<'_>) -> Self {
+    /// Those of files of ours that are there now and do not move away, and that this plan brings.
+    fn of(draft: &Draft<'_>, leaving: &BTreeMap<MediaPath, ActionId>) -> Self {
         let mut names = Self::default();
+        for row in draft.input.observation.state.files.values() {
+            let stays = row.provenance.is_ours() && !leaving.contains_key(&row.path);
+            if stays && draft.index.file(&row.path).is_some() {
+                names.take(&row.path, &row.path.file_stem());
+            }
+        }
         for planned in draft.tracks.values() {
             match &planned.file {
-                FilePlan::At(path) => names.take(path, path.file_stem()),
-                FilePlan::Fetched(stem) => names.take(stem, stem.file_name()),
+                FilePlan::At(path) => names.take(path, &path.file_stem()),
+                FilePlan::Fetched(stem) => names.take(stem, &stem.file_name()),
                 FilePlan::None => {}
             }
         }
         names
     }
 
-    fn take(&mut self, at: &MediaPath, stem: String) {
+    fn take(&mut self, at: &MediaPath, stem: &str) {
         if let Some(folder) = at.parent() {
-            self.0.entry(folder).or_default().insert(fold_name(&stem));
+            self.0.entry(folder).or_default().insert(fold_name(stem));
         }
     }
 
@@ -75,14 +81,10 @@ pub(super) fn plan_copies(draft: &mut Draft<'_>) {
     }
     let desired = draft.input.desired;
     let mut lacking = wanted(draft);
-    let mut names = Names::of(draft);
     let mut spare = Vec::new();
     for row in copies(draft) {
         let key = key_of(draft, row).filter(|_| draft.index.file(&row.path).is_some());
         let stays = key.is_some_and(|key| lacking.remove(&key).is_some());
-        if stays {
-            names.take(&row.path, row.path.file_stem());
-        }
         // Copies of a playlist that is gone go with it, see `trash_copies_of`.
         let owner = row.playlist.as_ref();
         let owner = owner.and_then(|id| desired.playlists.get(id));
@@ -100,6 +102,7 @@ pub(super) fn plan_copies(draft: &mut Draft<'_>) {
             _ => None,
         })
         .collect();
+    let mut names = Names::of(draft, &leaving);
     for (playlist, track) in lacking.into_values() {
         let playlist = desired.playlists.get(&playlist);
         if let Some(playlist) = playlist.filter(|list| draft.in_scope(&list.id)) {

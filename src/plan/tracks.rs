@@ -37,50 +37,77 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
         .filter_map(|change: &Change| change.track.as_ref())
         .collect();
     let shared = shared_files(draft);
-    draft.leads = shared
-        .values()
-        .filter_map(|tracks| tracks.split_first())
-        .flat_map(|(lead, others)| others.iter().map(|other| (*other, *lead)))
-        .collect();
-    let mut tracks: Vec<(TrackId, TrackPlan)> = Vec::with_capacity(desired.tracks.len());
-    for (id, want) in &desired.tracks {
-        let mut planned = TrackPlan::default();
-        if is_managed(draft, want) {
-            let found = file_of(draft, id);
-            let same = found.and_then(|found| shared.get(&found.path));
-            let lead = draft.leads.get(id).and_then(|lead| {
-                let at = tracks.binary_search_by(|(id, _)| id.cmp(lead)).ok()?;
-                Some(tracks.get(at)?.1.clone())
-            });
-            plan_file(draft, id, want, lead.as_ref(), &mut planned);
-            match lead.filter(|lead| matches!(lead.content, ContentPlan::Is(_))) {
-                Some(lead) => {
-                    planned.content = lead.content;
-                    planned.content_action = lead.content_action;
-                }
-                None => {
-                    plan_content(draft, id, want, &mut planned);
-                    plan_fields(draft, id, want, &planned, metadata.contains(id));
-                    let mut all = Cow::Borrowed(want);
-                    for same in same.into_iter().flatten() {
-                        let tags = desired
-                            .tracks
-                            .get(*same)
-                            .map(|want| want.tags.iter().cloned());
-                        all.to_mut().tags.extend(tags.into_iter().flatten());
-                    }
-                    plan_tags(draft, id, &all, &planned);
-                }
-            }
-            plan_old(draft, want, &planned);
-        } else if let Some(found) = draft.input.identities.matches.get(id) {
+    for (path, tracks) in &shared {
+        let lies_at_home = |id: &&&TrackId| {
+            let home = desired.tracks.get(**id).map(|want| &want.home);
+            let home = home.and_then(|home| desired.playlists.get(home));
+            home.is_some_and(|home| path.is_in(&home.folder))
+        };
+        let lead = tracks.iter().find(lies_at_home).or(tracks.first()).copied();
+        let others = tracks.iter().filter(|id| Some(**id) != lead);
+        let led = others.filter_map(|id| Some((*id, lead?)));
+        draft.leads.extend(led);
+    }
+    // Those that lead come first: the others follow them.
+    let (led, leading): (Vec<_>, Vec<_>) = desired
+        .tracks
+        .iter()
+        .partition(|(id, _)| draft.leads.contains_key(id));
+    for tracks in [leading, led] {
+        let mut planned: BTreeMap<TrackId, TrackPlan> = tracks
+            .into_iter()
+            .map(|(id, want)| {
+                let found = file_of(draft, id);
+                let same = found.and_then(|found| shared.get(&found.path));
+                let same = same.map_or(&[][..], Vec::as_slice);
+                let planned = plan_track(draft, id, want, same, metadata.contains(id));
+                (id.clone(), planned)
+            })
+            .collect();
+        draft.tracks.append(&mut planned);
+    }
+}
+
+/// Plans one track; `same`: the ids of its recording, where there are several.
+fn plan_track(
+    draft: &mut Draft<'_>,
+    id: &TrackId,
+    want: &DesiredTrack,
+    same: &[&TrackId],
+    metadata: bool,
+) -> TrackPlan {
+    let mut planned = TrackPlan::default();
+    if !is_managed(draft, want) {
+        if let Some(found) = draft.input.identities.matches.get(id) {
             planned.file = FilePlan::At(found.path.clone());
             let content = draft.index.content_of(id, Some(&found.path)).cloned();
             planned.content = content.map_or(ContentPlan::None, ContentPlan::Is);
         }
-        tracks.push((id.clone(), planned));
+        return planned;
     }
-    draft.tracks = tracks.into_iter().collect();
+    let lead = draft.leads.get(id);
+    let lead = lead.and_then(|lead| draft.tracks.get(*lead)).cloned();
+    plan_file(draft, id, want, lead.as_ref(), &mut planned);
+    match lead.filter(|lead| matches!(lead.content, ContentPlan::Is(_))) {
+        Some(lead) => {
+            planned.content = lead.content;
+            planned.content_action = lead.content_action;
+        }
+        None => {
+            plan_content(draft, id, want, &mut planned);
+            plan_fields(draft, id, want, &planned, metadata);
+            let mut all = Cow::Borrowed(want);
+            for same in same {
+                let tags = draft.input.desired.tracks.get(*same).map(|want| &want.tags);
+                all.to_mut()
+                    .tags
+                    .extend(tags.into_iter().flatten().cloned());
+            }
+            plan_tags(draft, id, &all, &planned);
+        }
+    }
+    plan_old(draft, want, &planned);
+    planned
 }
 
 /// Whether this plan may do anything for the track: one of its playlists is in scope, and one is not
@@ -95,8 +122,8 @@ fn is_only_observed(draft: &Draft<'_>, want: &DesiredTrack) -> bool {
 }
 
 /// The tracks of each file that stands for several: TIDAL may have a recording under more than one id.
-/// The first one leads, or else they would take the file from each other in turn: the file lies where
-/// that one belongs, and the row has the tags of all.
+/// One leads, or else they would take the file from each other in turn: the file lies where that one
+/// belongs, and the row has the tags of all. It is the first, or one in whose folder the file lies.
 fn shared_files<'a>(draft: &Draft<'a>) -> BTreeMap<&'a MediaPath, Vec<&'a TrackId>> {
     let tracks = &draft.input.desired.tracks;
     let mut first = HashMap::with_capacity(tracks.len());

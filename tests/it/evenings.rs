@@ -223,6 +223,81 @@ fn a_plan_for_one_list_leaves_the_copies_of_another() {
     });
 }
 
+/// Numbers from [`world::RECORDINGS`] on are recordings that TIDAL delivers again under another id.
+#[test]
+fn a_recording_with_two_ids_keeps_its_file_and_names_are_not_given_twice() {
+    let again = |number: usize| number + world::RECORDINGS;
+    let evenings: [(&str, [Lists; 2]); 4] = [
+        // A copy of the one id is not taken for the file of the other.
+        (
+            "copy",
+            [
+                vec![(0, 0, vec![0, 1, 2]), (1, 1, vec![1])],
+                vec![
+                    (0, 0, vec![0, again(1), 2]),
+                    (2, 6, vec![again(1), 0]),
+                    (1, 1, vec![1]),
+                ],
+            ],
+        ),
+        // The file of one id, and the link of the other, in one folder.
+        (
+            "hardlink",
+            [vec![(0, 0, vec![0, again(0)]), (1, 3, vec![0])], Vec::new()],
+        ),
+        // A file comes to where another one leaves in the same plan.
+        (
+            "m3u8",
+            [
+                vec![(2, 1, vec![again(0)]), (1, 3, vec![0])],
+                vec![(2, 3, vec![again(0)]), (0, 0, vec![0])],
+            ],
+        ),
+        // A link comes to where an orphan lies.
+        (
+            "hardlink",
+            [
+                vec![(0, 0, vec![3]), (1, 0, vec![again(3)])],
+                vec![(1, 0, vec![again(3)]), (0, 0, vec![again(3)])],
+            ],
+        ),
+    ];
+    for (sharing, lists) in evenings {
+        block_on(async {
+            let mut stage = Stage::new(&format!("sharing = \"{sharing}\"\n"));
+            for lists in lists.iter().filter(|lists| !lists.is_empty()) {
+                stage.tidal(lists);
+                stage.sync().await.unwrap();
+                assert_eq!(stage.plan().await.body.actions, [], "{sharing}: {lists:?}");
+                stage.assert_lists_follow(lists).await;
+            }
+        });
+    }
+}
+
+/// The other id of a recording comes to the list that the file lies with: nothing is moved or fetched.
+#[test]
+fn a_file_stays_with_the_id_in_whose_folder_it_lies() {
+    block_on(async {
+        let mut stage = Stage::new("");
+        stage.tidal(&vec![(0, 0, vec![0, 1]), (1, 1, vec![1])]);
+        stage.sync().await.unwrap();
+        let audio = |stage: &Stage| {
+            let files = stage.files().into_iter();
+            let songs = files.filter(|(path, _)| path.ends_with(".flac"));
+            songs.collect::<Vec<_>>()
+        };
+        let before = audio(&stage);
+        stage.tidal(&vec![
+            (0, 0, vec![0, 1 + world::RECORDINGS]),
+            (1, 1, vec![1]),
+        ]);
+        stage.sync().await.unwrap();
+        assert_eq!(audio(&stage), before);
+        assert_eq!(stage.plan().await.body.actions, []);
+    });
+}
+
 #[test]
 fn the_same_lists_twice_are_the_same_plan() {
     block_on(async {

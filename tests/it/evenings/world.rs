@@ -320,8 +320,8 @@ pub(crate) fn list_id(number: usize) -> PlaylistId {
     PlaylistId::from(format!("00000000-0000-4000-8000-00000000000{number}").as_str())
 }
 
-/// Recordings that have one id, and the others, which TIDAL has delivered again under further ones.
-const RECORDINGS: usize = 8;
+/// How many recordings there are. Tracks with a higher number are one of them under another id.
+pub(crate) const RECORDINGS: usize = 8;
 
 /// What the track of that number is a recording of.
 const fn recording(number: usize) -> usize {

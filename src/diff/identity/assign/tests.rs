@@ -284,6 +284,25 @@ fn hard_links_and_our_own_copies_are_no_duplicates() {
     );
 }
 
+#[test]
+fn a_copy_of_ours_stands_for_its_original_under_another_id_as_well() {
+    let [old, new] = ["1", "2"].map(|id| track(id, "Missing You", "NLA321000001"));
+    let mut state = State::default();
+    linked(&mut state, &old, "a.mp3", None);
+    let mut row = state.files[&MediaPath::from("a.mp3")].clone();
+    row.role = FileRole::Copy;
+    row.path = "c.mp3".into();
+    state.files.insert("c.mp3".into(), row);
+    let files = [file("a.mp3", "Missing You"), file("c.mp3", "Missing You")];
+    let found = run(&[&old, &new], &files, &state);
+    for id in ["1", "2"] {
+        assert_eq!(found.matches[&TrackId::from(id)].path.as_str(), "a.mp3");
+    }
+    // The original is gone: the copy is as good.
+    let found = run(&[&old, &new], &files[1..], &state);
+    assert_eq!(found.matches[&new.id].path.as_str(), "c.mp3");
+}
+
 /// A library in which `old/a.mp3` was once seen, with the facts that `file` gives it.
 fn after(files: &[AudioFile], seen: &AudioFile) -> Library {
     Library {
