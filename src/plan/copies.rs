@@ -210,7 +210,12 @@ fn add_copy(
             (path.clone(), Precondition::Vacant { path })
         }
         FilePlan::Fetched(stem) => {
-            let stem = folder.join(&names.free(folder, &stem.file_name()));
+            let mut free = || folder.join(&names.free(folder, &stem.file_name()));
+            let mut stem = free();
+            // Nobody knows yet whether it would have the very name of what leaves.
+            while is_left(&stem, leaving) {
+                stem = free();
+            }
             (stem.clone(), Precondition::VacantStem { stem, but: None })
         }
     };
@@ -252,6 +257,14 @@ fn add_copy(
     } else {
         draft.push(action);
     }
+}
+
+/// Whether something of that stem moves away.
+fn is_left(stem: &MediaPath, leaving: &BTreeMap<MediaPath, ActionId>) -> bool {
+    let start = stem.with_appended_extension("");
+    let mut from = leaving.range(&start..);
+    from.next()
+        .is_some_and(|(path, _)| path.as_str().starts_with(start.as_str()))
 }
 
 /// Why a copy goes.

@@ -44,7 +44,7 @@ const NAMES: [&str; 7] = [
 ];
 
 pub(crate) fn arb_lists() -> impl Strategy<Value = Lists> {
-    let entries = prop::collection::vec(0_usize..12, 0..5);
+    let entries = prop::collection::vec(0_usize..14, 0..5);
     let list = (0_usize..4, 0..NAMES.len(), entries);
     prop::collection::vec(list, 0..4).prop_map(|mut lists| {
         let mut seen = BTreeSet::new();
@@ -322,18 +322,27 @@ pub(crate) fn list_id(number: usize) -> PlaylistId {
 
 /// How many recordings there are. Tracks with a higher number are one of them under another id.
 pub(crate) const RECORDINGS: usize = 8;
+/// Tracks from this number on are other recordings that are called like the first ones.
+const NAMESAKES: usize = 12;
 
-/// What the track of that number is a recording of.
+/// The track that it is, or is called like.
 const fn recording(number: usize) -> usize {
-    number % RECORDINGS
+    match number < NAMESAKES {
+        true => number % RECORDINGS,
+        false => number - NAMESAKES,
+    }
 }
 
 fn reading(lists: &Lists) -> TidalReading {
     let item = |n: &usize| {
         let of = recording(*n);
+        let (code, seconds) = match *n < NAMESAKES {
+            true => (of, 300),
+            false => (*n, 200),
+        };
         json!({"type": "tracks", "id": (1000 + n).to_string(), "resolved": true,
-            "title": format!("Title {of}"), "artists": [format!("Artist {of}")], "duration_s": 300,
-            "isrc": format!("USABC26{of:05}")})
+            "title": format!("Title {of}"), "artists": [format!("Artist {of}")], "duration_s": seconds,
+            "isrc": format!("USABC26{code:05}")})
     };
     let list = |(id, name, tracks): &(usize, usize, Vec<usize>)| {
         json!({"id": list_id(*id).to_string(), "name": NAMES[*name], "complete": true,
