@@ -125,18 +125,21 @@ fn keep_content(
     planned: &mut TrackPlan,
 ) {
     let location = draft.index.location(content);
-    let elsewhere = location
-        .as_ref()
-        .filter(|at| draft.index.file(at).is_some());
-    if let (Some(at), Some(now)) = (elsewhere, &now_at)
-        && at != now
+    if let Some(now) = &now_at
         && !draft.index.points_at(content, now)
-        && !is_half_replaced(draft, &want.track.id, at, now)
+        && !location
+            .as_ref()
+            .is_some_and(|at| is_half_replaced(draft, &want.track.id, at, now))
     {
-        // The remembered row stands for another file that is still there; leave it alone.
+        let elsewhere = location
+            .as_ref()
+            .is_some_and(|at| draft.index.file(at).is_some());
         match draft.index.content_at(now).cloned() {
+            // The file has a row, and can have no second one: the remembered row stands for another file,
+            // there or gone.
             Some(other) => return keep_content(draft, want, &other, None, path, planned),
-            None => return add_content(draft, &want.track.id, want, path, planned),
+            None if elsewhere => return add_content(draft, &want.track.id, want, path, planned),
+            None => {}
         }
     }
     planned.content = ContentPlan::Is(content.clone());

@@ -37,17 +37,7 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
         .filter_map(|change: &Change| change.track.as_ref())
         .collect();
     let shared = shared_files(draft);
-    for (path, tracks) in &shared {
-        let lies_at_home = |id: &&&TrackId| {
-            let home = desired.tracks.get(**id).map(|want| &want.home);
-            let home = home.and_then(|home| desired.playlists.get(home));
-            home.is_some_and(|home| path.is_in(&home.folder))
-        };
-        let lead = tracks.iter().find(lies_at_home).or(tracks.first()).copied();
-        let others = tracks.iter().filter(|id| Some(**id) != lead);
-        let led = others.filter_map(|id| Some((*id, lead?)));
-        draft.leads.extend(led);
-    }
+    draft.leads = leads(draft, &shared);
     // Those that lead come first: the others follow them.
     let (led, leading): (Vec<_>, Vec<_>) = desired
         .tracks
@@ -123,7 +113,7 @@ fn is_only_observed(draft: &Draft<'_>, want: &DesiredTrack) -> bool {
 
 /// The tracks of each file that stands for several: TIDAL may have a recording under more than one id.
 /// One leads, or else they would take the file from each other in turn: the file lies where that one
-/// belongs, and the row has the tags of all. It is the first, or one in whose folder the file lies.
+/// belongs, and the row has the tags of all.
 fn shared_files<'a>(draft: &Draft<'a>) -> BTreeMap<&'a MediaPath, Vec<&'a TrackId>> {
     let tracks = &draft.input.desired.tracks;
     let mut first = HashMap::with_capacity(tracks.len());
@@ -140,6 +130,38 @@ fn shared_files<'a>(draft: &Draft<'a>) -> BTreeMap<&'a MediaPath, Vec<&'a TrackI
     // Each but the first and the last was named twice.
     files.values_mut().for_each(Vec::dedup);
     files
+}
+
+/// Who leads, by those that follow: one whose row is that of the file and in whose folder it lies, as far as
+/// there is such a one.
+fn leads<'a>(
+    draft: &Draft<'a>,
+    shared: &BTreeMap<&'a MediaPath, Vec<&'a TrackId>>,
+) -> BTreeMap<&'a TrackId, &'a TrackId> {
+    let state = &draft.input.observation.state;
+    let desired = draft.input.desired;
+    let mut leads = BTreeMap::new();
+    for (path, tracks) in shared {
+        let row = draft.index.content_at(path);
+        let has_another = |id: &TrackId| {
+            let known = state.tracks.get(id).and_then(|row| row.content.as_ref());
+            row.is_some() && known.is_some() && known != row
+        };
+        let is_away = |id: &TrackId| {
+            let home = desired.tracks.get(id).map(|want| &want.home);
+            let home = home.and_then(|home| desired.playlists.get(home));
+            home.is_none_or(|home| !path.is_in(&home.folder))
+        };
+        // The first of those that are equal.
+        let lead = tracks
+            .iter()
+            .min_by_key(|id| (has_another(id), is_away(id)));
+        if let Some(lead) = lead {
+            let others = tracks.iter().filter(|id| *id != lead);
+            leads.extend(others.map(|id| (*id, *lead)));
+        }
+    }
+    leads
 }
 
 /// The rows of Rekordbox that stand for tracks once this plan is applied, by a link that the state
@@ -182,7 +204,7 @@ fn plan_file(
     if let Some(found) = file_of(draft, id) {
         if let Some(file) = draft.index.file(&found.path) {
             planned.file = FilePlan::At(file.path.clone());
-            link(draft, id, want, found, file, planned);
+            link(draft, id, want, found, file, lead, planned);
             if let Some(lead) = lead {
                 planned.file = lead.file.clone();
                 return;
@@ -222,12 +244,19 @@ fn link(
     want: &DesiredTrack,
     found: &Match,
     file: &AudioFile,
+    lead: Option<&TrackPlan>,
     planned: &mut TrackPlan,
 ) {
     let state = &draft.input.observation.state;
     let row = state.tracks.get(id);
     let known = row.and_then(|row| row.file.as_ref());
-    let content = draft.index.content_of(id, Some(&file.path)).cloned();
+    let content = match lead.map(|lead| &lead.content) {
+        // A row that it had for a file of its own is not that of this file.
+        Some(ContentPlan::Is(content)) => Some(content.clone()),
+        Some(ContentPlan::None | ContentPlan::Added) | None => {
+            draft.index.content_of(id, Some(&file.path)).cloned()
+        }
+    };
     let content_known = row.and_then(|row| row.content.as_ref());
     if known == Some(&file.path) && (content.is_none() || content.as_ref() == content_known) {
         return;
