@@ -322,9 +322,10 @@ impl<'a> Search<'a, '_> {
             let number = usize::try_from(track).unwrap_or(usize::MAX);
             if self.chosen.get(number).is_some_and(Option::is_none)
                 && let Some(best) = claims.next()
+                && !self.is_copy_of_a_file(best.file)
             {
                 self.chosen[number] = Some(Chosen {
-                    file: self.original(best.file, number).unwrap_or(best.file),
+                    file: best.file,
                     how: if best.ranked.same_id {
                         How::TidalId
                     } else if best.ranked.same_isrc {
@@ -375,15 +376,16 @@ impl<'a> Search<'a, '_> {
         }
     }
 
-    /// Of a copy that we made for a further playlist, the file that its track has, where that can be track
-    /// `number` too: where TIDAL gives a recording another id, that one gets the file, and the copy stays
-    /// what it is.
-    fn original(&self, copy: usize, number: usize) -> Option<usize> {
-        let row = self.state.files.get(&self.shelf.files[copy].path)?;
-        let track = row.track.as_ref().filter(|_| row.role == FileRole::Copy)?;
+    /// Whether it is a copy that we made for a further playlist of a track that has its file: who else fits it
+    /// shares that file, or has none.
+    fn is_copy_of_a_file(&self, copy: usize) -> bool {
+        let row = self.state.files.get(&self.shelf.files[copy].path);
+        let row = row.filter(|row| row.role == FileRole::Copy);
+        let Some(track) = row.and_then(|row| row.track.as_ref()) else {
+            return false;
+        };
         let owner = self.tracks.binary_search_by(|known| known.id.cmp(track));
-        let file = self.chosen[owner.ok()?].as_ref()?.file;
-        self.is_present(file, self.tracks[number]).then_some(file)
+        owner.is_ok_and(|owner| self.chosen[owner].is_some())
     }
 
     /// Tracks that TIDAL lists under several ids get the file that one of them has.

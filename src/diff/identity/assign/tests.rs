@@ -298,6 +298,10 @@ fn a_copy_of_ours_stands_for_its_original_under_another_id_as_well() {
     for id in ["1", "2"] {
         assert_eq!(found.matches[&TrackId::from(id)].path.as_str(), "a.mp3");
     }
+    // Without the code it may be another recording, and gets a file of its own.
+    let other = track("2", "Missing You", "");
+    let found = run(&[&old, &other], &files, &state);
+    assert_eq!(found.matches.get(&other.id), None);
     // The original is gone: the copy is as good.
     let found = run(&[&old, &new], &files[1..], &state);
     assert_eq!(found.matches[&new.id].path.as_str(), "c.mp3");
