@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use tidal_cleanup::{
-    domain::{ApplyId, NodeKind},
+    domain::{ApplyId, ContentId, NodeKind, state::ObjectKey},
     edge::{
+        local::LocalLibrary as _,
         rekordbox::{ContentRef, Edit, NodeRef, Parent, RekordboxLibrary as _},
         store::{ApplyStatus, StateReader as _},
     },
@@ -61,6 +62,20 @@ enum Hand {
     TakesOut(u8),
     /// Renames a list of ours.
     Renames(u8),
+    /// Moves a file of ours to another folder, under another name.
+    Moves(u8),
+    /// Orders a list of ours, and adds one of their own tracks.
+    Orders(u8),
+    /// Removes a list of ours from Rekordbox.
+    Drops(u8),
+    /// Puts a list of ours to the top.
+    Lifts(u8),
+    /// Calls one of our rows otherwise.
+    Calls(u8),
+    /// Takes the MyTags off one of our rows.
+    Untags(u8),
+    /// Copies a file of ours beside it.
+    Doubles(u8),
 }
 
 fn arb_turn() -> impl Strategy<Value = Turn> {
@@ -76,6 +91,13 @@ fn arb_turn() -> impl Strategy<Value = Turn> {
         any::<u8>().prop_map(Hand::Lists),
         any::<u8>().prop_map(Hand::TakesOut),
         any::<u8>().prop_map(Hand::Renames),
+        any::<u8>().prop_map(Hand::Moves),
+        any::<u8>().prop_map(Hand::Orders),
+        any::<u8>().prop_map(Hand::Drops),
+        any::<u8>().prop_map(Hand::Lifts),
+        any::<u8>().prop_map(Hand::Calls),
+        any::<u8>().prop_map(Hand::Untags),
+        any::<u8>().prop_map(Hand::Doubles),
     ];
     prop_oneof![
         3 => arb_lists().prop_map(Turn::Tidal),
@@ -288,6 +310,66 @@ impl Evening {
             }
             Hand::Lists(n) => self.makes_a_list(n).await,
             Hand::TakesOut(n) => self.takes_out(n).await,
+            Hand::Moves(n) => {
+                let Some(path) = some(n) else { return };
+                let place = format!("Own/{} {}", self.model.hands, path.file_name());
+                let mut disk = disk;
+                disk.rename(&path, &place.as_str().into()).unwrap();
+                self.model.missing.insert(path.as_str().to_owned());
+            }
+            Hand::Doubles(n) => {
+                let Some(path) = some(n) else { return };
+                let place = format!("Own/copy {} {}", self.model.hands, path.file_name());
+                let mut disk = disk;
+                disk.copy(&path, &place.as_str().into()).unwrap();
+            }
+            Hand::Orders(n) => {
+                let list = list_id(usize::from(n % 4));
+                let Some(node) = self.stage.node(&list).await else {
+                    return;
+                };
+                let mut entries = self.stage.entries(&list).await;
+                entries.reverse();
+                entries.insert(entries.len() / 2, "77".into());
+                let contents = entries.into_iter().map(ContentRef::Id).collect();
+                self.edit(&[Edit::SetEntries { node: NodeRef::Id(node), contents }])
+                    .await;
+            }
+            Hand::Drops(n) => {
+                if let Some(id) = self.stage.node(&list_id(usize::from(n % 4))).await {
+                    self.edit(&[Edit::RemoveNode { id }]).await;
+                }
+            }
+            Hand::Lifts(n) => {
+                if let Some(id) = self.stage.node(&list_id(usize::from(n % 4))).await {
+                    let (name, parent) = (None, Some(Parent::Root));
+                    self.edit(&[Edit::UpdateNode { id, name, parent }]).await;
+                }
+            }
+            Hand::Calls(n) => {
+                let Some(content) = self.row(n).await else { return };
+                self.edit(&[Edit::UpdateContent {
+                    content,
+                    title: Some(format!("By hand {}", self.model.hands)),
+                    artist: None,
+                    album: None,
+                    year: None,
+                }])
+                .await;
+            }
+            Hand::Untags(n) => {
+                let Some(content) = self.row(n).await else { return };
+                let links = state.objects.iter().filter(|(key, _)| {
+                    matches!(key, ObjectKey::TagLink(_, _, row) if *row == content)
+                });
+                let remove = links.map(|(_, row)| row.id.clone()).collect();
+                self.edit(&[Edit::SetTags {
+                    content: ContentRef::Id(content),
+                    add: Vec::new(),
+                    remove,
+                }])
+                .await;
+            }
             Hand::Renames(n) => {
                 let Some(node) = self.stage.node(&list_id(usize::from(n % 4))).await else {
                     return;
@@ -300,6 +382,14 @@ impl Evening {
                 .await;
             }
         }
+    }
+
+    /// One of the rows that are not theirs.
+    async fn row(&self, n: u8) -> Option<ContentId> {
+        let collection = self.stage.bench.collection().await;
+        let rows = collection.contents.into_keys();
+        let rows: Vec<_> = rows.filter(|id| id.as_str() != "77").collect();
+        rows.get(usize::from(n) % rows.len().max(1)).cloned()
     }
 
     async fn makes_a_list(&mut self, n: u8) {

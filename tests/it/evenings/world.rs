@@ -53,15 +53,61 @@ pub(crate) fn arb_lists() -> impl Strategy<Value = Lists> {
     })
 }
 
+/// What a policy may say of each thing; mostly what it says where nobody has thought about it.
 pub(crate) fn arb_policy() -> impl Strategy<Value = String> {
-    let sharing = prop::sample::select(vec!["m3u8", "hardlink", "copy"]);
-    let removed = prop::sample::select(vec!["trash", "keep-file"]);
-    let list = prop::sample::select(vec!["remove", "soft-delete", "archive"]);
-    let order = prop::sample::select(vec!["", "\"🇮🇹\" = \"Italo\"\n\"🏃\" = \"Running\"\n"]);
-    (sharing, removed, list, order).prop_map(|(sharing, removed, list, tags)| {
+    let any_of = |ways: &[&'static str]| prop::sample::select(ways.to_vec());
+    let library = (
+        any_of(&["m3u8", "hardlink", "copy"]),
+        any_of(&["", "", "file = \"{title}\"\n", "playlists = \"\"\n"]),
+    );
+    let defaults = (
+        any_of(&["trash", "keep-file"]),
+        any_of(&["remove", "soft-delete", "archive"]),
+        any_of(&["", "", "", "mode = \"additive\"\n"]),
+    );
+    let rekordbox = any_of(&[
+        "",
+        "",
+        "folder = \"\"\n",
+        "duplicates = \"merge\"\n",
+        "duplicates = \"merge-all\"\n",
+    ]);
+    let tags = any_of(&["\"🕺\" = \"Disco\"\n", "\"🇮🇹\" = \"Italo\"\n\"🏃\" = \"Running\"\n"]);
+    let mytags = any_of(&[
+        "",
+        "",
+        "folders = \"{Genre}\"\n",
+        "none = { Genre = \"None\" }\n",
+        "default = { Genre = \"Plain\" }\nname = \"{name}\"\n",
+        "smart = { folder = \"By genre\", by = \"Genre\" }\n",
+    ]);
+    let own = any_of(&[
+        "",
+        "",
+        "[own]\nname = \"rekordbox\"\n",
+        "[own]\nfolder = \"rekordbox\"\nmytags = \"rekordbox\"\n",
+        "[own]\ntitle = \"rekordbox\"\n",
+    ]);
+    let rules = any_of(&[
+        "",
+        "",
+        "[[rule]]\nname = \"orphans\"\nwhen = { \"file.orphan\" = true }\nthen = \"trash\"\n",
+        "[[rule]]\nname = \"twice\"\nwhen = { \"file.duplicate\" = true }\n\
+         then = { keep = \"best\", others = \"trash\" }\n",
+        "[[rule]]\nname = \"gone\"\nwhen = { \"playlist.removed\" = true }\n\
+         then = { archive = \"Gone\" }\n",
+        "[[protect]]\nname = \"titles\"\nwhen = { \"track.title\" = \"Title 1\" }\n\
+         deny = [\"trash\", \"move\"]\n",
+    ]);
+    let order = any_of(&["order = \"tidal\"\n", "order = \"rekordbox\"\n", "mode = \"additive\"\n"]);
+    (library, defaults, rekordbox, tags, mytags, own, rules, order).prop_map(|said| {
+        let ((sharing, file), (removed, list, mode), rekordbox, tags, mytags, own, rules, order) =
+            said;
         format!(
-            "sharing = \"{sharing}\"\n[defaults]\ntrack_removed = \"{removed}\"\n\
-             playlist_removed = \"{list}\"\n[mytag.Genre]\n{tags}"
+            "sharing = \"{sharing}\"\n{file}[defaults]\ntrack_removed = \"{removed}\"\n\
+             playlist_removed = \"{list}\"\n{mode}[rekordbox]\nrelocate = true\n{rekordbox}\
+             [mytag.Genre]\n{tags}[mytags]\n{mytags}{own}{rules}[playlist.\"{}\"]\n{order}",
+            list_id(0)
         )
     })
 }
@@ -93,6 +139,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 pub(crate) struct Stage {
     pub(crate) bench: MemoryBench,
     pub(crate) policy: Policy,
+    text: String,
     pub(crate) tidal: TidalMemory,
     /// Only these playlists are planned for.
     pub(crate) scope: Option<BTreeSet<PlaylistId>>,
@@ -101,10 +148,14 @@ pub(crate) struct Stage {
 impl Stage {
     /// `policy`: what follows in `[library]`, and further tables.
     pub(crate) fn new(policy: &str) -> Self {
+        let rekordbox = match policy.contains("[rekordbox]") {
+            true => "",
+            false => "[rekordbox]\nrelocate = true\n",
+        };
         let text = format!(
             "version = 1\n[safety]\nmax_remove = {{ count = 10000, percent = 100 }}\n\
              max_remove_per_playlist = {{ percent = 100, min = 10000 }}\n\
-             [download]\ncommand = [\"in memory\", \"{{id}}\"]\n[rekordbox]\nrelocate = true\n\
+             [download]\ncommand = [\"in memory\", \"{{id}}\"]\n{rekordbox}\
              [library]\nroot = \"/music\"\n{policy}"
         );
         let parsed = Policy::parse(
@@ -117,6 +168,7 @@ impl Stage {
         Self {
             bench: memory(),
             policy,
+            text,
             tidal: TidalMemory::new(reading(&Vec::new())),
             scope: None,
         }
@@ -285,12 +337,18 @@ impl Stage {
                 .iter()
                 .map(|entry| collection.contents[&entry.content].title.clone());
             let wanted = tracks.iter().map(|n| format!("Title {}", recording(*n)));
-            assert_eq!(
-                titles.collect::<Vec<_>>(),
-                wanted.collect::<Vec<_>>(),
-                "{}",
-                NAMES[*name]
-            );
+            let (mut titles, mut wanted): (Vec<_>, Vec<_>) = (titles.collect(), wanted.collect());
+            if self.has(*id, "order = \"rekordbox\"") {
+                titles.sort();
+                wanted.sort();
+            }
+            if self.has(*id, "mode = \"additive\"") {
+                let mut more = titles.iter();
+                let is_there = |title: &String| more.any(|other| other == title);
+                assert!(wanted.iter().all(is_there), "{}: {titles:?}", NAMES[*name]);
+                continue;
+            }
+            assert_eq!(titles, wanted, "{}", NAMES[*name]);
         }
     }
 
@@ -305,6 +363,15 @@ impl Stage {
         let row = &collection.contents[&ContentId::new("77")];
         assert_eq!((row.rating, row.hot_cues), (4, 3));
         assert_eq!(row.folder_path, "/music/Own/song.flac");
+    }
+
+    /// Whether the policy says that of this list.
+    fn has(&self, list: usize, line: &str) -> bool {
+        let tables = self.text.split("[playlist.");
+        let tables: Vec<&str> = tables.collect();
+        let is_of = |table: &&&str| table.starts_with(&format!("\"{}\"", list_id(list)));
+        let own = tables.iter().skip(1).find(is_of);
+        own.is_some_and(|table| table.contains(line)) || tables[0].contains(line)
     }
 
     pub(crate) fn ours(&self, of: &tidal_cleanup::domain::State) -> Vec<MediaPath> {
