@@ -248,7 +248,9 @@ fn reading(tracks: usize) -> TidalReading {
         PlaylistEntry {
             kind: ItemKind::Track,
             id: track.id.clone(),
-            item_id: Some(ItemId::new(format!("{list:08x}-{number:08x}"))),
+            item_id: Some(ItemId::new(&format!(
+                "{list:08x}-0000-4000-8000-{number:012x}"
+            ))),
             added_at: Some(Timestamp::from_second(1_700_000_000).unwrap()),
             track: Some(std::sync::Arc::new(track)),
         }
@@ -373,7 +375,7 @@ fn state(reading: &TidalReading, library: &Library) -> State {
         state.tracks.insert(
             id.clone(),
             TrackRow {
-                track: track.clone(),
+                track: track.clone().into(),
                 file: Some(path),
                 content: None,
                 home: Some(home.clone()),

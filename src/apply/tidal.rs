@@ -194,13 +194,10 @@ where
             })
             .collect();
         taken.sort_by_key(|entry| entry.position);
-        let mut whole: Vec<&str> = list
-            .iter()
-            .map(|entry| entry.item_id.as_ref().map_or("", ItemId::as_str))
-            .collect();
+        let mut whole: Vec<String> = list.iter().map(PlaylistEntry::own_id).collect();
         for entry in taken {
             let at = entry.position.min(whole.len());
-            whole.insert(at, entry.item.as_str());
+            whole.insert(at, entry.item.to_string());
         }
         whole.len() == count && canonical::entries_hash(whole) == *sha256
     }

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use super::{ApplyError, select::chosen};
 use crate::{
     domain::{
-        ActionId, ApplyId, Collection, ContentHash, FileStat, ItemId, MediaPath, NodeId,
-        PlaylistEntry, TidalReading, TrackId, text::nfc,
+        ActionId, ApplyId, Collection, ContentHash, FileStat, MediaPath, NodeId, PlaylistEntry,
+        TidalReading, TrackId, text::nfc,
     },
     edge::{
         local::{LocalError, LocalReader},
@@ -370,8 +370,7 @@ fn list_violation(
     count: usize,
     sha256: &ContentHash,
 ) -> Option<String> {
-    let ids = items.iter();
-    let ids = ids.map(|entry| entry.item_id.as_ref().map_or("", ItemId::as_str));
+    let ids = items.iter().map(PlaylistEntry::own_id);
     let same = items.len() == count && canonical::entries_hash(ids) == *sha256;
     (!same).then(|| format!("the playlist {name} was changed in TIDAL"))
 }

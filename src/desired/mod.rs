@@ -378,7 +378,7 @@ fn add_tracks(desired: &mut DesiredState, policy: &Policy, managed: &[&Playlist]
         .filter_map(|(id, seen)| {
             let (track, available) = match seen.track {
                 Some(track) => (Arc::clone(track), track.streamable != Some(false)),
-                None => (Arc::new(remembered(state, id)), false),
+                None => (remembered(state, id), false),
             };
             let homes = home_candidates(&seen.playlists, &observed);
             let known = state.tracks.get(id).and_then(|row| row.home.as_ref());
@@ -517,22 +517,16 @@ fn home_candidates<'p>(
 }
 
 /// What we know of a track that TIDAL withholds.
-fn remembered(state: &State, id: &TrackId) -> Track {
+fn remembered(state: &State, id: &TrackId) -> Arc<Track> {
     state.tracks.get(id).map_or_else(
-        || Track {
-            id: id.clone(),
-            title: format!("TIDAL track {id}"),
-            version: None,
-            artists: Vec::new(),
-            album: None,
-            isrc: None,
-            duration_s: None,
-            explicit: None,
-            release_date: None,
-            media_tags: Vec::new(),
-            streamable: Some(false),
+        || {
+            Arc::new(Track {
+                title: format!("TIDAL track {id}"),
+                streamable: Some(false),
+                ..Track::bare(id.clone())
+            })
         },
-        |row| row.track.clone(),
+        |row| Arc::clone(&row.track),
     )
 }
 

@@ -122,7 +122,7 @@ fn altered(playlist: &DesiredPlaylist, row: &PlaylistRow) -> Vec<Change> {
 fn metadata<'a>(desired: &'a DesiredState, state: &'a State) -> impl Iterator<Item = Change> + 'a {
     desired.tracks.iter().filter_map(|(id, track)| {
         let old = &state.tracks.get(id)?.track;
-        if *old == *track.track {
+        if *old == track.track {
             return None;
         }
         let fields = changed_fields(old, &track.track);

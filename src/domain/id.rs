@@ -65,10 +65,6 @@ text_id! {
     PlaylistId
 }
 text_id! {
-    /// TIDAL's id of one entry in one playlist (`meta.itemId`).
-    ItemId
-}
-text_id! {
     /// `djmdContent.ID`: a decimal number below 2^28, kept as the text that Rekordbox stores.
     ContentId
 }
@@ -90,10 +86,7 @@ text_id! {
     ActionId
 }
 
-/// `djmdSongPlaylist.ID`: a UUID, as Rekordbox writes it, or what other programs put there.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntryId(Entry);
-
+/// An id of one entry in one playlist: mostly a UUID, and in place then. There are several hundred thousand.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Entry {
     /// In lower case with hyphens, and in no other form.
@@ -101,65 +94,104 @@ enum Entry {
     Other(SmolStr),
 }
 
-impl EntryId {
-    /// Takes the text as it is.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
+impl Entry {
+    fn new(text: &str) -> Self {
         let uuid = uuid::Uuid::try_parse(text).ok();
         let uuid = uuid.filter(|uuid| {
             let mut buffer = uuid::Uuid::encode_buffer();
             uuid.hyphenated().encode_lower(&mut buffer) == text
         });
-        Self(uuid.map_or_else(|| Entry::Other(text.into()), Entry::Uuid))
+        uuid.map_or_else(|| Self::Other(text.into()), Self::Uuid)
     }
+}
 
-    /// The UUID that it is.
-    #[must_use]
-    pub const fn uuid(&self) -> Option<uuid::Uuid> {
-        match self.0 {
-            Entry::Uuid(uuid) => Some(uuid),
-            Entry::Other(_) => None,
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uuid(uuid) => uuid.hyphenated().fmt(f),
+            Self::Other(text) => f.write_str(text),
         }
     }
 }
 
-impl From<uuid::Uuid> for EntryId {
-    fn from(uuid: uuid::Uuid) -> Self {
-        Self(Entry::Uuid(uuid))
-    }
-}
+macro_rules! entry_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Entry);
 
-impl From<&str> for EntryId {
-    fn from(text: &str) -> Self {
-        Self::new(text)
-    }
-}
+        impl $name {
+            /// Takes the text as it is.
+            #[must_use]
+            pub fn new(text: &str) -> Self {
+                Self(Entry::new(text))
+            }
 
-impl fmt::Display for EntryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Entry::Uuid(uuid) => uuid.hyphenated().fmt(f),
-            Entry::Other(text) => f.write_str(text),
+            /// The UUID that it is.
+            #[must_use]
+            pub const fn uuid(&self) -> Option<uuid::Uuid> {
+                match self.0 {
+                    Entry::Uuid(uuid) => Some(uuid),
+                    Entry::Other(_) => None,
+                }
+            }
         }
-    }
+
+        impl From<uuid::Uuid> for $name {
+            fn from(uuid: uuid::Uuid) -> Self {
+                Self(Entry::Uuid(uuid))
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self::new(text)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({:?})", stringify!($name), self.to_string())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                SmolStr::deserialize(deserializer).map(|text| Self::new(&text))
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                String::json_schema(generator)
+            }
+        }
+    };
 }
 
-impl Serialize for EntryId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
+entry_id! {
+    /// `djmdSongPlaylist.ID`: a UUID, as Rekordbox writes it, or what other programs put there.
+    EntryId
 }
-
-impl<'de> Deserialize<'de> for EntryId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        SmolStr::deserialize(deserializer).map(|text| Self::new(&text))
-    }
-}
-
-impl fmt::Debug for EntryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EntryId({:?})", self.to_string())
-    }
+entry_id! {
+    /// TIDAL's id of one entry in one playlist (`meta.itemId`).
+    ItemId
 }
 
 /// The number of a run in `applies`, counted from 1.

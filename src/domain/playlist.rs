@@ -65,6 +65,17 @@ pub struct PlaylistEntry {
     pub track: Option<Arc<Track>>,
 }
 
+impl PlaylistEntry {
+    /// The text of its own id; empty where it has none.
+    #[must_use]
+    pub fn own_id(&self) -> String {
+        self.item_id
+            .as_ref()
+            .map(ItemId::to_string)
+            .unwrap_or_default()
+    }
+}
+
 /// What a playlist entry points at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ItemKind {

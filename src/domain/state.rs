@@ -3,7 +3,7 @@
 //! Every row is a plain value with a key. A change to the state is a list of [`RowChange`]s, each with
 //! the row before and after, so that the journal can hold it and undo can reverse it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -76,8 +76,9 @@ pub struct Meta {
 /// `tracks`: one TIDAL track, and the file and content that stand for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackRow {
-    /// TIDAL's metadata as of the last apply that concerned it.
-    pub track: Track,
+    /// TIDAL's metadata as of the last apply that concerned it. Shared with the present reading where
+    /// that says the same.
+    pub track: Arc<Track>,
     /// The file that is this track.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<MediaPath>,

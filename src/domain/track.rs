@@ -41,6 +41,24 @@ pub struct Track {
 }
 
 impl Track {
+    /// A track of which nothing is known but its id.
+    #[must_use]
+    pub const fn bare(id: TrackId) -> Self {
+        Self {
+            id,
+            title: String::new(),
+            version: None,
+            artists: Vec::new(),
+            album: None,
+            isrc: None,
+            duration_s: None,
+            explicit: None,
+            release_date: None,
+            media_tags: Vec::new(),
+            streamable: None,
+        }
+    }
+
     /// The title with its version in brackets, unless the title has it already.
     #[must_use]
     pub fn full_title(&self) -> String {

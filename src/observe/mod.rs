@@ -2,7 +2,11 @@
 
 mod lists;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use crate::{
     domain::{Collection, Library, MediaPath, Observed, State, TidalReading},
@@ -94,14 +98,33 @@ pub async fn observe(
     let scan = async { local.scan() };
     let (tidal, collection, state, library) =
         tokio::join!(tidal.read(), collection, store.state(), scan);
-    let (mut library, state) = (library?, state?);
+    let (mut library, mut state, tidal) = (library?, state?, tidal?);
+    share(&mut state, &tidal.value);
     let local_lists = lists::read(local, &mut library, &state);
     Ok(Observation {
-        tidal: tidal?,
+        tidal,
         library,
         rekordbox: collection?,
         state,
         roots: local.roots().to_vec(),
         local_lists,
     })
+}
+
+/// Lets the state have what TIDAL says in common with the reading: most tracks are what they were, and then
+/// one look tells that they are.
+fn share(state: &mut State, reading: &TidalReading) {
+    let lists = reading.playlists.iter().map(|list| &list.items);
+    let items = lists.chain(&reading.favorites).flatten();
+    let mut said = HashMap::with_capacity(state.tracks.len());
+    for item in items {
+        if let Some(track) = &item.track {
+            said.entry(&item.id).or_insert(track);
+        }
+    }
+    for (id, row) in &mut state.tracks {
+        if let Some(track) = said.get(id).filter(|track| ***track == row.track) {
+            row.track = Arc::clone(track);
+        }
+    }
 }

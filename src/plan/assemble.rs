@@ -504,7 +504,7 @@ fn tracks(
     let desired = draft.input.desired;
     let known = |id: &TrackId| {
         let row = state.tracks.get(id).map(|row| &row.track);
-        row.is_some() && row == desired.tracks.get(id).map(|want| &*want.track)
+        row.is_some() && row == desired.tracks.get(id).map(|want| &want.track)
     };
     let acted = draft
         .actions
@@ -528,7 +528,7 @@ fn tracks(
     let find = |id: &TrackId| {
         let wanted = desired.tracks.get(id).map(|want| &*want.track);
         wanted
-            .or_else(|| state.tracks.get(id).map(|row| &row.track))
+            .or_else(|| state.tracks.get(id).map(|row| &*row.track))
             .cloned()
     };
     ids.into_iter()

@@ -210,10 +210,10 @@ pub fn decision_id(track: Option<&TrackId>, question: &str) -> String {
 
 /// The hash of a list of ids: each followed by a line feed.
 #[must_use]
-pub fn entries_hash<'a>(ids: impl IntoIterator<Item = &'a str>) -> ContentHash {
+pub fn entries_hash(ids: impl IntoIterator<Item = impl AsRef<str>>) -> ContentHash {
     let mut hash = Sha256::new();
     for id in ids {
-        hash.update(id.as_bytes());
+        hash.update(id.as_ref().as_bytes());
         hash.update(b"\n");
     }
     ContentHash::from_bytes(hash.finalize().into())

@@ -210,7 +210,8 @@ impl Known<'_> {
     fn add_track(&self, facts: &mut Facts, id: Option<&TrackId>) {
         let Some(id) = id else { return };
         let wanted = self.desired.and_then(|desired| desired.tracks.get(id));
-        let known = self.observation.state.tracks.get(id).map(|row| &row.track);
+        let known = self.observation.state.tracks.get(id);
+        let known = known.map(|row| &*row.track);
         facts.insert("track.tidal_id", Fact::Text(id.to_string()));
         if self.desired.is_some() {
             let available = wanted.is_some_and(|want| want.available);

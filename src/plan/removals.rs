@@ -357,6 +357,7 @@ fn plan_orphans(draft: &mut Draft<'_>) {
 fn plan_duplicates(draft: &mut Draft<'_>) {
     let state = &draft.input.observation.state;
     let identities = draft.input.identities;
+    let remembered = kept_by_memory(draft);
     for (track, paths) in &identities.duplicates {
         let Some(kept) = identities.matches.get(track) else {
             continue;
@@ -368,6 +369,11 @@ fn plan_duplicates(draft: &mut Draft<'_>) {
             let Some(row) = state.files.get(path).filter(|row| row.provenance.is_ours()) else {
                 continue;
             };
+            // Fetched for another id of the recording, it is that one's as long as a list has that.
+            let is_of_another = |of: &TrackId| of != track && is_needed(draft, &remembered, of);
+            if row.track.as_ref().is_some_and(is_of_another) {
+                continue;
+            }
             if let (FileRole::Track, Some(file)) = (row.role, draft.index.file(path)) {
                 judge(
                     draft,

@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
     desired::Protection,
-    domain::{Class, ItemId, ItemKind, Playlist, PlaylistEntry, PlaylistId, TidalReading, TrackId},
+    domain::{Class, ItemKind, Playlist, PlaylistEntry, PlaylistId, TidalReading, TrackId},
     observe::Observation,
     plan::{
         canonical,
@@ -155,9 +155,7 @@ fn candidates<'a>(
 ) -> impl Iterator<Item = Found> + 'a {
     let asked = &policy.tidal.cleanup;
     let items = &playlist.items;
-    let ids = items
-        .iter()
-        .map(|entry| entry.item_id.as_ref().map_or("", ItemId::as_str));
+    let ids = items.iter().map(PlaylistEntry::own_id);
     let list = Precondition::TidalList {
         playlist: playlist.id.clone(),
         count: items.len(),
@@ -202,7 +200,7 @@ fn label(observation: &Observation, entry: &PlaylistEntry) -> String {
             .state
             .tracks
             .get(&entry.id)
-            .map(|row| &row.track)
+            .map(|row| &*row.track)
     };
     let track = entry.track.as_deref().or_else(remembered);
     track.map_or_else(

@@ -313,3 +313,21 @@ fn the_same_lists_twice_are_the_same_plan() {
         assert_eq!(digests[0], digests[1]);
     });
 }
+
+/// The list that has it is gone from TIDAL, and stays in Rekordbox.
+#[test]
+fn a_rule_about_duplicates_leaves_the_file_of_another_id_that_a_list_has() {
+    block_on(async {
+        let mut stage = Stage::new(
+            "[defaults]\ntrack_removed = \"trash\"\n[[rule]]\nname = \"twice\"\n\
+             when = { \"file.duplicate\" = true }\nthen = { keep = \"best\", others = \"trash\" }\n",
+        );
+        let again = world::RECORDINGS;
+        for lists in [vec![(1, 0, vec![0, again])], vec![(0, 0, vec![again])]] {
+            stage.tidal(&lists);
+            stage.sync().await.unwrap();
+            assert_eq!(stage.plan().await.body.actions, []);
+            stage.bench.assert_fit_for_a_gig().await;
+        }
+    });
+}

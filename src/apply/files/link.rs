@@ -136,7 +136,7 @@ where
         };
         let entry = |id: &TrackId| -> Option<(&Track, MediaPath)> {
             let planned = self.plan.body.tracks.get(id);
-            let track = planned.or_else(|| self.state.tracks.get(id).map(|row| &row.track))?;
+            let track = planned.or_else(|| self.state.tracks.get(id).map(|row| &*row.track))?;
             Some((track, self.file_of(id)?))
         };
         let entries: Vec<(&Track, MediaPath)> = playlist.entries.iter().filter_map(entry).collect();

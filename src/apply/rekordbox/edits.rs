@@ -144,7 +144,7 @@ where
         };
         let facts = self.local.facts(&path).map_err(|e| failed(&e))?;
         let planned = self.plan.body.tracks.get(&new.track);
-        let track = planned.or_else(|| self.state.tracks.get(&new.track).map(|row| &row.track));
+        let track = planned.or_else(|| self.state.tracks.get(&new.track).map(|row| &*row.track));
         let tags = &facts.tags;
         let title = track
             .map(crate::domain::Track::full_title)

@@ -117,7 +117,7 @@ mod tests {
 
     fn back(seq: usize, old: &str, item: &str, whole: &str) -> Back {
         let whole = ids(whole);
-        let position = whole.iter().position(|id| id.as_str() == old).unwrap();
+        let position = whole.iter().position(|id| id.to_string() == old).unwrap();
         Back {
             seq,
             was: old.into(),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn shown(list: &[ItemId]) -> String {
-        let ids: Vec<&str> = list.iter().map(ItemId::as_str).collect();
+        let ids: Vec<String> = list.iter().map(ItemId::to_string).collect();
         ids.join(" ")
     }
 

@@ -529,7 +529,7 @@ pub(crate) fn remembered() -> State {
             hash: None,
         };
         let row = TrackRow {
-            track: sample.body.tracks[track].clone(),
+            track: sample.body.tracks[track].clone().into(),
             file: Some(path.clone()),
             content: None,
             home: None,

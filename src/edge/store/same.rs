@@ -376,17 +376,10 @@ macro_rules! same_words {
             let labelled = rows.into_iter().map(|(id, title, version, artists)| {
                 let id = TrackId::new(id);
                 let track = Track {
-                    id: id.clone(),
                     title,
                     version,
                     artists: serde_json::from_str(&artists).map_err(unreadable)?,
-                    album: None,
-                    isrc: None,
-                    duration_s: None,
-                    explicit: None,
-                    release_date: None,
-                    media_tags: Vec::new(),
-                    streamable: None,
+                    ..Track::bare(id.clone())
                 };
                 Ok((id, track.label()))
             });

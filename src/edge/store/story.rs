@@ -2,7 +2,7 @@
 //! transcripts are compared. Along the way the state is compared with the plain value that went
 //! through [`State::apply`].
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -76,7 +76,7 @@ pub(super) fn settled(seq: i64, status: OperationStatus, rows: Vec<RowChange>) -
 
 pub(super) fn track(id: &str) -> TrackRow {
     TrackRow {
-        track: Track {
+        track: Arc::new(Track {
             id: id.into(),
             title: format!("Title of {id} 'quoted' \"twice\""),
             version: Some("Dub Mix".to_owned()),
@@ -88,7 +88,7 @@ pub(super) fn track(id: &str) -> TrackRow {
             release_date: Some("1999-05".to_owned()),
             media_tags: vec!["LOSSLESS".to_owned()],
             streamable: Some(true),
-        },
+        }),
         file: Some(MediaPath::new(format!("House 🇮🇹/{id}.flac"))),
         content: Some(ContentId::new("268435455")),
         home: Some("p1".into()),
@@ -98,19 +98,7 @@ pub(super) fn track(id: &str) -> TrackRow {
 
 pub(super) fn bare_track(id: &str) -> TrackRow {
     TrackRow {
-        track: Track {
-            id: id.into(),
-            title: String::new(),
-            version: None,
-            artists: Vec::new(),
-            album: None,
-            isrc: None,
-            duration_s: None,
-            explicit: None,
-            release_date: None,
-            media_tags: Vec::new(),
-            streamable: None,
-        },
+        track: Arc::new(Track::bare(id.into())),
         file: None,
         content: None,
         home: None,

@@ -78,7 +78,9 @@ impl TidalApi for SnapshotFile {
 
 fn load(path: &Path) -> Result<TidalReading, String> {
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
+    // A buffer that grows by doubling would take half as much again.
+    let size = file.metadata().map_or(0, |data| data.len().min(MAX_BYTES));
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     file.take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| error.to_string())?;
@@ -263,6 +265,16 @@ impl Said {
         self.0.update(number.unwrap_or_default().to_le_bytes());
     }
 
+    fn item_id(&mut self, id: Option<&ItemId>) {
+        match id.and_then(ItemId::uuid) {
+            Some(uuid) => {
+                let mut buffer = uuid::Uuid::encode_buffer();
+                self.maybe(Some(uuid.hyphenated().encode_lower(&mut buffer)));
+            }
+            None => self.maybe(id.map(ToString::to_string).as_deref()),
+        }
+    }
+
     fn texts(&mut self, texts: &[String]) {
         self.0.update((texts.len() as u64).to_le_bytes());
         texts.iter().for_each(|text| self.text(text));
@@ -273,7 +285,7 @@ impl Said {
         for item in items {
             self.text(item.kind.name());
             self.text(item.id.as_str());
-            self.maybe(item.item_id.as_ref().map(ItemId::as_str));
+            self.item_id(item.item_id.as_ref());
             self.number(item.added_at.map(Timestamp::as_nanosecond));
             self.number(item.track.as_ref().map(|_| 1_u8));
             if let Some(track) = &item.track {

@@ -564,7 +564,7 @@ mod tests {
         assert_eq!(track.year(), Some(1999));
         assert_eq!(track.duration_s, Some(236));
         assert_eq!(track.streamable, Some(true));
-        assert_eq!(entry.item_id.unwrap().as_str(), "9b1d");
+        assert_eq!(entry.item_id.unwrap().to_string(), "9b1d");
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn observation(lists: &[(&str, &str)]) -> Observation {
                 let id = TrackId::from(text.trim_end_matches('!'));
                 PlaylistEntry {
                     kind: ItemKind::Track,
-                    item_id: Some(ItemId::from(at.to_string().as_str())),
+                    item_id: Some(at.to_string().as_str().into()),
                     added_at: None,
                     track: (!text.ends_with('!')).then(|| std::sync::Arc::new(track(&id))),
                     id,
@@ -165,7 +165,7 @@ fn a_withheld_track_whose_file_is_here_keeps_its_place() {
     let mut seen = observation(&[("p", "a b! b!")]);
     let id = TrackId::from("b");
     let row = crate::domain::state::TrackRow {
-        track: track(&id),
+        track: track(&id).into(),
         file: Some("Playlists/p/b.mp3".into()),
         content: None,
         home: None,

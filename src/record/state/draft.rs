@@ -1,6 +1,9 @@
 //! The rows that an action changes, drafted one after the other.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
@@ -54,21 +57,9 @@ impl Draft<'_> {
         self.push(before.map(row), Some(row(after)));
     }
 
-    pub(super) fn planned_track(&self, id: &TrackId) -> Track {
+    pub(super) fn planned_track(&self, id: &TrackId) -> Arc<Track> {
         let planned = self.plan.body.tracks.get(id).cloned();
-        planned.unwrap_or_else(|| Track {
-            id: id.clone(),
-            title: String::new(),
-            version: None,
-            artists: Vec::new(),
-            album: None,
-            isrc: None,
-            duration_s: None,
-            explicit: None,
-            release_date: None,
-            media_tags: Vec::new(),
-            streamable: None,
-        })
+        Arc::new(planned.unwrap_or_else(|| Track::bare(id.clone())))
     }
 
     pub(super) fn metadata(&mut self, id: &TrackId) {
@@ -77,9 +68,9 @@ impl Draft<'_> {
         };
         let seen = self.seen();
         self.track(id, |row| {
-            if row.track != track {
+            if *row.track != track {
                 row.last_seen_in_tidal = seen.or(row.last_seen_in_tidal);
-                row.track = track;
+                row.track = Arc::new(track);
             }
         });
     }

@@ -60,7 +60,7 @@ async fn bench(tidal: &MemoryPlaylists, places: &[usize]) -> (MemoryBench, Plan)
     let list = Precondition::TidalList {
         playlist: "p".into(),
         count: ids.len(),
-        sha256: entries_hash(ids.iter().map(ItemId::as_str)),
+        sha256: entries_hash(ids.iter().map(ItemId::to_string)),
     };
     let plan = bench
         .plan(&[], &[], |desk| {

@@ -332,8 +332,11 @@ impl Evening {
                 entries.reverse();
                 entries.insert(entries.len() / 2, "77".into());
                 let contents = entries.into_iter().map(ContentRef::Id).collect();
-                self.edit(&[Edit::SetEntries { node: NodeRef::Id(node), contents }])
-                    .await;
+                self.edit(&[Edit::SetEntries {
+                    node: NodeRef::Id(node),
+                    contents,
+                }])
+                .await;
             }
             Hand::Drops(n) => {
                 if let Some(id) = self.stage.node(&list_id(usize::from(n % 4))).await {
@@ -347,7 +350,9 @@ impl Evening {
                 }
             }
             Hand::Calls(n) => {
-                let Some(content) = self.row(n).await else { return };
+                let Some(content) = self.row(n).await else {
+                    return;
+                };
                 self.edit(&[Edit::UpdateContent {
                     content,
                     title: Some(format!("By hand {}", self.model.hands)),
@@ -358,10 +363,12 @@ impl Evening {
                 .await;
             }
             Hand::Untags(n) => {
-                let Some(content) = self.row(n).await else { return };
-                let links = state.objects.iter().filter(|(key, _)| {
-                    matches!(key, ObjectKey::TagLink(_, _, row) if *row == content)
-                });
+                let Some(content) = self.row(n).await else {
+                    return;
+                };
+                let links = state.objects.iter().filter(
+                    |(key, _)| matches!(key, ObjectKey::TagLink(_, _, row) if *row == content),
+                );
                 let remove = links.map(|(_, row)| row.id.clone()).collect();
                 self.edit(&[Edit::SetTags {
                     content: ContentRef::Id(content),

@@ -72,7 +72,10 @@ pub(crate) fn arb_policy() -> impl Strategy<Value = String> {
         "duplicates = \"merge\"\n",
         "duplicates = \"merge-all\"\n",
     ]);
-    let tags = any_of(&["\"🕺\" = \"Disco\"\n", "\"🇮🇹\" = \"Italo\"\n\"🏃\" = \"Running\"\n"]);
+    let tags = any_of(&[
+        "\"🕺\" = \"Disco\"\n",
+        "\"🇮🇹\" = \"Italo\"\n\"🏃\" = \"Running\"\n",
+    ]);
     let mytags = any_of(&[
         "",
         "",
@@ -99,17 +102,32 @@ pub(crate) fn arb_policy() -> impl Strategy<Value = String> {
         "[[protect]]\nname = \"titles\"\nwhen = { \"track.title\" = \"Title 1\" }\n\
          deny = [\"trash\", \"move\"]\n",
     ]);
-    let order = any_of(&["order = \"tidal\"\n", "order = \"rekordbox\"\n", "mode = \"additive\"\n"]);
-    (library, defaults, rekordbox, tags, mytags, own, rules, order).prop_map(|said| {
-        let ((sharing, file), (removed, list, mode), rekordbox, tags, mytags, own, rules, order) =
-            said;
-        format!(
-            "sharing = \"{sharing}\"\n{file}[defaults]\ntrack_removed = \"{removed}\"\n\
+    let order = any_of(&[
+        "order = \"tidal\"\n",
+        "order = \"rekordbox\"\n",
+        "mode = \"additive\"\n",
+    ]);
+    (
+        library, defaults, rekordbox, tags, mytags, own, rules, order,
+    )
+        .prop_map(|said| {
+            let (
+                (sharing, file),
+                (removed, list, mode),
+                rekordbox,
+                tags,
+                mytags,
+                own,
+                rules,
+                order,
+            ) = said;
+            format!(
+                "sharing = \"{sharing}\"\n{file}[defaults]\ntrack_removed = \"{removed}\"\n\
              playlist_removed = \"{list}\"\n{mode}[rekordbox]\nrelocate = true\n{rekordbox}\
              [mytag.Genre]\n{tags}[mytags]\n{mytags}{own}{rules}[playlist.\"{}\"]\n{order}",
-            list_id(0)
-        )
-    })
+                list_id(0)
+            )
+        })
 }
 
 /// A small generator of numbers.

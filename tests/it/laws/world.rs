@@ -368,7 +368,7 @@ fn reading(seed: &Seed) -> TidalReading {
         let entry = |(at, track_number): (usize, &usize)| PlaylistEntry {
             kind: ItemKind::Track,
             id: track_id(*track_number),
-            item_id: Some(ItemId::new(format!("{number}-{at}"))),
+            item_id: Some(ItemId::new(&format!("{number}-{at}"))),
             added_at: Some(Timestamp::UNIX_EPOCH),
             track: Some(Arc::new(track(
                 *track_number,
@@ -499,7 +499,7 @@ fn state(seed: &Seed) -> State {
             remember(ObjectKey::Content(id.clone()), id.as_str());
         }
         let row = TrackRow {
-            track: track(number, one, false),
+            track: track(number, one, false).into(),
             file: path.clone(),
             content,
             home: home(seed, number).map(list_id),

@@ -55,7 +55,7 @@ fn file(path: &str, title: &str) -> AudioFile {
 
 fn linked(state: &mut State, track: &Track, path: &str, hash: Option<ContentHash>) {
     let row = TrackRow {
-        track: track.clone(),
+        track: track.clone().into(),
         file: Some(path.into()),
         content: None,
         home: None,

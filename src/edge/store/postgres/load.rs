@@ -1,6 +1,6 @@
 //! Reads the whole state: by set, one statement a table, as a stream.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
@@ -168,7 +168,7 @@ fn track(row: &PgRow) -> Result<TrackRow, sqlx::Error> {
     let duration: Option<i64> = row.try_get("duration_seconds")?;
     let isrc: Option<&str> = row.try_get("isrc")?;
     Ok(TrackRow {
-        track: Track {
+        track: Arc::new(Track {
             id: TrackId::new(row.try_get::<&str, _>("tidal_id")?),
             title: row.try_get("title")?,
             version: row.try_get("version")?,
@@ -183,7 +183,7 @@ fn track(row: &PgRow) -> Result<TrackRow, sqlx::Error> {
             release_date: row.try_get("release_date")?,
             media_tags: list("media_tags")?,
             streamable: flag("streamable")?,
-        },
+        }),
         file: maybe(row, "file_path", MediaPath::new)?,
         content: maybe(row, "rekordbox_id", ContentId::new)?,
         home: maybe(row, "home_playlist_tidal_id", PlaylistId::new)?,

@@ -3,7 +3,7 @@
 //! SQLite makes JSON of some thousand rows at a time, and other threads read that into our types while
 //! it makes the next. A row of sqlx's for every row would cost several times as much.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -20,40 +20,34 @@ const CHUNK: i64 = 8_192;
 /// Everything that belongs to the state of `library`. One transaction must surround it.
 pub(super) async fn state(conn: &mut SqliteConnection, library: i64) -> Result<State, sqlx::Error> {
     let meta = meta(conn, library).await?;
-    let tracks = Chunks::read(conn, TRACKS, library).await?;
-    let entries = Chunks::read(conn, ENTRIES, library).await?;
-    let playlists = Chunks::read(conn, PLAYLISTS, library).await?;
-    let files = Chunks::read(conn, FILES, library).await?;
-    let objects = Chunks::read(conn, OBJECTS, library).await?;
+    let tracks = Chunks::read(conn, TRACKS, library, TrackWire::into_row).await?;
+    let entries = Chunks::read(conn, ENTRIES, library, |entry: EntryWire| entry).await?;
+    let playlists = Chunks::read(conn, PLAYLISTS, library, |row: PlaylistWire| row).await?;
+    let files = Chunks::read(conn, FILES, library, FileWire::into_row).await?;
+    let objects = Chunks::read(conn, OBJECTS, library, ObjectWire::into_row).await?;
 
-    let tracks: Vec<TrackWire> = tracks.join().await?;
-    let ids = tracks
-        .iter()
-        .map(|row| (row.row, row.track.clone()))
-        .collect();
-    let mut entries = by_playlist(entries.join().await?, &ids)?;
-    let playlists: Vec<PlaylistWire> = playlists.join().await?;
-    let files: Vec<FileWire> = files.join().await?;
-    let objects: Vec<ObjectWire> = objects.join().await?;
+    let (mut ids, mut known) = (HashMap::new(), Vec::new());
+    let track = |(number, is_here, row): (i64, bool, TrackRow)| {
+        ids.insert(number, row.track.id.clone());
+        if is_here {
+            known.push((row.track.id.clone(), row));
+        }
+    };
+    tracks.each(track).await?;
+    let mut entries = by_playlist(entries.all().await?, &ids)?;
     let keyed = |row: PlaylistWire| {
         let entries = entries.remove(&row.row).unwrap_or_default();
         (row.id.clone(), row.into_row(entries))
     };
+    let files = files.all().await?.into_iter();
+    let objects = objects.all().await?.into_iter();
     Ok(State {
         meta,
-        tracks: tracks
-            .into_iter()
-            .filter(|row| row.here == 1)
-            .map(|row| (row.track.clone(), row.into_row()))
-            .collect(),
-        playlists: playlists.into_iter().map(keyed).collect(),
-        files: files
-            .into_iter()
-            .map(|row| (row.path.clone(), row.into_row()))
-            .collect(),
+        tracks: known.into_iter().collect(),
+        playlists: playlists.all().await?.into_iter().map(keyed).collect(),
+        files: files.map(|row| (row.path.clone(), row)).collect(),
         objects: objects
-            .into_iter()
-            .map(|row| row.into_row().map(|row| (row.key.clone(), row)))
+            .map(|row| row.map(|row| (row.key.clone(), row)))
             .collect::<Result<_, _>>()?,
     })
 }
@@ -99,17 +93,22 @@ struct Chunks<T> {
     tasks: Vec<tokio::task::JoinHandle<Result<Vec<T>, sqlx::Error>>>,
 }
 
-impl<T: DeserializeOwned + Send + 'static> Chunks<T> {
-    async fn read(
+impl<T: Send + 'static> Chunks<T> {
+    /// `make`: our row of a row of the table.
+    async fn read<W: DeserializeOwned + 'static>(
         conn: &mut SqliteConnection,
         sql: &'static str,
         library: i64,
+        make: fn(W) -> T,
     ) -> Result<Self, sqlx::Error> {
         let mut tasks = Vec::new();
         let mut after = i64::MIN;
         loop {
             let (text, last, count) = chunk(conn, sql, library, after, CHUNK).await?;
-            tasks.push(tokio::task::spawn_blocking(move || parse(&text)));
+            tasks.push(tokio::task::spawn_blocking(move || {
+                let rows: Vec<W> = parse(&text)?;
+                Ok(rows.into_iter().map(make).collect())
+            }));
             match last {
                 Some(last) if count == CHUNK => after = last,
                 Some(_) | None => return Ok(Self { tasks }),
@@ -117,15 +116,19 @@ impl<T: DeserializeOwned + Send + 'static> Chunks<T> {
         }
     }
 
-    async fn join(self) -> Result<Vec<T>, sqlx::Error> {
-        let mut rows = Vec::new();
+    /// Hands out the rows in order. A chunk's memory is free again when its rows are out.
+    async fn each(self, take: impl FnMut(T)) -> Result<(), sqlx::Error> {
+        let mut take = take;
         for task in self.tasks {
-            let mut chunk = task.await.map_err(unreadable)??;
-            match rows.is_empty() {
-                true => rows = chunk,
-                false => rows.append(&mut chunk),
-            }
+            let chunk = task.await.map_err(unreadable)??;
+            chunk.into_iter().for_each(&mut take);
         }
+        Ok(())
+    }
+
+    async fn all(self) -> Result<Vec<T>, sqlx::Error> {
+        let mut rows = Vec::new();
+        self.each(|row| rows.push(row)).await?;
         Ok(rows)
     }
 }
@@ -213,10 +216,11 @@ struct TrackWire {
 }
 
 impl TrackWire {
-    fn into_row(self) -> TrackRow {
+    /// With the row's number, and whether it is in the state.
+    fn into_row(self) -> (i64, bool, TrackRow) {
         let flag = |flag: u8| flag == 1;
-        TrackRow {
-            track: Track {
+        let row = TrackRow {
+            track: Arc::new(Track {
                 id: self.track,
                 title: self.title,
                 version: self.version,
@@ -228,12 +232,13 @@ impl TrackWire {
                 release_date: self.release_date,
                 media_tags: self.media_tags,
                 streamable: self.streamable.map(flag),
-            },
+            }),
             file: self.file,
             content: self.content,
             home: self.home,
             last_seen_in_tidal: self.last_seen_in_tidal,
-        }
+        };
+        (self.row, self.here == 1, row)
     }
 }
 

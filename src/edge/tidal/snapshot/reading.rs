@@ -156,7 +156,7 @@ impl ItemIn<'_> {
                 .r#type
                 .map_or(ItemKind::Track, |kind| ItemKind::of(&kind.0)),
             id,
-            item_id: self.item_id.map(|id| ItemId::new(id.0)),
+            item_id: self.item_id.map(|id| ItemId::new(&id.0)),
             added_at: self.added_at,
             track,
         }

@@ -215,7 +215,7 @@ fn added(track: &TrackId, number: usize) -> PlaylistEntry {
     PlaylistEntry {
         kind: ItemKind::Track,
         id: track.clone(),
-        item_id: Some(ItemId::new(format!("added-{number}"))),
+        item_id: Some(ItemId::new(&format!("added-{number}"))),
         added_at: None,
         track: None,
     }
