@@ -26,7 +26,7 @@ use std::{
 
 use jiff::Timestamp;
 use sqlx::{
-    ConnectOptions as _, SqlSafeStr as _, SqliteConnection, SqlitePool,
+    ConnectOptions as _, Connection as _, SqlSafeStr as _, SqliteConnection, SqlitePool,
     migrate::{Migration, MigrationType, Migrator},
     sqlite::{
         SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
@@ -96,6 +96,9 @@ pub struct SqliteStore {
     options: StoreOptions,
     /// The number of the run that this handle began or took over.
     fencing: Option<i64>,
+    /// Asks before each effect whether that is still so. The pool would go to its thread once more after
+    /// each use of a connection.
+    watch: tokio::sync::Mutex<Option<SqliteConnection>>,
     only_reads: bool,
 }
 
@@ -127,6 +130,7 @@ impl SqliteStore {
             reader: SqliteReader::connect(path, connect).await?,
             options: options.clone(),
             fencing: None,
+            watch: tokio::sync::Mutex::default(),
             only_reads: false,
         };
         let found = store.reader.version().await?;
@@ -151,6 +155,7 @@ impl SqliteStore {
             reader: SqliteReader::open(path).await?,
             options: options.clone(),
             fencing: None,
+            watch: tokio::sync::Mutex::default(),
             only_reads: true,
         })
     }
@@ -176,6 +181,10 @@ impl SqliteStore {
     /// Lets go of the file: its write-ahead log is folded in and removed. Dropping does the same,
     /// some time later.
     pub async fn close(self) {
+        if let Some(watch) = self.watch.into_inner() {
+            // What it says of its own end changes nothing.
+            _ = watch.close().await;
+        }
         self.reader.close().await;
     }
 

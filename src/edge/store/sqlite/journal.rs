@@ -114,6 +114,15 @@ impl StateStore for SqliteStore {
     }
 
     async fn hold(&self, apply: ApplyId) -> Result<(), StoreError> {
+        let doing = "read the fencing number";
+        let mut watch = self.watch.lock().await;
+        let conn = match &mut *watch {
+            Some(conn) => conn,
+            none => {
+                let conn = self.reader.pool.acquire().await;
+                none.insert(conn.map_err(self.reader.failed(doing))?.detach())
+            }
+        };
         // One statement outside of a transaction: it sees what is committed, and locks nobody out.
         let (fencing, number): (i64, Option<i64>) = sqlx::query_as(
             "SELECT fencing, (SELECT fencing FROM applies WHERE library = $1 AND id = $2)
@@ -121,9 +130,9 @@ impl StateStore for SqliteStore {
         )
         .bind(self.reader.library)
         .bind(apply.0)
-        .fetch_one(&self.reader.pool)
+        .fetch_one(conn)
         .await
-        .map_err(self.reader.failed("read the fencing number"))?;
+        .map_err(self.reader.failed(doing))?;
         match self.fencing {
             Some(own) if own == fencing && number == Some(own) => Ok(()),
             Some(_) | None => Err(StoreError::Fenced),

@@ -6,15 +6,18 @@
 //! marked is left out by `load`, and revived when its key comes back. Entries may name tracks that the
 //! state does not have (TIDAL withholds them): such a track gets a marked row.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
+use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use super::{load::unreadable, same};
 use crate::{
     domain::{
         MediaPath, PlaylistId, TrackId,
-        state::{EntryRow, FileRow, ObjectRow, PlaylistRow, RowChange, StateRow, TrackRow},
+        state::{
+            EntryRow, FileRow, ObjectKey, ObjectRow, PlaylistRow, RowChange, StateRow, TrackRow,
+        },
         text::fold_name,
     },
     edge::store::{
@@ -27,6 +30,9 @@ use crate::{
 };
 
 /// Makes the changes, in their order.
+///
+/// Rows of different keys have nothing to do with each other, so those of one kind are written by one
+/// statement: what a statement costs is the way to sqlx's thread and back.
 pub(super) async fn change_all(
     conn: &mut SqliteConnection,
     scope: Scope,
@@ -34,120 +40,178 @@ pub(super) async fn change_all(
 ) -> Result<(), sqlx::Error> {
     // Tracks whose file, or what is known of it, may be another now.
     let mut told = BTreeSet::new();
+    let mut batch = Batch::default();
     for RowChange { before, after } in changes {
-        match before {
-            Some(before) if !after.as_ref().is_some_and(|after| same_key(before, after)) => {
-                take_away(conn, scope, before).await?;
+        let is_same = |before: &&StateRow| after.as_ref().is_some_and(|it| same_key(before, it));
+        let gone = before.as_ref().filter(|before| !is_same(before));
+        let rows = gone.map(|row| (row, false)).into_iter();
+        for (row, stays) in rows.chain(after.as_ref().map(|row| (row, true))) {
+            if let StateRow::Playlist(row) = row {
+                // Its entries name tracks, which must be there.
+                std::mem::take(&mut batch).write(conn, scope).await?;
+                match stays {
+                    true => put_playlist(conn, scope, row).await?,
+                    false => take_playlist_away(conn, scope, &row.id).await?,
+                }
+                continue;
             }
-            Some(_) | None => {}
+            if !batch.has_room_for(row) {
+                std::mem::take(&mut batch).write(conn, scope).await?;
+            }
+            batch.add(row, stays)?;
         }
         match after {
-            None => {}
-            Some(StateRow::Track(row)) => {
-                put_track(conn, scope, row).await?;
-                told.insert(&row.track.id);
-            }
-            Some(StateRow::Playlist(row)) => put_playlist(conn, scope, row).await?,
-            Some(StateRow::File(row)) => {
-                put_file(conn, scope, row).await?;
-                told.extend(&row.track);
-            }
-            Some(StateRow::Object(row)) => put_object(conn, scope, row).await?,
+            Some(StateRow::Track(row)) => drop(told.insert(&row.track.id)),
+            Some(StateRow::File(row)) => told.extend(&row.track),
+            Some(StateRow::Playlist(_) | StateRow::Object(_)) | None => {}
         }
     }
+    batch.write(conn, scope).await?;
     copy_file_facts(conn, scope, &told).await
 }
 
-async fn take_away(
-    conn: &mut SqliteConnection,
-    scope: Scope,
-    row: &StateRow,
-) -> Result<(), sqlx::Error> {
-    let query = match row {
-        StateRow::Track(row) => sqlx::query(
-            "UPDATE tracks SET deleted_at = $1, updated_at = $1, file_path = NULL, file_hash = NULL,
-                file_size_bytes = NULL, file_format = NULL, file_last_modified = NULL,
-                rekordbox_content_id = NULL, home_playlist_tidal_id = NULL
-             WHERE library = $2 AND tidal_id = $3 AND deleted_at IS NULL",
-        )
-        .bind(scope.at.to_string())
-        .bind(scope.library)
-        .bind(row.track.id.as_str()),
-        StateRow::Playlist(row) => sqlx::query(
-            "UPDATE playlists SET forgotten_at = $1, deleted_at = COALESCE(deleted_at, $1), updated_at = $1
-             WHERE library = $2 AND tidal_id = $3 AND forgotten_at IS NULL",
-        )
-        .bind(scope.at.to_string())
-        .bind(scope.library)
-        .bind(row.id.as_str()),
-        StateRow::File(row) => sqlx::query(
-            "UPDATE files SET deleted_at = $1, updated_at = $1
-             WHERE library = $2 AND path = $3 AND deleted_at IS NULL",
-        )
-        .bind(scope.at.to_string())
-        .bind(scope.library)
-        .bind(row.path.as_str()),
-        StateRow::Object(row) => sqlx::query(
-            "UPDATE rekordbox_objects SET deleted_at = $1, updated_at = $1
-             WHERE library = $2 AND object_key = $3 AND deleted_at IS NULL",
-        )
-        .bind(scope.at.to_string())
-        .bind(scope.library)
-        .bind(key_text(&row.key)?),
-    };
-    query.execute(conn).await.map(drop)
+/// Rows to be written, no two of the same key.
+#[derive(Default)]
+struct Batch<'a> {
+    keys: HashSet<Key<'a>>,
+    gone: [Vec<Value>; 3],
+    stays: [Vec<Value>; 3],
 }
 
-async fn put_track(
+#[derive(PartialEq, Eq, Hash)]
+enum Key<'a> {
+    Track(&'a TrackId),
+    File(&'a MediaPath),
+    Object(&'a ObjectKey),
+    /// Playlists are written one by one.
+    Playlist,
+}
+
+impl<'a> Key<'a> {
+    fn of(row: &'a StateRow) -> Self {
+        match row {
+            StateRow::Track(row) => Self::Track(&row.track.id),
+            StateRow::File(row) => Self::File(&row.path),
+            StateRow::Object(row) => Self::Object(&row.key),
+            StateRow::Playlist(_) => Self::Playlist,
+        }
+    }
+}
+
+impl<'a> Batch<'a> {
+    fn has_room_for(&self, row: &'a StateRow) -> bool {
+        self.keys.len() < same::BATCH && !self.keys.contains(&Key::of(row))
+    }
+
+    fn add(&mut self, row: &'a StateRow, stays: bool) -> Result<(), sqlx::Error> {
+        self.keys.insert(Key::of(row));
+        let (kind, key, values) = match row {
+            StateRow::Track(row) => (0, json!(row.track.id), track_values(row)),
+            StateRow::File(row) => (1, json!(row.path), file_values(row)),
+            StateRow::Object(row) => (2, json!(key_text(&row.key)?), object_values(row)?),
+            StateRow::Playlist(_) => return Ok(()),
+        };
+        match stays {
+            true => self.stays[kind].push(values),
+            false => self.gone[kind].push(key),
+        }
+        Ok(())
+    }
+
+    async fn write(self, conn: &mut SqliteConnection, scope: Scope) -> Result<(), sqlx::Error> {
+        let gone = [TAKE_TRACKS, TAKE_FILES, TAKE_OBJECTS].into_iter();
+        let stays = [PUT_TRACKS, PUT_FILES, PUT_OBJECTS].into_iter();
+        let statements = gone.zip(self.gone).chain(stays.zip(self.stays));
+        for (sql, rows) in statements.filter(|(_, rows)| !rows.is_empty()) {
+            sqlx::query(sql)
+                .bind(scope.library)
+                .bind(scope.at.to_string())
+                .bind(Value::Array(rows).to_string())
+                .execute(&mut *conn)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) const TAKE_TRACKS: &str = "
+    UPDATE tracks SET deleted_at = $2, updated_at = $2, file_path = NULL, file_hash = NULL,
+        file_size_bytes = NULL, file_format = NULL, file_last_modified = NULL,
+        rekordbox_content_id = NULL, home_playlist_tidal_id = NULL
+    WHERE library = $1 AND tidal_id IN (SELECT value FROM json_each($3)) AND deleted_at IS NULL";
+
+pub(super) const TAKE_FILES: &str = "
+    UPDATE files SET deleted_at = $2, updated_at = $2
+    WHERE library = $1 AND path IN (SELECT value FROM json_each($3)) AND deleted_at IS NULL";
+
+pub(super) const TAKE_OBJECTS: &str = "
+    UPDATE rekordbox_objects SET deleted_at = $2, updated_at = $2
+    WHERE library = $1 AND object_key IN (SELECT value FROM json_each($3)) AND deleted_at IS NULL";
+
+async fn take_playlist_away(
     conn: &mut SqliteConnection,
     scope: Scope,
-    row: &TrackRow,
+    id: &PlaylistId,
 ) -> Result<(), sqlx::Error> {
-    let track = &row.track;
-    let format = row.file.as_ref().and_then(|path| file_format(path));
     sqlx::query(
-        "INSERT INTO tracks (library, tidal_id, title, version, artist, artists, album, year, isrc,
-            duration_seconds, explicit, release_date, media_tags, streamable, normalized_name, file_path,
-            file_format, rekordbox_content_id, home_playlist_tidal_id, last_seen_in_tidal, created_at,
-            updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-            $21, $21)
-         ON CONFLICT (library, tidal_id) DO UPDATE SET
-            title = EXCLUDED.title, version = EXCLUDED.version, artist = EXCLUDED.artist,
-            artists = EXCLUDED.artists, album = EXCLUDED.album, year = EXCLUDED.year,
-            isrc = EXCLUDED.isrc, duration_seconds = EXCLUDED.duration_seconds,
-            explicit = EXCLUDED.explicit, release_date = EXCLUDED.release_date,
-            media_tags = EXCLUDED.media_tags, streamable = EXCLUDED.streamable,
-            normalized_name = EXCLUDED.normalized_name, file_path = EXCLUDED.file_path,
-            file_format = EXCLUDED.file_format, rekordbox_content_id = EXCLUDED.rekordbox_content_id,
-            home_playlist_tidal_id = EXCLUDED.home_playlist_tidal_id,
-            last_seen_in_tidal = EXCLUDED.last_seen_in_tidal, updated_at = EXCLUDED.updated_at,
-            deleted_at = NULL",
+        "UPDATE playlists SET forgotten_at = $1, deleted_at = COALESCE(deleted_at, $1), updated_at = $1
+         WHERE library = $2 AND tidal_id = $3 AND forgotten_at IS NULL",
     )
-    .bind(scope.library)
-    .bind(track.id.as_str())
-    .bind(&track.title)
-    .bind(&track.version)
-    .bind(track.artist())
-    .bind(list_text(&track.artists))
-    .bind(&track.album)
-    .bind(track.year().map(i64::from))
-    .bind(track.isrc.as_ref().map(|isrc| isrc.as_str()))
-    .bind(track.duration_s.map(i64::from))
-    .bind(track.explicit.map(i64::from))
-    .bind(&track.release_date)
-    .bind(list_text(&track.media_tags))
-    .bind(track.streamable.map(i64::from))
-    .bind(fold_name(&track.label()))
-    .bind(row.file.as_ref().map(MediaPath::as_str))
-    .bind(format)
-    .bind(row.content.as_ref().map(|id| id.as_str()))
-    .bind(row.home.as_ref().map(PlaylistId::as_str))
-    .bind(row.last_seen_in_tidal.map(|at| at.to_string()))
     .bind(scope.at.to_string())
+    .bind(scope.library)
+    .bind(id.as_str())
     .execute(conn)
     .await
     .map(drop)
+}
+
+const PUT_TRACKS: &str = "
+    INSERT INTO tracks (library, tidal_id, title, version, artist, artists, album, year, isrc,
+        duration_seconds, explicit, release_date, media_tags, streamable, normalized_name, file_path,
+        file_format, rekordbox_content_id, home_playlist_tidal_id, last_seen_in_tidal, created_at,
+        updated_at)
+    SELECT $1, v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, v.value ->> 4, v.value ->> 5,
+        v.value ->> 6, v.value ->> 7, v.value ->> 8, v.value ->> 9, v.value ->> 10, v.value ->> 11,
+        v.value ->> 12, v.value ->> 13, v.value ->> 14, v.value ->> 15, v.value ->> 16, v.value ->> 17,
+        v.value ->> 18, $2, $2
+    FROM json_each($3) AS v WHERE TRUE
+    ON CONFLICT (library, tidal_id) DO UPDATE SET
+        title = EXCLUDED.title, version = EXCLUDED.version, artist = EXCLUDED.artist,
+        artists = EXCLUDED.artists, album = EXCLUDED.album, year = EXCLUDED.year,
+        isrc = EXCLUDED.isrc, duration_seconds = EXCLUDED.duration_seconds,
+        explicit = EXCLUDED.explicit, release_date = EXCLUDED.release_date,
+        media_tags = EXCLUDED.media_tags, streamable = EXCLUDED.streamable,
+        normalized_name = EXCLUDED.normalized_name, file_path = EXCLUDED.file_path,
+        file_format = EXCLUDED.file_format, rekordbox_content_id = EXCLUDED.rekordbox_content_id,
+        home_playlist_tidal_id = EXCLUDED.home_playlist_tidal_id,
+        last_seen_in_tidal = EXCLUDED.last_seen_in_tidal, updated_at = EXCLUDED.updated_at,
+        deleted_at = NULL";
+
+/// In the order of [`PUT_TRACKS`].
+fn track_values(row: &TrackRow) -> Value {
+    let track = &row.track;
+    let format = row.file.as_ref().and_then(|path| file_format(path));
+    json!([
+        track.id,
+        track.title,
+        track.version,
+        track.artist(),
+        list_text(&track.artists),
+        track.album,
+        track.year(),
+        track.isrc.as_ref().map(|isrc| isrc.as_str()),
+        track.duration_s,
+        track.explicit.map(i64::from),
+        track.release_date,
+        list_text(&track.media_tags),
+        track.streamable.map(i64::from),
+        fold_name(&track.label()),
+        row.file,
+        format,
+        row.content,
+        row.home,
+        row.last_seen_in_tidal.map(|at| at.to_string()),
+    ])
 }
 
 /// The design has a file's size and hash beside its track; the truth is the row of `files`.
@@ -172,57 +236,48 @@ async fn copy_file_facts(
     .map(drop)
 }
 
-async fn put_file(
-    conn: &mut SqliteConnection,
-    scope: Scope,
-    row: &FileRow,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO files (library, path, role, provenance, track_tidal_id, playlist_tidal_id, size_bytes,
-            hash, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
-         ON CONFLICT (library, path) DO UPDATE SET
-            role = EXCLUDED.role, provenance = EXCLUDED.provenance,
-            track_tidal_id = EXCLUDED.track_tidal_id, playlist_tidal_id = EXCLUDED.playlist_tidal_id,
-            size_bytes = EXCLUDED.size_bytes, hash = EXCLUDED.hash, updated_at = EXCLUDED.updated_at,
-            deleted_at = NULL",
-    )
-    .bind(scope.library)
-    .bind(row.path.as_str())
-    .bind(role_text(row.role))
-    .bind(provenance_text(row.provenance))
-    .bind(row.track.as_ref().map(TrackId::as_str))
-    .bind(row.playlist.as_ref().map(PlaylistId::as_str))
-    .bind(i64::try_from(row.size).map_err(unreadable)?)
-    .bind(row.hash.map(|hash| hash.to_string()))
-    .bind(scope.at.to_string())
-    .execute(conn)
-    .await
-    .map(drop)
+const PUT_FILES: &str = "
+    INSERT INTO files (library, path, role, provenance, track_tidal_id, playlist_tidal_id, size_bytes,
+        hash, created_at, updated_at)
+    SELECT $1, v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, v.value ->> 4, v.value ->> 5,
+        v.value ->> 6, $2, $2
+    FROM json_each($3) AS v WHERE TRUE
+    ON CONFLICT (library, path) DO UPDATE SET
+        role = EXCLUDED.role, provenance = EXCLUDED.provenance,
+        track_tidal_id = EXCLUDED.track_tidal_id, playlist_tidal_id = EXCLUDED.playlist_tidal_id,
+        size_bytes = EXCLUDED.size_bytes, hash = EXCLUDED.hash, updated_at = EXCLUDED.updated_at,
+        deleted_at = NULL";
+
+/// In the order of [`PUT_FILES`].
+fn file_values(row: &FileRow) -> Value {
+    json!([
+        row.path,
+        role_text(row.role),
+        provenance_text(row.provenance),
+        row.track,
+        row.playlist,
+        row.size,
+        row.hash.map(|hash| hash.to_string()),
+    ])
 }
 
-async fn put_object(
-    conn: &mut SqliteConnection,
-    scope: Scope,
-    row: &ObjectRow,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO rekordbox_objects (library, kind, object_key, rekordbox_id, provenance, created_at,
-            updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $6)
-         ON CONFLICT (library, object_key) DO UPDATE SET
-            rekordbox_id = EXCLUDED.rekordbox_id, provenance = EXCLUDED.provenance,
-            updated_at = EXCLUDED.updated_at, deleted_at = NULL",
-    )
-    .bind(scope.library)
-    .bind(kind_text(&row.key))
-    .bind(key_text(&row.key)?)
-    .bind(&row.id)
-    .bind(provenance_text(row.provenance))
-    .bind(scope.at.to_string())
-    .execute(conn)
-    .await
-    .map(drop)
+const PUT_OBJECTS: &str = "
+    INSERT INTO rekordbox_objects (library, kind, object_key, rekordbox_id, provenance, created_at,
+        updated_at)
+    SELECT $1, v.value ->> 0, v.value ->> 1, v.value ->> 2, v.value ->> 3, $2, $2
+    FROM json_each($3) AS v WHERE TRUE
+    ON CONFLICT (library, object_key) DO UPDATE SET
+        rekordbox_id = EXCLUDED.rekordbox_id, provenance = EXCLUDED.provenance,
+        updated_at = EXCLUDED.updated_at, deleted_at = NULL";
+
+/// In the order of [`PUT_OBJECTS`].
+fn object_values(row: &ObjectRow) -> Result<Value, sqlx::Error> {
+    Ok(json!([
+        kind_text(&row.key),
+        key_text(&row.key)?,
+        row.id,
+        provenance_text(row.provenance),
+    ]))
 }
 
 async fn put_playlist(
@@ -282,11 +337,11 @@ async fn put_entries(
     if let Some(first) = new.cleared {
         clear_places(conn, playlist, first).await?;
     }
-    for row in new.changed.iter().chain(&new.added) {
-        match row.id {
-            None => insert_entry(conn, scope, playlist, row).await?,
-            Some(id) => update_entry(conn, scope, id, row).await?,
-        }
+    let rows: Vec<&Occurrence> = new.changed.iter().chain(&new.added).collect();
+    for rows in rows.chunks(same::BATCH) {
+        let (old, new): (Vec<&Occurrence>, Vec<_>) = rows.iter().partition(|row| row.id.is_some());
+        update_entries(conn, scope, &old).await?;
+        insert_entries(conn, scope, playlist, &new).await?;
     }
     Ok(())
 }
@@ -306,86 +361,88 @@ async fn clear_places(
     .map(drop)
 }
 
-async fn insert_entry(
+/// In the order of [`INSERT_ENTRIES`] and [`UPDATE_ENTRIES`].
+fn entry_values(row: &Occurrence) -> Value {
+    let time = |at: Option<jiff::Timestamp>| at.map(|at| at.to_string());
+    json!([
+        row.id,
+        row.track,
+        row.position,
+        i64::from(row.in_tidal),
+        i64::from(row.in_local),
+        i64::from(row.in_rekordbox),
+        time(row.added_to_tidal),
+        time(row.added_to_local),
+        time(row.added_to_rekordbox),
+        time(row.removed_from_tidal),
+        time(Some(row.created_at)),
+    ])
+}
+
+fn entries_text(rows: &[&Occurrence]) -> String {
+    Value::Array(rows.iter().map(|row| entry_values(row)).collect()).to_string()
+}
+
+/// A marked row is made for a track that the state does not have.
+pub(super) const MARK_TRACKS: &str = "
+    INSERT INTO tracks (library, tidal_id, title, artist, normalized_name, created_at, updated_at,
+        deleted_at)
+    SELECT $1, v.value ->> 1, v.value ->> 1, '', v.value ->> 1, $2, $2, $2
+    FROM json_each($3) AS v WHERE TRUE
+    ON CONFLICT (library, tidal_id) DO NOTHING";
+
+pub(super) const INSERT_ENTRIES: &str = "
+    INSERT INTO playlist_tracks (library, playlist_id, track_id, position, in_tidal, in_local,
+        in_rekordbox, added_to_tidal, added_to_local, added_to_rekordbox, removed_from_tidal,
+        created_at, updated_at)
+    SELECT $1, $4, t.id, v.value ->> 2, v.value ->> 3, v.value ->> 4, v.value ->> 5, v.value ->> 6,
+        v.value ->> 7, v.value ->> 8, v.value ->> 9, v.value ->> 10, $2
+    FROM json_each($3) AS v CROSS JOIN tracks AS t
+    WHERE t.library = $1 AND t.tidal_id = v.value ->> 1 ORDER BY v.key";
+
+async fn insert_entries(
     conn: &mut SqliteConnection,
     scope: Scope,
     playlist: i64,
-    row: &Occurrence,
+    rows: &[&Occurrence],
 ) -> Result<(), sqlx::Error> {
-    let track = track_number(conn, scope, &row.track).await?;
-    sqlx::query(
-        "INSERT INTO playlist_tracks (library, playlist_id, track_id, position, in_tidal, in_local,
-            in_rekordbox, added_to_tidal, added_to_local, added_to_rekordbox, removed_from_tidal,
-            created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-    )
-    .bind(scope.library)
-    .bind(playlist)
-    .bind(track)
-    .bind(row.position)
-    .bind(i64::from(row.in_tidal))
-    .bind(i64::from(row.in_local))
-    .bind(i64::from(row.in_rekordbox))
-    .bind(row.added_to_tidal.map(|at| at.to_string()))
-    .bind(row.added_to_local.map(|at| at.to_string()))
-    .bind(row.added_to_rekordbox.map(|at| at.to_string()))
-    .bind(row.removed_from_tidal.map(|at| at.to_string()))
-    .bind(row.created_at.to_string())
-    .bind(scope.at.to_string())
-    .execute(conn)
-    .await
-    .map(drop)
-}
-
-async fn update_entry(
-    conn: &mut SqliteConnection,
-    scope: Scope,
-    id: i64,
-    row: &Occurrence,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "UPDATE playlist_tracks SET position = $1, in_tidal = $2, in_local = $3, in_rekordbox = $4,
-            added_to_tidal = $5, added_to_local = $6, added_to_rekordbox = $7, removed_from_tidal = $8,
-            updated_at = $9
-         WHERE id = $10",
-    )
-    .bind(row.position)
-    .bind(i64::from(row.in_tidal))
-    .bind(i64::from(row.in_local))
-    .bind(i64::from(row.in_rekordbox))
-    .bind(row.added_to_tidal.map(|at| at.to_string()))
-    .bind(row.added_to_local.map(|at| at.to_string()))
-    .bind(row.added_to_rekordbox.map(|at| at.to_string()))
-    .bind(row.removed_from_tidal.map(|at| at.to_string()))
-    .bind(scope.at.to_string())
-    .bind(id)
-    .execute(conn)
-    .await
-    .map(drop)
-}
-
-/// The number of a track's row; a marked row is made for a track that the state does not have.
-async fn track_number(
-    conn: &mut SqliteConnection,
-    scope: Scope,
-    track: &TrackId,
-) -> Result<i64, sqlx::Error> {
-    let known = sqlx::query_scalar("SELECT id FROM tracks WHERE library = $1 AND tidal_id = $2")
-        .bind(scope.library)
-        .bind(track.as_str())
-        .fetch_optional(&mut *conn)
-        .await?;
-    if let Some(number) = known {
-        return Ok(number);
+    if rows.is_empty() {
+        return Ok(());
     }
-    sqlx::query_scalar(
-        "INSERT INTO tracks (library, tidal_id, title, artist, normalized_name, created_at, updated_at,
-            deleted_at)
-         VALUES ($1, $2, $2, '', $2, $3, $3, $3) RETURNING id",
-    )
-    .bind(scope.library)
-    .bind(track.as_str())
-    .bind(scope.at.to_string())
-    .fetch_one(conn)
-    .await
+    for sql in [MARK_TRACKS, INSERT_ENTRIES] {
+        let query = sqlx::query(sql)
+            .bind(scope.library)
+            .bind(scope.at.to_string())
+            .bind(entries_text(rows));
+        match sql == INSERT_ENTRIES {
+            true => query.bind(playlist),
+            false => query,
+        }
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+pub(super) const UPDATE_ENTRIES: &str = "
+    UPDATE playlist_tracks AS e SET position = v.value ->> 2, in_tidal = v.value ->> 3,
+        in_local = v.value ->> 4, in_rekordbox = v.value ->> 5, added_to_tidal = v.value ->> 6,
+        added_to_local = v.value ->> 7, added_to_rekordbox = v.value ->> 8,
+        removed_from_tidal = v.value ->> 9, updated_at = $1
+    FROM json_each($2) AS v WHERE e.id = v.value ->> 0";
+
+async fn update_entries(
+    conn: &mut SqliteConnection,
+    scope: Scope,
+    rows: &[&Occurrence],
+) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(UPDATE_ENTRIES)
+        .bind(scope.at.to_string())
+        .bind(entries_text(rows))
+        .execute(conn)
+        .await
+        .map(drop)
 }

@@ -14,7 +14,7 @@ use super::*;
 use crate::{
     domain::{
         State,
-        state::{RowChange, StateRow},
+        state::{FileRow, RowChange, StateRow},
     },
     edge::store::{
         ApplyStatus, OperationStatus, StateReader as _, StateStore as _,
@@ -603,6 +603,75 @@ async fn hot_questions_are_answered_by_an_index() {
         let by_index = |step: &str| step.starts_with("SEARCH");
         assert!(plan.iter().all(|step| by_index(&step.3)), "{sql}: {plan:?}");
     }
+}
+
+/// Rows of the state are found one by one too, however large the library is.
+#[tokio::test]
+async fn rows_of_a_batch_are_found_one_by_one() {
+    let store = World::new().store().await;
+    for sql in [
+        rows::TAKE_TRACKS,
+        rows::TAKE_FILES,
+        rows::TAKE_OBJECTS,
+        rows::MARK_TRACKS,
+        rows::INSERT_ENTRIES,
+        rows::UPDATE_ENTRIES,
+    ] {
+        let sql = format!("EXPLAIN QUERY PLAN {sql}");
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(sql.clone()))
+            .fetch_all(&store.reader.pool)
+            .await
+            .unwrap();
+        let of_json = |step: &str| step.starts_with("SCAN v") || step.starts_with("SCAN json_each");
+        let scans = plan.iter().filter(|step| step.3.starts_with("SCAN"));
+        assert!(
+            scans.clone().all(|step| of_json(&step.3)),
+            "{sql}: {plan:?}"
+        );
+        assert_eq!(scans.count(), 1, "{sql}: {plan:?}");
+    }
+}
+
+/// Changes of one key are made one after the other, whatever stands between them.
+#[tokio::test]
+async fn a_row_that_changes_twice_in_a_batch_ends_as_the_last_change_says() {
+    let world = World::new();
+    let store = world.store().await;
+    let scope = Scope {
+        library: 1,
+        at: at(9),
+    };
+    let row = |path: &str, size| {
+        StateRow::File(FileRow {
+            size,
+            ..file(path, None)
+        })
+    };
+    let change = |before: Option<&StateRow>, after: Option<&StateRow>| RowChange {
+        before: before.cloned(),
+        after: after.cloned(),
+    };
+    let (a, b) = (row("a.mp3", 1), row("b.mp3", 2));
+    let (a_as_b, b_as_a) = (row("b.mp3", 1), row("a.mp3", 2));
+    let changes = [
+        change(None, Some(&a)),
+        change(None, Some(&b)),
+        // They change places, over a third one.
+        change(Some(&a), Some(&row("c.mp3", 1))),
+        change(Some(&b), Some(&b_as_a)),
+        change(Some(&row("c.mp3", 1)), Some(&a_as_b)),
+    ];
+    let mut tx = store.reader.begin_writing().await.unwrap();
+    rows::change_all(&mut tx, scope, changes.iter())
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let files = store.state().await.unwrap().files;
+    let sizes: Vec<_> = files
+        .values()
+        .map(|row| (row.path.as_str(), row.size))
+        .collect();
+    assert_eq!(sizes, [("a.mp3", 2), ("b.mp3", 1)]);
 }
 
 /// A batch costs what its own rows cost, however long the run is.
