@@ -153,7 +153,7 @@ where
                 error_message: None,
                 rows: rows.clone(),
             });
-            self.state.apply(&rows);
+            self.ledger.apply(&mut self.state, &rows);
             self.pre.insert(seq, pre);
             self.status[seq] = OperationStatus::Pending;
         }
@@ -189,7 +189,7 @@ where
             }
             None => Vec::new(),
         };
-        self.state.apply(&post.rows);
+        self.ledger.apply(&mut self.state, &post.rows);
         self.status[seq] = OperationStatus::Completed;
         let settlement = Settlement {
             seq: number(seq),

@@ -143,7 +143,7 @@ where
         let mut run = Self {
             apply,
             phases: phases(plan, &actions),
-            ledger: Ledger::new(plan, &actions),
+            ledger: Ledger::new(plan, &actions, &state),
             depends_on,
             followers,
             status: Vec::new(),

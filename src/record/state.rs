@@ -3,15 +3,15 @@
 mod draft;
 mod reversal;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
 use super::Outcome;
 use crate::{
     domain::{
-        FileStat, MyTagId, PlaylistId, State, TrackId,
-        state::{ObjectKey, RowChange},
+        FileStat, MediaPath, MyTagId, PlaylistId, State, TrackId,
+        state::{ObjectKey, RowChange, StateRow, TrackRow},
     },
     edge::rekordbox::Staged,
     plan::document::{Action, Effect, Forgotten, Mode, Plan, TagName},
@@ -29,6 +29,9 @@ pub struct Ledger<'a> {
     updated: BTreeSet<&'a TrackId>,
     /// Playlists whose presence in Rekordbox is recorded by their own action.
     listed: BTreeSet<&'a PlaylistId>,
+    /// The tracks of each file in the state: a file that moves is one of a hundred thousand. `None` where
+    /// no file does.
+    holders: Option<HashMap<MediaPath, BTreeSet<TrackId>>>,
 }
 
 /// What was done, with the facts that the rows need.
@@ -52,14 +55,17 @@ pub struct Done<'a> {
 pub struct RowConflict(pub String);
 
 impl<'a> Ledger<'a> {
-    /// The ledger of a run over `actions` of `plan`.
+    /// The ledger of a run over `actions` of `plan` that begins, or goes on, from `state`.
     #[must_use]
-    pub fn new(plan: &'a Plan, actions: &[&'a Action]) -> Self {
+    pub fn new(plan: &'a Plan, actions: &[&'a Action], state: &State) -> Self {
+        let moves = |action: &&'a Action| matches!(action.effect, Effect::FilePlace { .. });
         let mut ledger = Self {
             plan,
             updated: BTreeSet::new(),
             listed: BTreeSet::new(),
+            holders: actions.iter().any(moves).then(HashMap::new),
         };
+        state.tracks.values().for_each(|row| ledger.hold(row));
         for action in actions {
             match &action.effect {
                 Effect::ContentUpdate { after, .. } => drop(ledger.updated.insert(&after.track)),
@@ -68,6 +74,28 @@ impl<'a> Ledger<'a> {
             }
         }
         ledger
+    }
+
+    /// Does `changes` to the state and keeps up with them.
+    pub fn apply(&mut self, state: &mut State, changes: &[RowChange]) {
+        for change in changes {
+            if let (Some(StateRow::Track(row)), Some(holders)) = (&change.before, &mut self.holders)
+                && let Some(held) = row.file.as_ref().and_then(|file| holders.get_mut(file))
+            {
+                held.remove(&row.track.id);
+            }
+            if let Some(StateRow::Track(row)) = &change.after {
+                self.hold(row);
+            }
+        }
+        state.apply(changes);
+    }
+
+    fn hold(&mut self, row: &TrackRow) {
+        if let (Some(holders), Some(file)) = (&mut self.holders, &row.file) {
+            let held = holders.entry(file.clone()).or_default();
+            held.insert(row.track.id.clone());
+        }
     }
 
     /// The rows that `action`, done so, changes in `state`, in order. In an undo only
@@ -105,7 +133,8 @@ impl<'a> Ledger<'a> {
             }
             Effect::FilePlace { after, .. } => {
                 if let Outcome::Placed { from, to, .. } = done.outcome {
-                    draft.placed(from, to, after.home.as_ref());
+                    let holders = self.holders.as_ref().and_then(|known| known.get(from));
+                    draft.placed((from, to), after.home.as_ref(), holders);
                 }
             }
             Effect::FileLink { after, .. } => {

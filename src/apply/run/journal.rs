@@ -130,7 +130,7 @@ where
             },
             None => Vec::new(),
         };
-        self.state.apply(&rows);
+        self.ledger.apply(&mut self.state, &rows);
         self.status[seq] = OperationStatus::Completed;
         self.unmet.remove(&seq);
         self.fresh.insert(seq);

@@ -110,7 +110,13 @@ impl Draft<'_> {
         });
     }
 
-    pub(super) fn placed(&mut self, from: &MediaPath, to: &MediaPath, home: Option<&PlaylistId>) {
+    /// `holders`: the tracks whose file it is.
+    pub(super) fn placed(
+        &mut self,
+        (from, to): (&MediaPath, &MediaPath),
+        home: Option<&PlaylistId>,
+        holders: Option<&BTreeSet<TrackId>>,
+    ) {
         let Some(row) = self.state.files.get(from).cloned() else {
             return;
         };
@@ -121,9 +127,7 @@ impl Draft<'_> {
         self.push(Some(StateRow::File(row.clone())), None);
         self.file(moved);
         // A recording that TIDAL has under several ids is one file; the one it is known by comes first.
-        let is_there = |(_, track): &(&TrackId, &TrackRow)| track.file.as_ref() == Some(from);
-        let tracks = self.state.tracks.iter().filter(is_there);
-        let mut tracks: Vec<TrackId> = tracks.map(|(id, _)| id.clone()).collect();
+        let mut tracks: Vec<TrackId> = holders.into_iter().flatten().cloned().collect();
         tracks.sort_by_key(|id| row.track.as_ref() != Some(id));
         for track in tracks {
             let home = home.filter(|_| row.track.as_ref() == Some(&track));

@@ -92,8 +92,8 @@ fn plan(effects: Vec<Effect>) -> Plan {
 /// The state after each action of the plan was done so, and every change on the way.
 fn done(plan: &Plan, outcomes: &[(Outcome, Staged)], state: &State) -> (State, Vec<RowChange>) {
     let actions: Vec<&Action> = plan.body.actions.iter().collect();
-    let ledger = Ledger::new(plan, &actions);
     let (mut state, mut all) = (state.clone(), Vec::new());
+    let mut ledger = Ledger::new(plan, &actions, &state);
     for (action, (outcome, staged)) in actions.into_iter().zip(outcomes) {
         let done = Done {
             outcome,
@@ -103,7 +103,7 @@ fn done(plan: &Plan, outcomes: &[(Outcome, Staged)], state: &State) -> (State, V
             now: Timestamp::UNIX_EPOCH,
         };
         let changes = ledger.changes(action, done, &state);
-        state.apply(&changes);
+        ledger.apply(&mut state, &changes);
         all.extend(changes);
     }
     (state, all)
