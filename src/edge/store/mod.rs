@@ -11,6 +11,7 @@ pub mod report;
 pub mod sqlite;
 pub mod transfer;
 
+mod last;
 mod occurrence;
 mod pack;
 mod rule;

@@ -1,10 +1,7 @@
 //! Writes the state's rows: what [`State::apply`](crate::domain::State::apply) does to the value, done
 //! to the tables, in a number of statements that does not grow with the rows but for their batches.
-//!
-//! Of several changes to one row in one settlement only the last counts, except for playlists: their
-//! comings and goings are remembered. Tracks are written before the playlists that name them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
@@ -13,48 +10,18 @@ use super::{load::unreadable, same};
 use crate::{
     domain::{
         MediaPath, PlaylistId, TrackId,
-        state::{
-            EntryRow, FileRow, ObjectKey, ObjectRow, PlaylistRow, RowChange, StateRow, TrackRow,
-        },
+        state::{EntryRow, FileRow, ObjectRow, PlaylistRow, RowChange, TrackRow},
         text::fold_name,
     },
     edge::store::{
+        last::Last,
         occurrence::{self, Occurrence, Stays},
-        words::{
-            Scope, file_format, key_text, kind_text, list_text, provenance_text, role_text,
-            same_key,
-        },
+        words::{Scope, file_format, key_text, kind_text, list_text, provenance_text, role_text},
     },
 };
 
 /// Rows a statement; each has up to 22 values, and the protocol takes 65,535.
 const BATCH: usize = 2_000;
-
-/// The last change of every row; `None`: it is taken away.
-#[derive(Default)]
-struct Last<'a> {
-    tracks: BTreeMap<&'a TrackId, Option<&'a TrackRow>>,
-    files: BTreeMap<&'a MediaPath, Option<&'a FileRow>>,
-    objects: BTreeMap<&'a ObjectKey, Option<&'a ObjectRow>>,
-    playlists: Vec<(&'a PlaylistRow, bool)>,
-}
-
-impl<'a> Last<'a> {
-    fn note(&mut self, row: &'a StateRow, here: bool) {
-        match row {
-            StateRow::Track(row) => {
-                self.tracks.insert(&row.track.id, here.then_some(row));
-            }
-            StateRow::File(row) => {
-                self.files.insert(&row.path, here.then_some(row));
-            }
-            StateRow::Object(row) => {
-                self.objects.insert(&row.key, here.then_some(row));
-            }
-            StateRow::Playlist(row) => self.playlists.push((row, here)),
-        }
-    }
-}
 
 /// Makes the changes.
 pub(super) async fn change_all(
@@ -63,28 +30,13 @@ pub(super) async fn change_all(
     device: &str,
     changes: impl Iterator<Item = &RowChange>,
 ) -> Result<(), sqlx::Error> {
-    let mut last = Last::default();
-    for change in changes {
-        if let Some(before) = &change.before
-            && !change
-                .after
-                .as_ref()
-                .is_some_and(|after| same_key(before, after))
-        {
-            last.note(before, false);
-        }
-        if let Some(after) = &change.after {
-            last.note(after, true);
-        }
-    }
+    let last = Last::of(changes);
     take_away(conn, scope, device, &last).await?;
     let tracks: Vec<&TrackRow> = last.tracks.values().copied().flatten().collect();
     put_tracks(conn, scope, device, &tracks).await?;
     let files: Vec<&FileRow> = last.files.values().copied().flatten().collect();
     put_files(conn, scope, &files).await?;
-    let mut told: BTreeSet<&TrackId> = tracks.iter().map(|row| &row.track.id).collect();
-    told.extend(files.iter().filter_map(|row| row.track.as_ref()));
-    copy_file_facts(conn, scope, &told).await?;
+    copy_file_facts(conn, scope, &last.told()).await?;
     let objects: Vec<&ObjectRow> = last.objects.values().copied().flatten().collect();
     put_objects(conn, scope, device, &objects).await?;
     for (row, here) in last.playlists {
@@ -267,7 +219,7 @@ async fn put_device_ids<'a>(
 async fn copy_file_facts(
     conn: &mut PgConnection,
     scope: Scope,
-    tracks: &BTreeSet<&TrackId>,
+    tracks: &[&TrackId],
 ) -> Result<(), sqlx::Error> {
     let tracks: Vec<&str> = tracks.iter().map(|id| id.as_str()).collect();
     for some in tracks.chunks(BATCH) {

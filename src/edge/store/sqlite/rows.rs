@@ -6,8 +6,6 @@
 //! marked is left out by `load`, and revived when its key comes back. Entries may name tracks that the
 //! state does not have (TIDAL withholds them): such a track gets a marked row.
 
-use std::collections::{BTreeSet, HashSet};
-
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
@@ -15,123 +13,75 @@ use super::{load::unreadable, same};
 use crate::{
     domain::{
         MediaPath, PlaylistId, TrackId,
-        state::{
-            EntryRow, FileRow, ObjectKey, ObjectRow, PlaylistRow, RowChange, StateRow, TrackRow,
-        },
+        state::{EntryRow, FileRow, ObjectRow, PlaylistRow, RowChange, TrackRow},
         text::fold_name,
     },
     edge::store::{
+        last::Last,
         occurrence::{self, Occurrence, Stays},
-        words::{
-            Scope, file_format, key_text, kind_text, list_text, provenance_text, role_text,
-            same_key,
-        },
+        words::{Scope, file_format, key_text, kind_text, list_text, provenance_text, role_text},
     },
 };
 
-/// Makes the changes, in their order.
-///
-/// Rows of different keys have nothing to do with each other, so those of one kind are written by one
-/// statement: what a statement costs is the way to sqlx's thread and back.
+/// Makes the changes. Rows of a kind are written by one statement: what a statement costs is the way to
+/// sqlx's thread and back.
 pub(super) async fn change_all(
     conn: &mut SqliteConnection,
     scope: Scope,
     changes: impl Iterator<Item = &RowChange>,
 ) -> Result<(), sqlx::Error> {
-    // Tracks whose file, or what is known of it, may be another now.
-    let mut told = BTreeSet::new();
-    let mut batch = Batch::default();
-    for RowChange { before, after } in changes {
-        let is_same = |before: &&StateRow| after.as_ref().is_some_and(|it| same_key(before, it));
-        let gone = before.as_ref().filter(|before| !is_same(before));
-        let rows = gone.map(|row| (row, false)).into_iter();
-        for (row, stays) in rows.chain(after.as_ref().map(|row| (row, true))) {
-            if let StateRow::Playlist(row) = row {
-                // Its entries name tracks, which must be there.
-                std::mem::take(&mut batch).write(conn, scope).await?;
-                match stays {
-                    true => put_playlist(conn, scope, row).await?,
-                    false => take_playlist_away(conn, scope, &row.id).await?,
-                }
-                continue;
-            }
-            if !batch.has_room_for(row) {
-                std::mem::take(&mut batch).write(conn, scope).await?;
-            }
-            batch.add(row, stays)?;
-        }
-        match after {
-            Some(StateRow::Track(row)) => drop(told.insert(&row.track.id)),
-            Some(StateRow::File(row)) => told.extend(&row.track),
-            Some(StateRow::Playlist(_) | StateRow::Object(_)) | None => {}
-        }
-    }
-    batch.write(conn, scope).await?;
-    copy_file_facts(conn, scope, &told).await
-}
-
-/// Rows to be written, no two of the same key.
-#[derive(Default)]
-struct Batch<'a> {
-    keys: HashSet<Key<'a>>,
-    gone: [Vec<Value>; 3],
-    stays: [Vec<Value>; 3],
-}
-
-#[derive(PartialEq, Eq, Hash)]
-enum Key<'a> {
-    Track(&'a TrackId),
-    File(&'a MediaPath),
-    Object(&'a ObjectKey),
-    /// Playlists are written one by one.
-    Playlist,
-}
-
-impl<'a> Key<'a> {
-    fn of(row: &'a StateRow) -> Self {
+    let last = Last::of(changes);
+    let (mut gone, mut here) = (Vec::new(), Vec::new());
+    for (id, row) in &last.tracks {
         match row {
-            StateRow::Track(row) => Self::Track(&row.track.id),
-            StateRow::File(row) => Self::File(&row.path),
-            StateRow::Object(row) => Self::Object(&row.key),
-            StateRow::Playlist(_) => Self::Playlist,
+            Some(row) => here.push(track_values(row)),
+            None => gone.push(json!(id)),
         }
     }
+    write(conn, scope, TAKE_TRACKS, std::mem::take(&mut gone)).await?;
+    write(conn, scope, PUT_TRACKS, std::mem::take(&mut here)).await?;
+    for (path, row) in &last.files {
+        match row {
+            Some(row) => here.push(file_values(row)),
+            None => gone.push(json!(path)),
+        }
+    }
+    write(conn, scope, TAKE_FILES, std::mem::take(&mut gone)).await?;
+    write(conn, scope, PUT_FILES, std::mem::take(&mut here)).await?;
+    for (key, row) in &last.objects {
+        match row {
+            Some(row) => here.push(object_values(row)?),
+            None => gone.push(json!(key_text(key)?)),
+        }
+    }
+    write(conn, scope, TAKE_OBJECTS, gone).await?;
+    write(conn, scope, PUT_OBJECTS, here).await?;
+    copy_file_facts(conn, scope, &last.told()).await?;
+    for (row, is_here) in last.playlists {
+        match is_here {
+            true => put_playlist(conn, scope, row).await?,
+            false => take_playlist_away(conn, scope, &row.id).await?,
+        }
+    }
+    Ok(())
 }
 
-impl<'a> Batch<'a> {
-    fn has_room_for(&self, row: &'a StateRow) -> bool {
-        self.keys.len() < same::BATCH && !self.keys.contains(&Key::of(row))
+/// One statement for many rows; their keys, or their values, are one JSON text.
+async fn write(
+    conn: &mut SqliteConnection,
+    scope: Scope,
+    sql: &'static str,
+    rows: Vec<Value>,
+) -> Result<(), sqlx::Error> {
+    for rows in rows.chunks(same::BATCH) {
+        sqlx::query(sql)
+            .bind(scope.library)
+            .bind(scope.at.to_string())
+            .bind(Value::from(rows).to_string())
+            .execute(&mut *conn)
+            .await?;
     }
-
-    fn add(&mut self, row: &'a StateRow, stays: bool) -> Result<(), sqlx::Error> {
-        self.keys.insert(Key::of(row));
-        let (kind, key, values) = match row {
-            StateRow::Track(row) => (0, json!(row.track.id), track_values(row)),
-            StateRow::File(row) => (1, json!(row.path), file_values(row)),
-            StateRow::Object(row) => (2, json!(key_text(&row.key)?), object_values(row)?),
-            StateRow::Playlist(_) => return Ok(()),
-        };
-        match stays {
-            true => self.stays[kind].push(values),
-            false => self.gone[kind].push(key),
-        }
-        Ok(())
-    }
-
-    async fn write(self, conn: &mut SqliteConnection, scope: Scope) -> Result<(), sqlx::Error> {
-        let gone = [TAKE_TRACKS, TAKE_FILES, TAKE_OBJECTS].into_iter();
-        let stays = [PUT_TRACKS, PUT_FILES, PUT_OBJECTS].into_iter();
-        let statements = gone.zip(self.gone).chain(stays.zip(self.stays));
-        for (sql, rows) in statements.filter(|(_, rows)| !rows.is_empty()) {
-            sqlx::query(sql)
-                .bind(scope.library)
-                .bind(scope.at.to_string())
-                .bind(Value::Array(rows).to_string())
-                .execute(&mut *conn)
-                .await?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 pub(super) const TAKE_TRACKS: &str = "
@@ -218,7 +168,7 @@ fn track_values(row: &TrackRow) -> Value {
 async fn copy_file_facts(
     conn: &mut SqliteConnection,
     scope: Scope,
-    tracks: &BTreeSet<&TrackId>,
+    tracks: &[&TrackId],
 ) -> Result<(), sqlx::Error> {
     if tracks.is_empty() {
         return Ok(());
