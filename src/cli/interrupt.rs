@@ -77,10 +77,14 @@ impl Interrupt {
     }
 
     fn respond(&self) -> Response {
+        // Looked at first: whoever waits may be gone as soon as the wish is there.
+        let (working, waiting) = (
+            self.working.load(Ordering::SeqCst),
+            self.waiting.load(Ordering::SeqCst),
+        );
         let first = !self.stop.swap(true, Ordering::SeqCst);
-        let is = |flag: &AtomicBool| first && flag.load(Ordering::SeqCst);
         self.wake.notify_waiters();
-        match (is(&self.working), is(&self.waiting)) {
+        match (first && working, first && waiting) {
             (true, _) => Response::Stop,
             (false, true) => Response::Wake,
             (false, false) => Response::Leave,

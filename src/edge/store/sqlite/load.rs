@@ -259,19 +259,20 @@ fn by_playlist(
     entries.sort_unstable_by_key(|entry| (entry.playlist, entry.position));
     let mut lists: HashMap<i64, Vec<EntryRow>> = HashMap::new();
     for one in entries.chunk_by(|a, b| a.playlist == b.playlist) {
-        let rows = one.iter().map(|entry| {
+        // As many as there are: a list that grows would keep room for as many again.
+        let mut rows = Vec::with_capacity(one.len());
+        for entry in one {
             let track = ids.get(&entry.track).cloned();
-            let track = track.ok_or_else(|| unreadable("an entry of an unknown track"))?;
-            Ok(EntryRow {
-                track,
+            rows.push(EntryRow {
+                track: track.ok_or_else(|| unreadable("an entry of an unknown track"))?,
                 in_tidal: entry.flags & 1 != 0,
                 in_local: entry.flags & 2 != 0,
                 in_rekordbox: entry.flags & 4 != 0,
                 added_at: entry.added_at,
-            })
-        });
+            });
+        }
         if let Some(first) = one.first() {
-            lists.insert(first.playlist, rows.collect::<Result<_, sqlx::Error>>()?);
+            lists.insert(first.playlist, rows);
         }
     }
     Ok(lists)
