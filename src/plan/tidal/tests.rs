@@ -63,17 +63,8 @@ fn observation(lists: &[(&str, &str)]) -> Observation {
 
 fn track(id: &TrackId) -> Track {
     Track {
-        id: id.clone(),
         title: format!("Title {id}"),
-        version: None,
-        artists: Vec::new(),
-        album: None,
-        isrc: None,
-        duration_s: None,
-        explicit: None,
-        release_date: None,
-        media_tags: Vec::new(),
-        streamable: None,
+        ..Track::bare(id.clone())
     }
 }
 

@@ -13,17 +13,8 @@ use crate::{
 
 fn track(id: &str, title: &str) -> Track {
     Track {
-        id: id.into(),
         title: title.to_owned(),
-        version: None,
-        artists: Vec::new(),
-        album: None,
-        isrc: None,
-        duration_s: None,
-        explicit: None,
-        release_date: None,
-        media_tags: Vec::new(),
-        streamable: None,
+        ..Track::bare(id.into())
     }
 }
 

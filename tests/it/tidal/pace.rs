@@ -35,7 +35,7 @@ async fn timed(lengths: &[usize], limit: Option<Bucket>) -> (Server, Duration) {
 }
 
 #[tokio::test]
-#[ignore = "takes half a minute"]
+#[ignore = "waits as a real limit of requests demands: half a minute"]
 async fn twenty_playlists_of_fifty_at_four_a_second() {
     let (server, spent) = timed(&[50; 20], Some(Bucket::new(4.0, 8.0, 4))).await;
     // One list, 40 pages, the list again; the last waits for the others.
@@ -51,7 +51,7 @@ async fn twenty_playlists_of_fifty_at_four_a_second() {
 }
 
 #[tokio::test]
-#[ignore = "takes two minutes"]
+#[ignore = "waits as a real limit of requests demands: two minutes"]
 async fn a_hundred_playlists_of_a_hundred_at_four_a_second() {
     let (server, spent) = timed(&[100; 100], None).await;
     assert_eq!(server.requests(), 410);
@@ -62,7 +62,7 @@ async fn a_hundred_playlists_of_a_hundred_at_four_a_second() {
 }
 
 #[tokio::test]
-#[ignore = "takes a minute"]
+#[ignore = "waits as a real limit of requests demands: a minute"]
 async fn a_service_that_bears_less_is_not_pressed() {
     let (server, spent) = timed(&[50; 20], Some(Bucket::new(2.5, 8.0, 4))).await;
     let refusals = server
@@ -93,7 +93,7 @@ async fn outage(odd: super::server::Odd) {
 }
 
 #[tokio::test]
-#[ignore = "takes two minutes"]
+#[ignore = "waits as a real limit of requests demands: two minutes"]
 async fn an_outage_ends_within_two_minutes() {
     use super::server::Odd;
     let refused = || vec![("Retry-After", "20".to_owned())];

@@ -102,17 +102,9 @@ mod tests {
 
     fn track() -> Track {
         Track {
-            id: TrackId::new("70016063"),
             title: "Looped".to_owned(),
-            version: None,
             artists: vec!["Kiasmos".to_owned()],
-            album: None,
-            isrc: None,
-            duration_s: None,
-            explicit: None,
-            release_date: None,
-            media_tags: Vec::new(),
-            streamable: None,
+            ..Track::bare(TrackId::new("70016063"))
         }
     }
 
