@@ -1,18 +1,20 @@
 //! The program: a runtime, the command line, an exit code.
 
-use std::process::ExitCode;
+use tidal_cleanup::cli;
 
-fn main() -> ExitCode {
+fn main() {
     // A shell that wants to know what may be typed gets its answer, and that is all.
-    tidal_cleanup::cli::complete::answer_shell();
-    // Each connection to SQLite has a thread, which may still be ending when the process does. OpenSSL
-    // must not tidy up under its feet: this, said first, leaves its tidying out.
-    openssl_sys::init();
-    let Ok(runtime) = tokio::runtime::Runtime::new() else {
-        return ExitCode::FAILURE;
+    if let Some(exit) = cli::complete::answer_shell() {
+        cli::leave::leave(exit);
+    }
+    let exit = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(cli::run(std::env::args_os()));
+            // A blocked thread (a hanging network volume) must not keep the program from ending.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => cli::without_runtime(error),
     };
-    let exit = runtime.block_on(tidal_cleanup::cli::run(std::env::args_os()));
-    // A blocked thread (a hanging network volume) must not keep the program from ending.
-    runtime.shutdown_background();
-    exit.into()
+    cli::leave::leave(exit);
 }

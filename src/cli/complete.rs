@@ -10,6 +10,7 @@ use clap_complete::{CompleteEnv, CompletionCandidate, engine::ArgValueCompleter,
 
 use super::{
     args::{Cli, Global, Shell},
+    error::Exit,
     server,
     settings::{Settings, Surroundings},
     view::Look,
@@ -27,12 +28,20 @@ const VARIABLE: &str = "TIDAL_CLEANUP_COMPLETE";
 /// Nobody waits longer for a suggestion.
 const PATIENCE: Duration = Duration::from_millis(800);
 
-/// Answers a shell that asks, and ends the program then.
-pub fn answer_shell() {
-    if std::env::var_os(VARIABLE).is_some() {
-        CompleteEnv::with_factory(Cli::command)
-            .var(VARIABLE)
-            .complete();
+/// Answers a shell that asks, and says how to exit then; `None` when no shell asks.
+#[must_use]
+pub fn answer_shell() -> Option<Exit> {
+    std::env::var_os(VARIABLE)?;
+    let asked = CompleteEnv::with_factory(Cli::command)
+        .var(VARIABLE)
+        .try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref());
+    match asked {
+        Ok(true) => Some(Exit::Done),
+        Ok(false) => None,
+        Err(error) => {
+            let _ = error.print();
+            Some(Exit::Usage)
+        }
     }
 }
 

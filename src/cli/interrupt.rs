@@ -109,11 +109,8 @@ impl Interrupt {
     }
 }
 
-#[expect(
-    clippy::exit,
-    reason = "the second Ctrl-C leaves at once, whatever the other threads are waiting for"
-)]
-fn leave() {
+/// The second Ctrl-C leaves at once, whatever the other threads are waiting for.
+fn leave() -> ! {
     // A download command is a group of its own, which no Ctrl-C of the terminal reaches.
     crate::edge::download::kill_all();
     // dialoguer hides the cursor while it asks.
@@ -121,7 +118,7 @@ fn leave() {
     if term.is_term() {
         let _ = term.show_cursor();
     }
-    std::process::exit(i32::from(Exit::Interrupted.code()));
+    super::leave::at_once(Exit::Interrupted)
 }
 
 #[cfg(unix)]

@@ -24,6 +24,7 @@ pub mod engine;
 pub mod command;
 pub mod ui;
 pub mod interrupt;
+pub mod leave;
 pub mod log;
 pub mod view;
 pub mod watch;
@@ -57,6 +58,14 @@ pub async fn run(words: impl IntoIterator<Item = OsString>) -> Exit {
             error.exit()
         }
     }
+}
+
+/// Says that the system gives the program nothing to run on.
+#[must_use]
+pub fn without_runtime(error: std::io::Error) -> Exit {
+    let error = CliError::new(Kind::World, error).context("could not start any thread");
+    Ui::of_process(&Settings::bare(Surroundings::nowhere())).error(&error);
+    error.exit()
 }
 
 /// One command line in these surroundings: what `main` does, and what the demonstration does for

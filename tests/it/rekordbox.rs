@@ -3,8 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    io::Read as _,
+    num::NonZeroU32,
     path::{Path, PathBuf},
+    sync::{LazyLock, Mutex},
 };
 
 use sqlx::{
@@ -21,8 +25,31 @@ use tidal_cleanup::{
     },
 };
 
-pub(crate) const PASSPHRASE: &str =
-    "'402fd482c38817c35ffa8ffb8c7d93143b749e7d315df7a81732a1ff43608497'";
+const PASSPHRASE: &[u8] = b"402fd482c38817c35ffa8ffb8c7d93143b749e7d315df7a81732a1ff43608497";
+
+/// The value of `PRAGMA key` for this library: what SQLCipher makes of the passphrase, each time for a quarter
+/// of a second, and here once a library.
+pub(crate) fn key(file: &Path) -> String {
+    static KNOWN: LazyLock<Mutex<HashMap<[u8; 16], String>>> = LazyLock::new(Mutex::default);
+    let mut salt = [0; 16];
+    File::open(file).unwrap().read_exact(&mut salt).unwrap();
+    let mut known = KNOWN.lock().unwrap();
+    let derived = known.entry(salt).or_insert_with(|| {
+        let rounds = NonZeroU32::new(256_000).unwrap();
+        let mut key = [0; 32];
+        ring::pbkdf2::derive(
+            ring::pbkdf2::PBKDF2_HMAC_SHA512,
+            rounds,
+            &salt,
+            PASSPHRASE,
+            &mut key,
+        );
+        let hex =
+            |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+        format!("\"x'{}{}'\"", hex(&key), hex(&salt))
+    });
+    derived.clone()
+}
 
 /// A library in a folder of its own.
 pub(crate) struct World {
@@ -79,9 +106,10 @@ impl World {
 
     /// A second connection, as another program would have.
     pub(crate) async fn other(&self) -> SqliteConnection {
+        let path = self.path("master.db");
         SqliteConnectOptions::new()
-            .filename(self.path("master.db"))
-            .pragma("key", PASSPHRASE)
+            .pragma("key", key(&path))
+            .filename(path)
             .pragma("wal_autocheckpoint", "0")
             .foreign_keys(false)
             .connect()

@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
 use crate::{
     harness::{Said, Snapshot, World, collection, digits},
-    rekordbox::PASSPHRASE,
+    rekordbox::key,
 };
 
 /// The DJ's library, and a playlist that no apply has brought yet.
@@ -64,7 +64,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 /// Another program, which has the library open.
 async fn other(world: &World) -> sqlx::SqliteConnection {
     let options = SqliteConnectOptions::new().filename(master(world));
-    let options = options.pragma("key", PASSPHRASE);
+    let options = options.pragma("key", key(&master(world)));
     options.connect().await.unwrap()
 }
 

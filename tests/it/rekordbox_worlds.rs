@@ -13,7 +13,7 @@ use tidal_cleanup::{
 
 use crate::{
     harness::{BOLD, Setup, Snapshot, World, collection, collection::Rows, titled},
-    rekordbox::{PASSPHRASE, small, track},
+    rekordbox::{key, small, track},
     rekordbox_oracle as oracle,
 };
 
@@ -254,10 +254,11 @@ impl Random {
     }
 
     fn with<T>(&self, work: impl AsyncFnOnce(&mut sqlx::SqliteConnection) -> T) -> T {
+        let path = self.world.path("rekordbox/master.db");
         let options = SqliteConnectOptions::new()
-            .filename(self.world.path("rekordbox/master.db"))
-            .foreign_keys(false)
-            .pragma("key", PASSPHRASE);
+            .pragma("key", key(&path))
+            .filename(path)
+            .foreign_keys(false);
         block_on(async {
             let mut db = options.connect().await.unwrap();
             let found = work(&mut db).await;

@@ -3,7 +3,10 @@
 //! SQLCipher derives the page key from it with 256,000 rounds, a tenth of a second at every opening.
 //! A command opens the file several times, so the derivation is done once and the result kept in memory.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use sha2::block_api::compress512;
 
@@ -35,7 +38,7 @@ impl Keyring {
         let known = slot.filter(|known| known.salt == salt);
         let known = known.unwrap_or_else(|| Known {
             salt,
-            key: derive(PASSPHRASE, salt),
+            key: derived(salt),
             offered: false,
         });
         *slot = Some(known);
@@ -70,9 +73,13 @@ impl std::fmt::Debug for Keyring {
     }
 }
 
-/// The value of `PRAGMA key` for a new file, with its SQL quotes.
-pub(super) fn passphrase_pragma() -> String {
-    format!("'{}'", String::from_utf8_lossy(PASSPHRASE))
+/// The key of files with this salt, which this process derives once.
+fn derived(salt: Salt) -> [u8; 32] {
+    static DERIVED: Mutex<BTreeMap<Salt, [u8; 32]>> = Mutex::new(BTreeMap::new());
+    let mut derived = DERIVED.lock().unwrap_or_else(PoisonError::into_inner);
+    *derived
+        .entry(salt)
+        .or_insert_with(|| derive(PASSPHRASE, salt))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -24,7 +24,7 @@ use super::{
     RekordboxError,
     backup::{io, sync_file},
     cache::inode,
-    key::{Keyring, Salt, passphrase_pragma},
+    key::{Keyring, Salt},
 };
 
 /// How often a reading that was disturbed is tried.
@@ -174,7 +174,8 @@ impl Database {
 
     /// Makes a new, empty, encrypted database in Rekordbox's journal mode.
     pub(super) async fn create(&self) -> Result<SqliteConnection, RekordboxError> {
-        let options = options(&self.path, passphrase_pragma())
+        let salt = *uuid::Uuid::new_v4().as_bytes();
+        let options = options(&self.path, self.keys.pragma(salt))
             .create_if_missing(true)
             .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal);
         connect(&options, &self.path).await

@@ -409,7 +409,7 @@ fn edit_in_secret(path: &Path) {
 
 #[test]
 fn every_damage_is_found_and_named() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     super::on_all_cores(&rig, DAMAGES, |rig, damage| {
         let what = damage.what;
         rig.reset();
@@ -437,7 +437,7 @@ fn every_damage_is_found_and_named() {
 
 #[test]
 fn what_is_whole_is_sound_and_what_somebody_edits_is_theirs() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     rig.reset();
     rig.world.expect(0, &rig.apply());
     rig.world.expect(0, &["db", "check", "--hashes"]);
@@ -462,7 +462,7 @@ fn what_is_whole_is_sound_and_what_somebody_edits_is_theirs() {
 /// A journal that is still needed does not go without a word.
 #[test]
 fn an_unfinished_apply_is_not_restored_away() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     rig.reset();
     let calls = rig.count(&rig.apply());
     let half = calls.len() / 2;

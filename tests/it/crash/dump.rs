@@ -6,7 +6,6 @@ use std::{
     path::Path,
 };
 
-use sha2::{Digest as _, Sha512};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection,
     sqlite::SqliteConnectOptions,
@@ -14,7 +13,7 @@ use sqlx::{
 
 use crate::{
     harness::{World, files},
-    rekordbox::PASSPHRASE,
+    rekordbox::key,
 };
 
 /// Rows by table, each as text by column.
@@ -39,50 +38,12 @@ pub(crate) struct Run {
     pub(crate) undoes: Option<i64>,
 }
 
-/// The raw key of a library in `rekordbox/`, as a pragma: deriving it takes long.
-pub(crate) fn key(world: &World) -> String {
-    let head = fs::read(world.path("rekordbox/master.db")).unwrap();
-    let salt = &head[..16];
-    let mac = |message: &[&[u8]]| {
-        // PASSPHRASE has 64 bytes, so it is padded to the block of 128.
-        let pad = |with: u8| {
-            let mut block = [with; 128];
-            for (byte, key) in block.iter_mut().zip(PASSPHRASE.trim_matches('\'').bytes()) {
-                *byte = key ^ with;
-            }
-            block
-        };
-        let mut inner = Sha512::new();
-        inner.update(pad(0x36));
-        message.iter().for_each(|part| inner.update(part));
-        let mut outer = Sha512::new();
-        outer.update(pad(0x5c));
-        outer.update(inner.finalize());
-        outer.finalize()
-    };
-    let mut link = mac(&[salt, &1_u32.to_be_bytes()]);
-    let mut sum = link;
-    for _ in 1..256_000 {
-        link = mac(&[&link]);
-        sum.iter_mut()
-            .zip(&link)
-            .for_each(|(sum, byte)| *sum ^= byte);
-    }
-    let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
-    format!("\"x'{}{}'\"", hex(&sum[..32]), hex(salt))
-}
-
 impl Dump {
-    pub(crate) fn of(world: &World, key: &str) -> Self {
+    pub(crate) fn of(world: &World) -> Self {
         block_on(async {
             Self {
                 tree: world.tree(),
-                rekordbox: rekordbox(world, key).await,
+                rekordbox: rekordbox(world).await,
                 state: state(world).await,
                 xml: xml(world),
                 names: names(world),
@@ -368,13 +329,30 @@ async fn copied(folder: &Path, name: &str) -> (tempfile::TempDir, SqliteConnectO
     (copy, options)
 }
 
-async fn rekordbox(world: &World, key: &str) -> Tables {
+async fn rekordbox(world: &World) -> Tables {
     let (_copy, options) = copied(&world.path("rekordbox"), "master.db").await;
-    let options = options.pragma("key", key.to_owned());
+    let options = options.pragma("key", key(&world.path("rekordbox/master.db")));
     let mut db = options.disable_statement_logging().connect().await.unwrap();
     let tables = tables(&mut db, &[], "").await;
     db.close().await.unwrap();
     tables
+}
+
+/// Whether somebody writes the state at this moment.
+pub(crate) fn is_locked(world: &World) -> bool {
+    block_on(async {
+        let options = SqliteConnectOptions::new()
+            .filename(world.path("home/.tidal-cleanup/sync.db"))
+            .busy_timeout(std::time::Duration::ZERO);
+        let Ok(mut db) = options.connect().await else {
+            return true;
+        };
+        let begun = sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK")
+            .execute(&mut db)
+            .await;
+        db.close().await.unwrap();
+        begun.is_err()
+    })
 }
 
 /// The rows that stand; history and snapshots are no state.

@@ -4,7 +4,7 @@
  *   FAULT_PROGRAM  the program that is meant (its children are left alone)
  *   FAULT_ROOTS    folders, separated by ':'; calls elsewhere are not counted
  *   FAULT_LOG      a line "letter path" for every call, appended before it is made
- *   FAULT_DO       kill | tear | stop | fail | power | names | data
+ *   FAULT_DO       kill | tear | stop | fail | power | names | data | farewell
  *   FAULT_AT       at which call, from 1
  *   FAULT_CALLS    letters of the calls that count (all, where absent); see below
  *   FAULT_ERRNO    for `fail`: what the call says, as a number
@@ -12,6 +12,8 @@
  *   FAULT_SHADOW   for the loss of power: an empty folder on the same volume, below no root
  *   FAULT_SEED     for the loss of power: which pages of unsynced data are lost (0: all)
  *   FAULT_PROCESSES  a folder that the program sees where /proc is; alone, nothing is counted
+ *
+ * `farewell` counts nothing: the process aborts when it runs what libraries registered for its end.
  *
  * Letters: W write, S sync, R rename, L link, U unlink, O open that creates or cuts, P open to write,
  * M make a folder, D remove a folder, T cut or lengthen, A mode or times, K lock to write.
@@ -38,7 +40,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum action { NOTHING, KILL, TEAR, STOP, FAIL, POWER };
+enum action { NOTHING, KILL, TEAR, STOP, FAIL, POWER, FAREWELL };
 
 static int active, log_fd = -1, keep_names, keep_data;
 static enum action what;
@@ -71,6 +73,7 @@ __attribute__((constructor)) static void begin(void) {
         if (!strcmp(text, "stop")) what = STOP;
         if (!strcmp(text, "fail")) what = FAIL;
         if (!strcmp(text, "power")) what = POWER;
+        if (!strcmp(text, "farewell")) what = FAREWELL;
         if (!strcmp(text, "names")) what = POWER, keep_data = 1;
         if (!strcmp(text, "data")) what = POWER, keep_names = 1;
     }
@@ -80,6 +83,10 @@ __attribute__((constructor)) static void begin(void) {
         syscall(SYS_close, fd);
     }
     active = roots != NULL;
+}
+
+__attribute__((destructor)) static void farewell(void) {
+    if (what == FAREWELL) abort();
 }
 
 static int below_roots(const char *path) {
@@ -318,6 +325,7 @@ static int before(char letter, const char *path) {
             die();
         }
         break;
+    case FAREWELL:
     case NOTHING:
         break;
     }

@@ -110,7 +110,7 @@ fn fail_and(rig: &Rig, errno: Errno, calls: &'static str, at: usize, times: u32)
 /// `SQLITE_FULL` is what SQLite makes of `ENOSPC`, so that has to reach both databases and their logs.
 #[test]
 fn an_error_of_any_call_is_never_a_wrong_state() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     let mut work = Vec::new();
     for (errno, calls) in ERRORS {
         let all = calls_of(&rig, calls);
@@ -136,7 +136,7 @@ fn an_error_of_any_call_is_never_a_wrong_state() {
 
 #[test]
 fn a_disk_that_stays_full_or_broken_is_never_a_wrong_state() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     let mut work = Vec::new();
     for (errno, calls) in &ERRORS[..2] {
         let all = calls_of(&rig, calls);
@@ -159,7 +159,7 @@ fn a_disk_that_stays_full_or_broken_is_never_a_wrong_state() {
 /// `SQLITE_BUSY`: somebody else holds the lock for longer than anybody waits.
 #[test]
 fn a_database_that_stays_locked_is_never_a_wrong_state() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     let all = calls_of(&rig, "K");
     let points = tried(&all, 6);
     for name in ["sync.db", "master.db"] {
@@ -169,4 +169,22 @@ fn a_database_that_stays_locked_is_never_a_wrong_state() {
     on_all_cores(&rig, &points, |rig, at| {
         fail_and(rig, Errno::AGAIN, "K", *at, u32::MAX);
     });
+}
+
+/// SQLCipher frees its memory and its locks there, while the thread of a connection may still be closing it.
+#[test]
+fn the_end_of_the_process_tidies_nothing_up_under_its_threads() {
+    let rig = Rig::lent();
+    rig.reset();
+    let fault = Plan::new(Fault::Farewell, 0);
+    for args in [
+        &["status"][..],
+        &["--help"],
+        &["plan", "--nonsense"],
+        &rig.apply(),
+    ] {
+        let ended = rig.run(args, &fault);
+        let expected = if args.contains(&"--nonsense") { 64 } else { 0 };
+        assert_eq!(ended.status.code(), Some(expected), "{args:?}: {ended:?}");
+    }
 }

@@ -43,7 +43,7 @@ fn some(all: Vec<usize>, most: usize) -> Vec<usize> {
 /// names: what is different in the world stands in what is left of the journal.
 #[test]
 fn an_effect_starts_only_after_its_intent_is_durable() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     let points = some(effects(&rig), 24);
     let (changed, written) = (AtomicUsize::new(0), AtomicUsize::new(0));
     on_all_cores(&rig, &points, |rig, at| {
@@ -111,7 +111,7 @@ fn holds(root: &Path, bytes: &[u8]) -> bool {
 /// them was about to write: each intent is settled, and the DJ's file is kept.
 #[test]
 fn every_intent_is_settled_by_looking_at_the_world() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     let points = some(effects(&rig), 24);
     let met = AtomicUsize::new(0);
     on_all_cores(&rig, &points, |rig, at| {

@@ -120,7 +120,7 @@ const KINDS: &[&str] = &[
 
 #[test]
 fn the_plan_uses_every_kind() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     let actions = &rig.plan.body.actions;
     let kinds: BTreeSet<&str> = actions.iter().map(|action| action.effect.kind()).collect();
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), KINDS);
@@ -129,10 +129,10 @@ fn the_plan_uses_every_kind() {
 #[test]
 fn whatever_call_is_the_last_the_run_can_be_finished_and_taken_back() {
     let deaths = Deaths::default();
-    let rig = Rig::new();
+    let rig = Rig::lent();
     rig.reset();
     let calls = rig.count(&rig.apply());
-    let points = points(&calls, 460);
+    let points = points(&calls, 350);
     let work = work(&rig, &points);
     on_all_cores(&rig, &work, |rig, (at, then)| {
         // Every third write is torn.
@@ -149,7 +149,8 @@ fn whatever_call_is_the_last_the_run_can_be_finished_and_taken_back() {
         points.len(),
         calls.len()
     );
-    assert!(deaths.so_far() >= 700, "{} kills", deaths.so_far());
+    // With the losses of power, the undos and the replacements below that makes 700.
+    assert!(deaths.so_far() >= 530, "{} kills", deaths.so_far());
 }
 
 /// A better file comes beside the old one, its row follows, and the old one goes to the trash.
@@ -170,7 +171,7 @@ fn a_replacement_that_dies_on_its_way_is_finished_and_taken_back() {
 #[test]
 fn what_was_not_synced_may_be_lost() {
     let deaths = Deaths::default();
-    let rig = Rig::new();
+    let rig = Rig::lent();
     rig.reset();
     let calls = rig.count(&rig.apply());
     let points = points(&calls, 100);
@@ -185,7 +186,7 @@ fn what_was_not_synced_may_be_lost() {
 
 #[test]
 fn an_undo_that_dies_is_finished() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     rig.reset();
     rig.world.expect(0, &rig.apply());
     let calls = rig.count(&["undo", "--yes"]);

@@ -53,7 +53,7 @@ fn facts(rig: &Rig) -> BTreeMap<String, (u64, u64, u32, i64, i64, i64)> {
 
 #[test]
 fn what_only_reads_writes_to_caches_alone() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     rig.reset();
     let commands: &[&[&str]] = &[
         &["plan", "--json"],
@@ -127,7 +127,7 @@ fn is_log(path: &str) -> bool {
 /// Beside an interrupted run, whose log nobody has folded in, looking is looking as well.
 #[test]
 fn looking_at_an_interrupted_run_leaves_it_as_it_is() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     rig.reset();
     let calls = rig.count(&rig.apply());
     let files: Vec<usize> = (1..=calls.len())

@@ -22,6 +22,7 @@ pub(crate) mod shim;
 mod stale;
 
 use std::{
+    borrow::Borrow,
     collections::BTreeSet,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -67,13 +68,13 @@ fn points(calls: &[(char, String)], most: usize) -> Vec<usize> {
 
 /// Does the work on as many worlds as there are cores; the first is `rig`.
 fn on_all_cores<T: Sync>(rig: &Rig, work: &[T], each: impl Fn(&Rig, &T) + Sync) {
-    on_all_cores_of(rig, Rig::new, work, each);
+    on_all_cores_of(rig, Rig::lent, work, each);
 }
 
 /// The same with worlds of another make.
-fn on_all_cores_of<T: Sync>(
+fn on_all_cores_of<T: Sync, R: Borrow<Rig>>(
     rig: &Rig,
-    make: fn() -> Rig,
+    make: fn() -> R,
     work: &[T],
     each: impl Fn(&Rig, &T) + Sync,
 ) {
@@ -89,7 +90,7 @@ fn on_all_cores_of<T: Sync>(
         - 1;
     thread::scope(|scope| {
         for _ in 0..more {
-            scope.spawn(|| run(&make()));
+            scope.spawn(|| run(make().borrow()));
         }
         run(rig);
     });

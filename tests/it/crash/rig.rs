@@ -1,11 +1,14 @@
 //! A real world with a plan that does a bit of everything, and the way back to it.
 
 use std::{
+    borrow::Borrow,
     collections::BTreeSet,
     fs,
+    ops::Deref,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, Weak},
     thread,
     time::{Duration, Instant},
 };
@@ -31,7 +34,6 @@ pub(crate) struct Rig {
     pub(crate) world: World,
     /// What a reset gives back, the log and the shadow.
     aside: TempDir,
-    pub(crate) key: String,
     pub(crate) before: Dump,
     pub(crate) after: Dump,
     pub(crate) plan: Plan,
@@ -130,8 +132,57 @@ pub(crate) fn ask_for_better_files(world: &World, more: &str) {
     fs::write(path, text.replace(AS_MP3, "")).unwrap();
 }
 
+/// A rig that the next test uses when this one needs it no longer: making one takes seconds. Whoever gets
+/// one begins with [`Rig::reset`].
+pub(crate) struct Lent {
+    rig: Option<Rig>,
+    shelf: Arc<Shelf>,
+}
+
+/// Rigs that nobody uses. It goes, and their folders with it, when the last test that has one ends.
+#[derive(Default)]
+struct Shelf(Mutex<Vec<Rig>>);
+
+impl Deref for Lent {
+    type Target = Rig;
+
+    fn deref(&self) -> &Rig {
+        self.rig.as_ref().unwrap()
+    }
+}
+
+impl Borrow<Rig> for Lent {
+    fn borrow(&self) -> &Rig {
+        self
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // One that failed is not trusted.
+        if !thread::panicking() {
+            self.shelf.0.lock().unwrap().extend(self.rig.take());
+        }
+    }
+}
+
 impl Rig {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn lent() -> Lent {
+        static SHELF: Mutex<Weak<Shelf>> = Mutex::new(Weak::new());
+        let shelf = {
+            let mut known = SHELF.lock().unwrap();
+            known.upgrade().unwrap_or_else(|| {
+                let shelf = Arc::default();
+                *known = Arc::downgrade(&shelf);
+                shelf
+            })
+        };
+        let kept = shelf.0.lock().unwrap().pop();
+        let rig = Some(kept.unwrap_or_else(Self::make));
+        Lent { rig, shelf }
+    }
+
+    fn make() -> Self {
         let world = World::new(Setup {
             rekordbox: Some(RekordboxSchema::V7),
             library: "format = \"flac\"\n",
@@ -166,8 +217,7 @@ impl Rig {
     }
 
     pub(crate) fn of(world: World, plan: Plan) -> Self {
-        let key = dump::key(&world);
-        let before = Dump::of(&world, &key);
+        let before = Dump::of(&world);
         let aside = TempDir::new_in("/dev/shm").unwrap();
         fs::create_dir(aside.path().join("template")).unwrap();
         copy(&world.path(""), &aside.path().join("template"));
@@ -177,7 +227,6 @@ impl Rig {
             after: before.clone(),
             world,
             aside,
-            key,
             before,
             plan,
         };
@@ -205,7 +254,7 @@ impl Rig {
     }
 
     pub(crate) fn dump(&self) -> Dump {
-        Dump::of(&self.world, &self.key)
+        Dump::of(&self.world)
     }
 
     /// Runs the program under a fault and lets its children end.

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Power(u64),
     /// Data that was not synced is lost and names are kept, as some file systems do; then SIGKILL.
     Data,
+    /// It aborts when it runs what libraries registered for the end of a process.
+    Farewell,
 }
 
 /// A fault, and at which call it comes.
@@ -66,6 +68,7 @@ impl Plan {
                 .env("FAULT_DO", "power")
                 .env("FAULT_SEED", seed.to_string()),
             Fault::Data => command.env("FAULT_DO", "data"),
+            Fault::Farewell => command.env("FAULT_DO", "farewell"),
         };
     }
 }

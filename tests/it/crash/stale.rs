@@ -46,7 +46,7 @@ fn subjects(rig: &Rig) -> Vec<String> {
 
 #[test]
 fn files_that_changed() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     rig.reset();
     let paths = subjects(&rig);
     assert!(paths.len() >= 5, "{paths:?}");
@@ -105,7 +105,7 @@ fn files_that_changed() {
 
 #[test]
 fn places_that_are_taken() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     let mut taken = 0;
     for pre in rig.plan.body.actions.iter().flat_map(|action| &action.pre) {
         let path = match pre {
@@ -125,7 +125,7 @@ fn places_that_are_taken() {
 
 #[test]
 fn rows_of_rekordbox_that_changed() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     for (what, sql) in [
         (
             "a path",
@@ -166,7 +166,7 @@ fn rows_of_rekordbox_that_changed() {
 /// The DJ puts the file that is about to come into Rekordbox: a second row of it would be one too many.
 #[test]
 fn rows_of_rekordbox_that_came() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     let mut tried = 0;
     for pre in rig.plan.body.actions.iter().flat_map(|action| &action.pre) {
         let Precondition::NoContent { path } = pre else {
@@ -194,7 +194,7 @@ fn rows_of_rekordbox_that_came() {
 /// above. `tidal_list` is tried in `tidal::write`, `as_left` with undo.
 #[test]
 fn the_plan_has_every_precondition() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     let kinds: BTreeSet<&str> = rig
         .plan
         .body
@@ -233,7 +233,7 @@ fn the_plan_has_every_precondition() {
 
 #[test]
 fn tidal_that_changed_its_mind() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     let again = [
         (
             "a track is in a list again",
@@ -254,7 +254,7 @@ fn tidal_that_changed_its_mind() {
 
 #[test]
 fn plans_that_are_not_what_was_made() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     rig.reset();
     let path = rig.world.path("plan.json");
     let text = fs::read_to_string(&path).unwrap();
@@ -274,7 +274,7 @@ fn plans_that_are_not_what_was_made() {
 
 #[test]
 fn a_new_plan_goes_on_where_it_does_no_more_than_the_old() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     rig.reset();
     let replan = [
         "apply",
@@ -299,7 +299,7 @@ fn a_new_plan_goes_on_where_it_does_no_more_than_the_old() {
 
 #[test]
 fn a_new_plan_that_does_more_is_refused() {
-    let rig = Rig::new();
+    let rig = Rig::lent();
     rig.reset();
     let replan = [
         "apply",

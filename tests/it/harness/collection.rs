@@ -12,7 +12,7 @@ use tidal_cleanup::{
     },
 };
 
-use crate::rekordbox::{PASSPHRASE, small, track};
+use crate::rekordbox::{key, small, track};
 
 /// Every row as text by table, but for counters and times of writing.
 pub(crate) type Rows = BTreeMap<String, Vec<String>>;
@@ -69,13 +69,16 @@ pub(crate) fn edit(folder: &Path, edits: &[Edit]) {
     });
 }
 
+fn options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .pragma("key", key(file))
+}
+
 /// Five stars for a track.
 pub(crate) fn rate(folder: &Path, content: &ContentId) {
-    let options = SqliteConnectOptions::new()
-        .filename(folder.join("master.db"))
-        .pragma("key", PASSPHRASE);
     block_on(async {
-        let mut db = options.connect().await.unwrap();
+        let mut db = options(&folder.join("master.db")).connect().await.unwrap();
         let sql = "UPDATE djmdContent SET Rating = 5 WHERE ID = ?";
         let query = sqlx::query(sql).bind(content.as_str());
         query.execute(&mut db).await.unwrap();
@@ -85,11 +88,8 @@ pub(crate) fn rate(folder: &Path, content: &ContentId) {
 
 /// Does as another program does.
 pub(crate) fn sql(folder: &Path, statements: &str) {
-    let options = SqliteConnectOptions::new()
-        .filename(folder.join("master.db"))
-        .pragma("key", PASSPHRASE);
     block_on(async {
-        let mut db = options.connect().await.unwrap();
+        let mut db = options(&folder.join("master.db")).connect().await.unwrap();
         let statements = AssertSqlSafe(statements.to_owned());
         sqlx::raw_sql(statements).execute(&mut db).await.unwrap();
         db.close().await.unwrap();
@@ -115,10 +115,7 @@ pub(crate) fn rows(folder: &Path) -> Rows {
 /// Gives a track of that title so many stars, as Rekordbox would.
 pub(crate) fn rate_title(folder: &Path, title: &str, stars: u8) {
     block_on(async {
-        let options = SqliteConnectOptions::new()
-            .filename(folder.join("master.db"))
-            .pragma("key", PASSPHRASE);
-        let mut db = options.connect().await.unwrap();
+        let mut db = options(&folder.join("master.db")).connect().await.unwrap();
         let changed = sqlx::query("UPDATE djmdContent SET Rating = $1 WHERE Title = $2")
             .bind(i64::from(stars))
             .bind(title)
@@ -131,10 +128,7 @@ pub(crate) fn rate_title(folder: &Path, title: &str, stars: u8) {
 }
 
 async fn read_rows(path: &Path) -> Rows {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .pragma("key", PASSPHRASE);
-    let mut db = options.connect().await.unwrap();
+    let mut db = options(path).connect().await.unwrap();
     let sql = "SELECT m.name, (SELECT group_concat('quote(\"' || c.name || '\")', ' || '' '' || ') \
                  FROM pragma_table_info(m.name) c \
                  WHERE c.name NOT IN ('rb_local_usn', 'usn', 'updated_at') \
