@@ -3,7 +3,10 @@
 //! Every row is a plain value with a key. A change to the state is a list of [`RowChange`]s, each with
 //! the row before and after, so that the journal can hold it and undo can reverse it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -58,6 +61,9 @@ pub struct State {
     pub files: BTreeMap<MediaPath, FileRow>,
     /// Rekordbox objects that we made or adopted, by key.
     pub objects: BTreeMap<ObjectKey, ObjectRow>,
+    /// Tracks that this machine's Rekordbox still has in our lists though another machine took them out of the
+    /// playlist: ours, and not the DJ's. Whoever writes a playlist's row on this machine has dealt with them.
+    pub left_behind: BTreeMap<PlaylistId, BTreeSet<TrackId>>,
 }
 
 /// The `meta` table.
@@ -354,7 +360,10 @@ impl State {
     fn insert(&mut self, row: StateRow) {
         match row {
             StateRow::Track(row) => drop(self.tracks.insert(row.track.id.clone(), *row)),
-            StateRow::Playlist(row) => drop(self.playlists.insert(row.id.clone(), row)),
+            StateRow::Playlist(row) => {
+                self.left_behind.remove(&row.id);
+                self.playlists.insert(row.id.clone(), row);
+            }
             StateRow::File(row) => drop(self.files.insert(row.path.clone(), row)),
             StateRow::Object(row) => drop(self.objects.insert(row.key.clone(), row)),
         }

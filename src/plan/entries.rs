@@ -68,7 +68,9 @@ pub(super) fn plan_entries(
     let merges = merged != now;
     let evidence = merges.then(|| merged_evidence(draft, &current));
     let state_row = draft.input.observation.state.playlists.get(&playlist.id);
-    let unprovoked = node.is_some() && same_entries(state_row, &playlist.entries);
+    let unprovoked = node.is_some()
+        && same_entries(state_row, &playlist.entries)
+        && left_behind(draft, playlist).next().is_none();
     let (rule, text) = match unprovoked {
         true if merges => (
             "duplicates",
@@ -212,12 +214,13 @@ fn kept(
         .playlists
         .get(&playlist.id)
         .map(|row| row.entries.as_slice());
+    let recorded = recorded.unwrap_or_default().iter();
     let ours: BTreeSet<&ContentId> = recorded
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|entry| {
-            let file = state.tracks.get(&entry.track)?.file.as_ref();
-            let content = draft.index.content_of(&entry.track, file)?;
+        .map(|entry| &entry.track)
+        .chain(left_behind(draft, playlist))
+        .filter_map(|track| {
+            let file = state.tracks.get(track)?.file.as_ref();
+            let content = draft.index.content_of(track, file)?;
             Some([content, draft.row(content)])
         })
         .flatten()
@@ -234,6 +237,15 @@ fn kept(
         .cloned()
         .collect();
     merged(&added, &draft.stands_for)
+}
+
+/// What another machine took out of the playlist and this one's list still has.
+fn left_behind<'a>(
+    draft: &Draft<'a>,
+    playlist: &DesiredPlaylist,
+) -> impl Iterator<Item = &'a TrackId> + use<'a> {
+    let left = &draft.input.observation.state.left_behind;
+    left.get(&playlist.id).into_iter().flatten()
 }
 
 /// The rows of the list and of the playlist's tracks that others stand for, and those.

@@ -35,7 +35,7 @@ pub use report::{Finding, HistoryFilter, HistoryRow, RecentChange, SnapshotRow, 
 pub use sqlite::{BackupKind, SqliteReader, SqliteStore, StoreOptions};
 
 /// The newest migration that this program knows.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 /// How many snapshots of each kind are kept, besides the newest complete one.
 pub const SNAPSHOTS_KEPT: usize = 5;
 

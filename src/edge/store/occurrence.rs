@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
 };
 
 use jiff::Timestamp;
@@ -67,6 +67,20 @@ pub(super) struct Rewrite {
     /// Rows that differ from what is there, or lost their place.
     pub(super) changed: Vec<Occurrence>,
     pub(super) added: Vec<Occurrence>,
+}
+
+impl Rewrite {
+    /// The tracks that are among `entries` no more.
+    pub(super) fn left(&self, entries: &[EntryRow]) -> Vec<TrackId> {
+        let gone = self.changed.iter().filter(|row| row.position.is_none());
+        let mut left: BTreeSet<&TrackId> = gone.map(|row| &row.track).collect();
+        if !left.is_empty() {
+            for entry in entries {
+                left.remove(&entry.track);
+            }
+        }
+        left.into_iter().cloned().collect()
+    }
 }
 
 /// Only rows that differ, and those whose place another one may want. `old` as for [`merge`].

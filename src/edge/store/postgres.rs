@@ -144,9 +144,10 @@ impl PostgresStore {
 }
 
 /// What makes the tables, in order; the first is version 1.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../migrations/postgres/0001_state.sql"),
     include_str!("../../../migrations/postgres/0002_sharing.sql"),
+    include_str!("../../../migrations/postgres/0003_lists.sql"),
 ];
 
 impl PostgresReader {

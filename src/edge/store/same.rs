@@ -5,7 +5,7 @@
 /// scope.
 macro_rules! same_words {
     ($database:ty, $conn:ty, $row:ty) => {
-        use std::collections::HashMap;
+        use std::collections::{BTreeMap, BTreeSet, HashMap};
 
         use jiff::Timestamp;
         use sqlx::{QueryBuilder, Row as _};
@@ -24,6 +24,53 @@ macro_rules! same_words {
                 words::{self, Scope},
             },
         };
+
+        /// What the lists of this machine's Rekordbox still have of tracks that left their playlists.
+        pub(super) async fn left_behind(
+            conn: &mut $conn,
+            library: i64,
+            device: &str,
+        ) -> Result<BTreeMap<PlaylistId, BTreeSet<TrackId>>, sqlx::Error> {
+            let rows: Vec<(String, String)> = query_as(
+                "SELECT playlist_tidal_id, track_tidal_id FROM device_entries
+                 WHERE library = $1 AND device = $2 AND stands = 1",
+            )
+            .bind(library)
+            .bind(device)
+            .fetch_all(conn)
+            .await?;
+            let mut left: BTreeMap<PlaylistId, BTreeSet<TrackId>> = BTreeMap::new();
+            for (playlist, track) in rows {
+                let tracks = left.entry(PlaylistId::new(playlist)).or_default();
+                tracks.insert(TrackId::new(track));
+            }
+            Ok(left)
+        }
+
+        /// This machine has dealt with what it had left in the playlist, and nobody has anything left there that
+        /// is in it again.
+        pub(super) async fn caught_up(
+            conn: &mut $conn,
+            scope: Scope,
+            device: &str,
+            playlist: &PlaylistId,
+            row: i64,
+        ) -> Result<(), sqlx::Error> {
+            query(
+                "UPDATE device_entries SET stands = 0
+                 WHERE library = $1 AND playlist_tidal_id = $2 AND stands = 1 AND (device = $3 OR EXISTS (
+                    SELECT 1 FROM playlist_tracks AS e JOIN tracks AS t ON t.id = e.track_id
+                    WHERE e.playlist_id = $4 AND e.position IS NOT NULL
+                        AND t.tidal_id = device_entries.track_tidal_id))",
+            )
+            .bind(scope.library)
+            .bind(playlist.as_str())
+            .bind(device)
+            .bind(row)
+            .execute(conn)
+            .await
+            .map(drop)
+        }
 
         /// The newest `limit` runs, newest first.
         pub(super) async fn applies(

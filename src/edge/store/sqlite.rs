@@ -373,6 +373,11 @@ fn migrations() -> Migrator {
             "sharing",
             include_str!("../../../migrations/sqlite/0002_sharing.sql"),
         ),
+        migration(
+            3,
+            "lists",
+            include_str!("../../../migrations/sqlite/0003_lists.sql"),
+        ),
     ])
 }
 

@@ -304,7 +304,7 @@ fn who_has_no_business_there_is_told_so() {
     server.sql(
         &name,
         "DELETE FROM tidal_cleanup_schema WHERE version > 1; ALTER TABLE approvals DROP COLUMN plan;
-         ALTER TABLE applies DROP COLUMN device;
+         ALTER TABLE applies DROP COLUMN device; DROP TABLE device_entries;
          UPDATE meta SET schema_version = 1; CREATE ROLE visitor LOGIN;
          GRANT SELECT ON ALL TABLES IN SCHEMA public TO visitor",
     );

@@ -10,8 +10,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use tidal_cleanup::edge::rekordbox::{ContentRef, Edit, NodeRef};
+
 use crate::{
-    harness::{Snapshot, World, digits, titled},
+    harness::{Snapshot, World, collection, digits, titled},
     journey::first,
     postgres::{Server, name_of},
 };
@@ -74,7 +76,7 @@ fn two_machines_share_a_drive() {
         let said = studio.expect(8, args);
         assert!(said.err.contains("made on another machine"), "{}", said.err);
     }
-    crate::harness::collection::assert_same(&studio.rows(), &rows);
+    collection::assert_same(&studio.rows(), &rows);
     club.expect(0, &["apply", "--resume", "--yes"]);
     club.assert_settled();
     let status = server.sql(
@@ -83,6 +85,82 @@ fn two_machines_share_a_drive() {
     );
     assert_eq!(status.trim(), "0");
     club.expect(0, &["db", "check"]);
+}
+
+/// The DJ puts a track of their own at the end of a list.
+fn put_own(machine: &World, list: &str) {
+    let collection = machine.collection();
+    let node = collection.nodes.values().find(|node| node.name == list);
+    let node = node.unwrap();
+    let own = collection.contents.values().find(|row| row.title == "Own");
+    let own = own.unwrap().id.clone().unwrap();
+    let there = node.entries.iter().map(|entry| entry.content.clone());
+    let contents = there.chain([own]).map(ContentRef::Id).collect();
+    let node = NodeRef::Id(node.id.clone());
+    let edits = [Edit::SetEntries { node, contents }];
+    collection::edit(&machine.path("rekordbox"), &edits);
+}
+
+/// What one machine takes out of a list was put there by us on the other one, too, and not by its DJ.
+#[test]
+fn what_leaves_a_list_on_one_machine_leaves_it_on_the_other() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let url = server.database();
+    let studio = World::on_server(&url);
+    let club = beside(&studio, &url);
+    for machine in [&studio, &club] {
+        machine.sync_with(&first());
+    }
+    put_own(&club, "House 🇮🇹");
+    let with_own = |titles: &str| {
+        let mut titles = titled(titles).unwrap();
+        titles.push("Own".to_owned());
+        Some(titles)
+    };
+    let lists = |house: &str| {
+        let lists = Snapshot::new().list('a', "House 🇮🇹", house);
+        lists
+            .list('b', "Party", "2 5 6 5 7")
+            .list('c', "Deep 🏃", "8 9 2 10")
+    };
+    studio.sync_with(&lists("0 1 2 4"));
+    assert_eq!(studio.titles("House 🇮🇹"), titled("0 1 2 4"));
+    assert_eq!(club.titles("House 🇮🇹"), with_own("0 1 2 3 4"));
+
+    // On the way to another computer and back nothing of it is lost.
+    let saved = club.path("saved.jsonl");
+    club.expect(0, &["db", "export", saved.to_str().unwrap()]);
+    let text = fs::read_to_string(&saved).unwrap();
+    let left = text
+        .lines()
+        .filter(|line| line.starts_with('[') && line.ends_with(",\"1003\",1]"));
+    assert_eq!(left.count(), 1, "{text}");
+    let (file, again) = (
+        club.path("home/.tidal-cleanup/file.db"),
+        club.path("again.jsonl"),
+    );
+    let (file, again) = (file.to_str().unwrap(), again.to_str().unwrap());
+    club.expect(0, &["db", "import", saved.to_str().unwrap(), "--db", file]);
+    club.expect(0, &["db", "export", again, "--db", file]);
+    let rows = |text: &str| text.split_once('\n').unwrap().1.to_owned();
+    assert_eq!(rows(&fs::read_to_string(again).unwrap()), rows(&text));
+
+    club.sync_with(&lists("0 1 2 4"));
+    assert_eq!(club.titles("House 🇮🇹"), with_own("0 1 2 4"));
+    for machine in [&studio, &club] {
+        machine.assert_settled();
+    }
+    // What comes back, and what the DJ puts there afterwards, is nobody's leftover.
+    club.sync_with(&lists("0 1 2 3 4"));
+    studio.sync_with(&lists("0 1 2 3 4"));
+    assert_eq!(club.titles("House 🇮🇹"), with_own("0 1 2 3 4"));
+    assert_eq!(studio.titles("House 🇮🇹"), titled("0 1 2 3 4"));
+    for machine in [&studio, &club] {
+        machine.assert_settled();
+        machine.expect(0, &["db", "check"]);
+    }
 }
 
 /// Numbers that are arbitrary and always the same.

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
 use super::ask::{query, query_as};
-use super::same::{maybe_time, time};
+use super::same::{self, maybe_time, time};
 use crate::domain::{
     ContentHash, ContentId, Isrc, MediaPath, NodeId, PlaylistId, State, Track, TrackId,
     state::{EntryRow, FileRow, Meta, ObjectRow, PlaylistRow, TrackRow},
@@ -70,6 +70,7 @@ pub(super) async fn state(
         state.files.insert(file.path.clone(), file);
     }
     drop(rows);
+    state.left_behind = same::left_behind(conn, library, device).await?;
     let mut rows = query(OBJECTS).bind(library).bind(device).fetch(conn);
     while let Some(row) = rows.try_next().await? {
         let object = ObjectRow {

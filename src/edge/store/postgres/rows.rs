@@ -367,18 +367,52 @@ async fn put_playlist(
     .await?;
     let id = (row.id.as_str(), row.node.as_ref().map(|id| id.as_str()));
     put_device_ids(conn, scope, device, "playlist", std::iter::once(id)).await?;
-    put_entries(conn, scope, number, &row.entries).await
+    let left = put_entries(conn, scope, number, &row.entries).await?;
+    same::caught_up(conn, scope, device, &row.id, number).await?;
+    leave_behind(conn, scope, device, &row.id, &left).await
 }
 
-/// Writes only the rows that differ, and those whose place another one may want.
+/// Notes that the lists of other machines still have tracks that leave this playlist.
+async fn leave_behind(
+    conn: &mut PgConnection,
+    scope: Scope,
+    device: &str,
+    playlist: &PlaylistId,
+    left: &[TrackId],
+) -> Result<(), sqlx::Error> {
+    for some in left.chunks(BATCH) {
+        let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
+            "INSERT INTO device_entries (library, device, playlist_tidal_id, track_tidal_id, stands)
+             SELECT d.library, d.device, d.tidal_id, v.track, 1 FROM device_ids AS d CROSS JOIN (",
+        );
+        query.push_values(some, |mut to, track| {
+            to.push_bind(track.as_str());
+        });
+        query.push(") AS v (track) WHERE d.kind = 'playlist' AND d.rekordbox_id IS NOT NULL AND d.library = ");
+        query.push_bind(scope.library);
+        query
+            .push(" AND d.tidal_id = ")
+            .push_bind(playlist.as_str());
+        query.push(" AND d.device <> ").push_bind(device);
+        query.push(
+            " ON CONFLICT (library, device, playlist_tidal_id, track_tidal_id) DO UPDATE SET stands = 1",
+        );
+        query.build().persistent(false).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+/// Writes only the rows that differ, and those whose place another one may want; the tracks that are in it no
+/// more.
 async fn put_entries(
     conn: &mut PgConnection,
     scope: Scope,
     playlist: i64,
     entries: &[EntryRow],
-) -> Result<(), sqlx::Error> {
+) -> Result<Vec<TrackId>, sqlx::Error> {
     let old = same::occurrences(conn, playlist, Stays::Here).await?;
     let new = occurrence::rewrite(old, entries, scope.at);
+    let left = new.left(entries);
     if let Some(first) = new.cleared {
         query(
             "UPDATE playlist_tracks SET position = NULL WHERE playlist_id = $1 AND position >= $2",
@@ -389,7 +423,8 @@ async fn put_entries(
         .await?;
     }
     update_entries(conn, scope, &new.changed).await?;
-    insert_entries(conn, scope, playlist, &new.added).await
+    insert_entries(conn, scope, playlist, &new.added).await?;
+    Ok(left)
 }
 
 async fn insert_entries(

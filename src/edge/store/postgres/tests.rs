@@ -216,7 +216,7 @@ async fn versions(server: &Server) {
     server.sql(
         name,
         "DELETE FROM tidal_cleanup_schema WHERE version > 1; ALTER TABLE approvals DROP COLUMN plan;
-         ALTER TABLE applies DROP COLUMN device;
+         ALTER TABLE applies DROP COLUMN device; DROP TABLE device_entries;
          UPDATE meta SET schema_version = 1; CREATE ROLE old LOGIN;
          GRANT SELECT ON ALL TABLES IN SCHEMA public TO old",
     );

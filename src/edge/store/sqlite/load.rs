@@ -9,11 +9,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use sqlx::SqliteConnection;
 
+use super::same;
+
 use crate::domain::{
     ContentHash, ContentId, Isrc, MediaPath, NodeId, PlaylistId, Provenance, State, Track, TrackId,
     state::{EntryRow, FileRole, FileRow, Meta, ObjectKey, ObjectRow, PlaylistRow, TrackRow},
 };
 
+/// This machine, in `device_entries`: a state in a file does not know what it is called.
+pub(super) const OWN: &str = "";
 /// Rows a statement.
 const CHUNK: i64 = 8_192;
 
@@ -25,6 +29,7 @@ pub(super) async fn state(conn: &mut SqliteConnection, library: i64) -> Result<S
     let playlists = Chunks::read(conn, PLAYLISTS, library, |row: PlaylistWire| row).await?;
     let files = Chunks::read(conn, FILES, library, FileWire::into_row).await?;
     let objects = Chunks::read(conn, OBJECTS, library, ObjectWire::into_row).await?;
+    let left_behind = same::left_behind(conn, library, OWN).await?;
 
     let (mut ids, mut known) = (HashMap::new(), Vec::new());
     let track = |(number, is_here, row): (i64, bool, TrackRow)| {
@@ -49,6 +54,7 @@ pub(super) async fn state(conn: &mut SqliteConnection, library: i64) -> Result<S
         objects: objects
             .map(|row| row.map(|row| (row.key.clone(), row)))
             .collect::<Result<_, _>>()?,
+        left_behind,
     })
 }
 

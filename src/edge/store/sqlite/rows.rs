@@ -9,7 +9,10 @@
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
-use super::{load::unreadable, same};
+use super::{
+    load::{OWN, unreadable},
+    same,
+};
 use crate::{
     domain::{
         MediaPath, PlaylistId, TrackId,
@@ -272,18 +275,38 @@ async fn put_playlist(
     .bind(of(|entry| entry.in_rekordbox)?)
     .fetch_one(&mut *conn)
     .await?;
-    put_entries(conn, scope, number, &row.entries).await
+    let left = put_entries(conn, scope, number, &row.entries).await?;
+    same::caught_up(conn, scope, OWN, &row.id, number).await?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(LEAVE_BEHIND)
+        .bind(scope.library)
+        .bind(row.id.as_str())
+        .bind(json!(left).to_string())
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
-/// Writes only the rows that differ, and those whose place another one may want.
+/// Notes that the lists of other machines still have tracks that leave this playlist.
+const LEAVE_BEHIND: &str = "
+    INSERT INTO device_entries (library, device, playlist_tidal_id, track_tidal_id, stands)
+    SELECT d.library, d.device, d.tidal_id, v.value, 1 FROM device_ids AS d CROSS JOIN json_each($3) AS v
+    WHERE d.library = $1 AND d.kind = 'playlist' AND d.tidal_id = $2 AND d.rekordbox_id IS NOT NULL
+    ON CONFLICT (library, device, playlist_tidal_id, track_tidal_id) DO UPDATE SET stands = 1";
+
+/// Writes only the rows that differ, and those whose place another one may want; the tracks that are in it no
+/// more.
 async fn put_entries(
     conn: &mut SqliteConnection,
     scope: Scope,
     playlist: i64,
     entries: &[EntryRow],
-) -> Result<(), sqlx::Error> {
+) -> Result<Vec<TrackId>, sqlx::Error> {
     let old = same::occurrences(conn, playlist, Stays::Here).await?;
     let new = occurrence::rewrite(old, entries, scope.at);
+    let left = new.left(entries);
     if let Some(first) = new.cleared {
         clear_places(conn, playlist, first).await?;
     }
@@ -293,7 +316,7 @@ async fn put_entries(
         update_entries(conn, scope, &old).await?;
         insert_entries(conn, scope, playlist, &new).await?;
     }
-    Ok(())
+    Ok(left)
 }
 
 async fn clear_places(

@@ -301,10 +301,11 @@ async fn an_older_database_is_backed_up_before_it_is_migrated() {
     let store = world.store().await;
     // As the first version made it.
     for sql in [
-        "DELETE FROM _sqlx_migrations WHERE version = 2",
+        "DELETE FROM _sqlx_migrations WHERE version > 1",
         "DROP TABLE approvals",
         "DROP TABLE device_ids",
         "DROP TABLE device_objects",
+        "DROP TABLE device_entries",
         "ALTER TABLE applies DROP COLUMN device",
         "UPDATE meta SET schema_version = 1",
     ] {
@@ -338,7 +339,7 @@ async fn a_migration_that_fails_changes_nothing() {
     let world = World::new();
     let store = world.store().await;
     // Its tables are there, so that it must fail.
-    let older = sqlx::query("DELETE FROM _sqlx_migrations WHERE version = 2");
+    let older = sqlx::query("DELETE FROM _sqlx_migrations WHERE version > 1");
     older.execute(&store.reader.pool).await.unwrap();
     store.close().await;
     let bytes = std::fs::read(world.path()).unwrap();

@@ -8,7 +8,10 @@ use std::io::{self, BufRead, Write};
 use futures_util::TryStreamExt as _;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
-use super::{SqliteReader, SqliteStore, load::unreadable};
+use super::{
+    SqliteReader, SqliteStore,
+    load::{OWN, unreadable},
+};
 use crate::edge::store::{
     StoreError,
     transfer::{
@@ -249,10 +252,15 @@ impl Taker for Side<'_> {
             self.numbers.resolve(table, row)?;
         }
         let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
-        if table.name == "applies" {
+        let nameless = match table.name {
+            "applies" => Some(Cell::Null),
+            "device_entries" => Some(Cell::Text(OWN.to_owned())),
+            _ => None,
+        };
+        if let Some(nameless) = nameless {
             let own = Cell::Text(self.device.to_owned());
             let cells = rows.iter_mut().flatten().filter(|cell| **cell == own);
-            cells.for_each(|cell| *cell = Cell::Null);
+            cells.for_each(|cell| *cell = nameless.clone());
         }
         let written = match table.name {
             "rekordbox_objects" => {
@@ -281,7 +289,10 @@ impl Taker for Side<'_> {
 
 /// Whether what this machine's Rekordbox calls things comes into it.
 fn is_by_device(table: &Table) -> bool {
-    matches!(table.name, "rekordbox_objects" | "device_ids" | "applies")
+    matches!(
+        table.name,
+        "rekordbox_objects" | "device_ids" | "device_entries" | "applies"
+    )
 }
 
 fn select(table: &Table) -> String {
@@ -300,9 +311,9 @@ fn select(table: &Table) -> String {
              UNION ALL SELECT library, device, kind, tidal_id, rekordbox_id FROM device_ids)
              WHERE library = $1 AND tidal_id IS NOT NULL AND rekordbox_id IS NOT NULL ORDER BY {order}"
         ),
-        "applies" => {
-            let columns = columns.replace("device", "COALESCE(device, $2) AS device");
-            format!("SELECT {columns} FROM applies WHERE library = $1 ORDER BY {order}")
+        name @ ("applies" | "device_entries") => {
+            let columns = columns.replace("device", "COALESCE(NULLIF(device, ''), $2) AS device");
+            format!("SELECT {columns} FROM {name} WHERE library = $1 ORDER BY {order}")
         }
         name if table.is_numbered() => {
             format!("SELECT id, {columns} FROM {name} WHERE library = $1 ORDER BY {order}")

@@ -15,7 +15,7 @@ use crate::edge::store::{SCHEMA_VERSION, StoreError};
 
 const KIND: &str = "tidal-cleanup/state";
 /// Raised when a table or a column comes or goes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// The longest line that is read: a plan or a reading of hundreds of megabytes, packed.
 const LONGEST: u64 = 1 << 30;
 

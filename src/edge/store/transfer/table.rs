@@ -91,7 +91,7 @@ use Kind::{Bytes, Int, Playlist, Text, Track};
 
 /// All of them; a table stands behind those that its rows name. What a machine's Rekordbox calls tracks and
 /// playlists is in `device_ids`, wherever a database keeps it.
-pub(in crate::edge::store) static TABLES: [Table; 10] = [
+pub(in crate::edge::store) static TABLES: [Table; 11] = [
     Table {
         name: "tracks",
         columns: &[
@@ -200,6 +200,16 @@ pub(in crate::edge::store) static TABLES: [Table; 10] = [
             ("rekordbox_id", Text),
         ],
         order: &["device", "kind", "tidal_id"],
+    },
+    Table {
+        name: "device_entries",
+        columns: &[
+            ("device", Text),
+            ("playlist_tidal_id", Text),
+            ("track_tidal_id", Text),
+            ("stands", Int),
+        ],
+        order: &["device", "playlist_tidal_id", "track_tidal_id"],
     },
     Table {
         name: "approvals",

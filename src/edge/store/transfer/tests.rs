@@ -139,7 +139,7 @@ async fn a_state_goes_to_another_computer_whole_or_not_at_all() {
         ("\"table\":\"files\"", "\"table\":\"filez\""),
         ("\"forgotten_at\"", "\"forgot\""),
         ("tidal-cleanup/state", "tidal-cleanup/plan"),
-        ("\"format\":1", "\"format\":2"),
+        ("\"format\":2", "\"format\":3"),
     ] {
         let changed = String::from_utf8(text.clone())
             .unwrap()
