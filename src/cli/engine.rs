@@ -264,6 +264,14 @@ impl Engine {
         Ok(observation)
     }
 
+    /// Where the state is, as it may be shown: a server's address without a password, or a file.
+    pub fn state_shown(&self) -> String {
+        match self.store.server() {
+            Some(server) => server.to_owned(),
+            None => self.db.display().to_string(),
+        }
+    }
+
     /// Keeps a reading of TIDAL for `--offline` and the next quick one. It is a cache that lies in the state
     /// database: a command that only reads opens that for the moment, and writes nothing else.
     async fn keep_reading(&mut self, reading: &TidalReading, ui: &Ui) {

@@ -40,6 +40,19 @@ pub(super) fn plan_removals(draft: &mut Draft<'_>) {
             gone.insert(&row.id, decided);
         }
     }
+    // What another machine took leave of may still be a list in this one's Rekordbox.
+    let read = &draft.input.observation.tidal.value.playlists;
+    for id in state.left_behind.keys() {
+        if let Some(row) = state.playlists.get(id)
+            && row.deleted_at.is_some()
+            && read.iter().all(|playlist| playlist.id != *id)
+            && draft.in_scope(id)
+            && node_of(draft, row).is_some()
+            && let Some(decided) = remove_playlist(draft, row)
+        {
+            gone.insert(&row.id, decided);
+        }
+    }
     trash_copies_of(draft, &gone);
     if draft.input.scope.is_none() {
         untag(draft);

@@ -190,7 +190,7 @@ pub const LIBRARY: &[Key] = &[
     key(
         "sharing",
         Word(&["m3u8", "hardlink", "copy"]),
-        "what a track's further playlists get",
+        "what a track's further playlists get; a file of `sources` is copied, also for `hardlink`",
     )
     .or(r#""m3u8""#),
     key(

@@ -578,6 +578,15 @@ impl Engine {
         Err(error)
     }
 
+    /// Who runs with this state right now, here or on another machine.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn holder(&self) -> Result<Option<String>, CliError> {
+        let elsewhere = self.store.holder().await?;
+        Ok(holder_of(&self.db).or(elsewhere))
+    }
+
     /// Tells of an interrupted run, for commands that only read.
     ///
     /// # Errors
@@ -586,8 +595,7 @@ impl Engine {
         let Some(row) = self.store.unfinished().await? else {
             return Ok(());
         };
-        let elsewhere = self.store.holder().await?;
-        match holder_of(&self.db).or(elsewhere) {
+        match self.holder().await? {
             Some(holder) => ui.status(format!("Apply {} is running ({holder}).", row.id)),
             None => {
                 ui.warning(format!("apply {} was interrupted", row.id));

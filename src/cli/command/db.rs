@@ -91,9 +91,10 @@ async fn status(engine: &Engine, ui: &Ui) -> Result<Exit, CliError> {
     engine.tell_unfinished(ui).await?;
     let state = engine.store.state().await?;
     let applies = engine.store.applies().await?;
-    let bytes = std::fs::metadata(&engine.db).map_or(0, |facts| facts.len());
+    let is_file = engine.store.server().is_none();
+    let bytes = is_file.then(|| std::fs::metadata(&engine.db).map_or(0, |facts| facts.len()));
     let backups = backups(engine);
-    let path = engine.db.display().to_string();
+    let path = engine.state_shown();
     let folder = engine.settings.backups(&engine.db).display().to_string();
     let status = DbStatus::of(path, bytes, &state, &applies, (folder, &backups));
     ui.answer_either(status.view(ui.look()), &Envelope::new("db-status", &status))?;

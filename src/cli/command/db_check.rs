@@ -45,7 +45,7 @@ pub async fn check(engine: &mut Engine, ui: &Ui, hashes: bool) -> Result<Exit, C
             .collect()
     };
     let mut report = DbCheck {
-        path: engine.db.display().to_string(),
+        path: engine.state_shown(),
         checks: CHECKS
             .iter()
             .map(|name| ((*name).to_owned(), of(name)))

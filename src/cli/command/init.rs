@@ -106,15 +106,22 @@ pub async fn plant(engine: &mut Engine, ui: &Ui) -> Result<Exit, CliError> {
     };
     engine.store.set_library(&id).await?;
     engine.library.plant_canary(&id)?;
-    let answer = serde_json::json!({ "library_id": id, "library": root, "database": engine.db });
+    let answer =
+        serde_json::json!({ "library_id": id, "library": root, "database": engine.state_shown() });
     ui.answer_either(
         format!(
             "Library {} is ready ({id}).\nState database: {}",
             root.display(),
-            engine.db.display()
+            engine.state_shown()
         ),
         &Envelope::new("init", answer),
     )?;
+    if engine.store.server().is_some() && engine.db.exists() {
+        ui.hint(format!(
+            "what this machine remembered until now is in {}; `tidal-cleanup db init --from sqlite` takes it along",
+            engine.db.display()
+        ));
+    }
     ui.hint("`tidal-cleanup plan` shows what would change; nothing is changed before `apply`");
     Ok(Exit::Done)
 }

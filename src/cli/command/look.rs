@@ -21,7 +21,6 @@ use crate::{
         local::LocalReader as _,
         store::{
             ApplyRow, ApplyStatus, OperationRow, StateReader as _, StoreError, freeze::HandFreeze,
-            lock::holder_of,
         },
     },
     plan::{document::Body, guard},
@@ -72,10 +71,10 @@ pub async fn status(settings: &Settings, ui: &Ui) -> Result<Exit, CliError> {
         library: engine.policy.library.root.display().to_string(),
         library_id,
         library_lost,
-        database: engine.db.display().to_string(),
+        database: engine.state_shown(),
         tracked: Tracked::of(&state),
         last_apply: applies.into_iter().next(),
-        running: holder_of(&engine.db),
+        running: engine.holder().await?,
         tidal_file: tidal_file.map(|path| path.display().to_string()),
         tidal_read_at: read_at,
         trash: Trash {

@@ -47,6 +47,22 @@ macro_rules! same_words {
             Ok(left)
         }
 
+        /// Whether the playlist is known to be gone from TIDAL.
+        pub(super) async fn has_ended(
+            conn: &mut $conn,
+            scope: Scope,
+            playlist: &PlaylistId,
+        ) -> Result<bool, sqlx::Error> {
+            let row: Option<(bool,)> = query_as(
+                "SELECT deleted_at IS NOT NULL FROM playlists WHERE library = $1 AND tidal_id = $2",
+            )
+            .bind(scope.library)
+            .bind(playlist.as_str())
+            .fetch_optional(conn)
+            .await?;
+            Ok(row.is_some_and(|(ended,)| ended))
+        }
+
         /// This machine has dealt with what it had left in the playlist, and nobody has anything left there that
         /// is in it again.
         pub(super) async fn caught_up(

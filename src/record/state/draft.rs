@@ -322,7 +322,7 @@ impl Draft<'_> {
     pub(super) fn forget_playlist(&mut self, id: &PlaylistId) {
         if let Some(row) = self.state.playlists.get(id).cloned() {
             let mut after = row.clone();
-            after.deleted_at = Some(self.now);
+            after.deleted_at = after.deleted_at.or(Some(self.now));
             for entry in &mut after.entries {
                 entry.in_tidal = false;
             }

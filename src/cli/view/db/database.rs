@@ -18,8 +18,11 @@ use super::super::{
 /// What the state database holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DbStatus {
+    /// A file, or the address of a server.
     pub path: String,
-    pub bytes: u64,
+    /// Of the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
     pub schema_version: i64,
     pub lineage: String,
     pub serial: i64,
@@ -66,7 +69,7 @@ impl DbStatus {
     #[must_use]
     pub fn of(
         path: String,
-        bytes: u64,
+        bytes: Option<u64>,
         state: &State,
         applies: &[ApplyRow],
         (backup_folder, backups): (String, &[String]),
@@ -112,19 +115,23 @@ impl fmt::Display for DbStatusView<'_> {
             .last_apply
             .as_ref()
             .map(|apply| history::in_a_line(apply, self.look));
-        let backups = match &status.last_backup {
-            Some(newest) => format!(
+        let backups = match (&status.last_backup, status.bytes) {
+            (_, None) => "the server makes its own".to_owned(),
+            (Some(newest), Some(_)) => format!(
                 "{} in {}, newest {}",
                 all(status.backups),
                 visible(&status.backup_folder),
                 visible(newest)
             ),
-            None => format!("none yet in {}", visible(&status.backup_folder)),
+            (None, Some(_)) => format!("none yet in {}", visible(&status.backup_folder)),
         };
         let facts = [
             (
                 "Database",
-                format!("{}, {}", visible(&status.path), bytes(status.bytes)),
+                match status.bytes {
+                    Some(size) => format!("{}, {}", visible(&status.path), bytes(size)),
+                    None => visible(&status.path).into_owned(),
+                },
             ),
             (
                 "Schema",
@@ -306,7 +313,7 @@ mod tests {
     fn what_the_database_holds() {
         let status = DbStatus::of(
             "/home/dj/.tidal-cleanup/sync.db".to_owned(),
-            2_400_000,
+            Some(2_400_000),
             &remembered(),
             &[],
             ("/home/dj/.tidal-cleanup/backups".to_owned(), &[]),

@@ -331,6 +331,7 @@ async fn put_playlist(
     let of = |here: fn(&EntryRow) -> bool| {
         i64::try_from(row.entries.iter().filter(|entry| here(entry)).count()).map_err(unreadable)
     };
+    let ends = row.deleted_at.is_some() && !same::has_ended(conn, scope, &row.id).await?;
     let number: i64 = query_scalar(
         "INSERT INTO playlists (library, tidal_id, name, description, local_folder_path,
             rekordbox_playlist_id, provenance, created_at, updated_at, last_synced_at, last_seen_in_tidal,
@@ -367,7 +368,12 @@ async fn put_playlist(
     .await?;
     let id = (row.id.as_str(), row.node.as_ref().map(|id| id.as_str()));
     put_device_ids(conn, scope, device, "playlist", std::iter::once(id)).await?;
-    let left = put_entries(conn, scope, number, &row.entries).await?;
+    let mut left = put_entries(conn, scope, number, &row.entries).await?;
+    if ends {
+        left.extend(row.entries.iter().map(|entry| entry.track.clone()));
+        left.sort_unstable();
+        left.dedup();
+    }
     same::caught_up(conn, scope, device, &row.id, number).await?;
     leave_behind(conn, scope, device, &row.id, &left).await
 }

@@ -241,6 +241,7 @@ async fn put_playlist(
     let of = |here: fn(&EntryRow) -> bool| {
         i64::try_from(row.entries.iter().filter(|entry| here(entry)).count()).map_err(unreadable)
     };
+    let ends = row.deleted_at.is_some() && !same::has_ended(conn, scope, &row.id).await?;
     let number: i64 = sqlx::query_scalar(
         "INSERT INTO playlists (library, tidal_id, name, description, local_folder_path,
             rekordbox_playlist_id, provenance, created_at, updated_at, last_synced_at, last_seen_in_tidal,
@@ -275,7 +276,12 @@ async fn put_playlist(
     .bind(of(|entry| entry.in_rekordbox)?)
     .fetch_one(&mut *conn)
     .await?;
-    let left = put_entries(conn, scope, number, &row.entries).await?;
+    let mut left = put_entries(conn, scope, number, &row.entries).await?;
+    if ends {
+        left.extend(row.entries.iter().map(|entry| entry.track.clone()));
+        left.sort_unstable();
+        left.dedup();
+    }
     same::caught_up(conn, scope, OWN, &row.id, number).await?;
     if left.is_empty() {
         return Ok(());
