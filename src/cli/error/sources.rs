@@ -489,7 +489,7 @@ fn server_hint(source: &sqlx::Error) -> Option<&'static str> {
         "3D000" => "`createdb` makes it, or correct the name in the address",
         "42501" | "25006" => {
             "this user may only read: `status`, `history` and `plan --offline` work; \
-             docs/postgres.md shows how to let it write"
+             docs/postgres.md shows what to grant, also after an update"
         }
         "40001" | "40P01" => {
             "too many runs at once: try again; `tidal-cleanup apply --resume` goes on with what was begun"

@@ -306,7 +306,8 @@ fn who_has_no_business_there_is_told_so() {
         "DELETE FROM tidal_cleanup_schema WHERE version > 1; ALTER TABLE approvals DROP COLUMN plan;
          ALTER TABLE applies DROP COLUMN device; DROP TABLE device_entries;
          UPDATE meta SET schema_version = 1; CREATE ROLE visitor LOGIN;
-         GRANT SELECT ON ALL TABLES IN SCHEMA public TO visitor",
+         GRANT SELECT ON ALL TABLES IN SCHEMA public TO visitor;
+         ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO visitor",
     );
     let visitor = server.address("visitor", &name);
     let as_visitor = |args: &[&str]| world.run_with(args, &[(URL, &visitor)]);
