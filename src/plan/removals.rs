@@ -56,8 +56,8 @@ pub(super) fn plan_removals(draft: &mut Draft<'_>) {
     trash_copies_of(draft, &gone);
     if draft.input.scope.is_none() {
         untag(draft);
-        plan_orphans(draft);
-        plan_duplicates(draft);
+        let orphans = plan_orphans(draft);
+        plan_duplicates(draft, &orphans);
     }
 }
 
@@ -342,8 +342,9 @@ pub(super) fn needed_files<'a>(
 }
 
 /// Files of ours whose track is in no playlist: the rules decide.
-fn plan_orphans(draft: &mut Draft<'_>) {
+fn plan_orphans(draft: &mut Draft<'_>) -> BTreeSet<MediaPath> {
     let state = &draft.input.observation.state;
+    let mut going = BTreeSet::new();
     let kept = kept_by_memory(draft);
     // Most plans have no orphan.
     let mut needed = None;
@@ -361,13 +362,16 @@ fn plan_orphans(draft: &mut Draft<'_>) {
                 .tracks
                 .get(track)
                 .map_or_else(|| row.path.to_string(), |row| row.track.label());
-            judge(draft, file, Some(track), &label, &Spare::Orphan);
+            if judge(draft, file, Some(track), &label, &Spare::Orphan) {
+                going.insert(file.path.clone());
+            }
         }
     }
+    going
 }
 
-/// Further files of ours for a track that has another.
-fn plan_duplicates(draft: &mut Draft<'_>) {
+/// Further files of ours for a track that has another, but for those that go anyway.
+fn plan_duplicates(draft: &mut Draft<'_>, going: &BTreeSet<MediaPath>) {
     let state = &draft.input.observation.state;
     let identities = draft.input.identities;
     let remembered = kept_by_memory(draft);
@@ -385,6 +389,9 @@ fn plan_duplicates(draft: &mut Draft<'_>) {
             // Fetched for another id of the recording, it is that one's as long as a list has that.
             let is_of_another = |of: &TrackId| of != track && is_needed(draft, &remembered, of);
             if row.track.as_ref().is_some_and(is_of_another) {
+                continue;
+            }
+            if going.contains(path) {
                 continue;
             }
             if let (FileRole::Track, Some(file)) = (row.role, draft.index.file(path)) {
@@ -417,14 +424,15 @@ impl Spare<'_> {
     }
 }
 
-/// Asks the policy about one file of ours, and plans what it says.
+/// Asks the policy about one file of ours, and plans what it says; whether that is the trash, now or once
+/// nothing holds it.
 fn judge(
     draft: &mut Draft<'_>,
     file: &AudioFile,
     track: Option<&TrackId>,
     label: &str,
     spare: &Spare<'_>,
-) {
+) -> bool {
     let mut known = facts::of_file(draft, file, track);
     known.insert(spare.fact(), Fact::Flag(true));
     let decided = verdict(draft.input.policy, &known);
@@ -436,10 +444,10 @@ fn judge(
     };
     if !trashes {
         draft.spare.insert(file.path.clone(), kept_by(&decided));
-        return;
+        return false;
     }
     let Some(action) = trash_action(draft, file, track, label, &decided, spare) else {
-        return;
+        return false;
     };
     let hold =
         spare_hold(draft, file, &action, (&decided, &known), spare).or_else(|| global_hold(draft));
@@ -454,6 +462,7 @@ fn judge(
         Some(hold) => draft.hold(&action, hold),
         None => drop(draft.push(action)),
     }
+    true
 }
 
 fn kept_by(decided: &Verdict) -> String {

@@ -12,7 +12,7 @@ use tidal_cleanup::{
     domain::{MediaPath, Problem},
     plan::{
         canonical,
-        document::{Class, Effect},
+        document::{Action, Class, Effect},
     },
 };
 
@@ -335,5 +335,24 @@ fn a_rule_about_duplicates_leaves_the_file_of_another_id_that_a_list_has() {
             assert_eq!(stage.plan().await.body.actions, []);
             stage.bench.assert_fit_for_a_gig().await;
         }
+    });
+}
+
+/// It is in no list any more, and the same recording as another: two reasons are one way to the trash.
+#[test]
+fn a_file_that_is_an_orphan_and_a_duplicate_goes_once() {
+    block_on(async {
+        let mut stage = Stage::new(
+            "[defaults]\ntrack_removed = \"trash\"\n[[rule]]\nname = \"twice\"\n\
+             when = { \"file.duplicate\" = true }\nthen = { keep = \"best\", others = \"trash\" }\n",
+        );
+        stage.tidal(&vec![(0, 0, vec![11, 3])]);
+        stage.sync().await.unwrap();
+        stage.tidal(&vec![(0, 0, vec![11])]);
+        let trashed = |action: &&Action| action.effect.kind() == "file.trash";
+        let plan = stage.plan().await;
+        assert_eq!(plan.body.actions.iter().filter(trashed).count(), 1);
+        stage.sync().await.unwrap();
+        assert_eq!(stage.plan().await.body.actions, []);
     });
 }
