@@ -46,6 +46,7 @@ pub(super) fn plan_removals(draft: &mut Draft<'_>) {
         if let Some(row) = state.playlists.get(id)
             && row.deleted_at.is_some()
             && read.iter().all(|playlist| playlist.id != *id)
+            && !draft.input.desired.unmanaged.contains(id)
             && draft.in_scope(id)
             && node_of(draft, row).is_some()
             && let Some(decided) = remove_playlist(draft, row)

@@ -378,7 +378,8 @@ async fn put_playlist(
     leave_behind(conn, scope, device, &row.id, &left).await
 }
 
-/// Notes that the lists of other machines still have tracks that leave this playlist.
+/// Notes that the lists of other machines still have tracks that leave this playlist: of machines that have the
+/// list and the track from us.
 async fn leave_behind(
     conn: &mut PgConnection,
     scope: Scope,
@@ -394,7 +395,11 @@ async fn leave_behind(
         query.push_values(some, |mut to, track| {
             to.push_bind(track.as_str());
         });
-        query.push(") AS v (track) WHERE d.kind = 'playlist' AND d.rekordbox_id IS NOT NULL AND d.library = ");
+        query.push(
+            ") AS v (track) JOIN device_ids AS t ON t.library = d.library AND t.device = d.device
+                AND t.kind = 'track' AND t.tidal_id = v.track AND t.rekordbox_id IS NOT NULL",
+        );
+        query.push(" WHERE d.kind = 'playlist' AND d.rekordbox_id IS NOT NULL AND d.library = ");
         query.push_bind(scope.library);
         query
             .push(" AND d.tidal_id = ")

@@ -295,10 +295,13 @@ async fn put_playlist(
         .map(drop)
 }
 
-/// Notes that the lists of other machines still have tracks that leave this playlist.
+/// Notes that the lists of other machines still have tracks that leave this playlist: of machines that have the
+/// list and the track from us.
 const LEAVE_BEHIND: &str = "
     INSERT INTO device_entries (library, device, playlist_tidal_id, track_tidal_id, stands)
     SELECT d.library, d.device, d.tidal_id, v.value, 1 FROM device_ids AS d CROSS JOIN json_each($3) AS v
+    JOIN device_ids AS t ON t.library = d.library AND t.device = d.device AND t.kind = 'track'
+        AND t.tidal_id = v.value AND t.rekordbox_id IS NOT NULL
     WHERE d.library = $1 AND d.kind = 'playlist' AND d.tidal_id = $2 AND d.rekordbox_id IS NOT NULL
     ON CONFLICT (library, device, playlist_tidal_id, track_tidal_id) DO UPDATE SET stands = 1";
 
