@@ -163,7 +163,14 @@ impl World {
             ..
         } = &self.observation;
         let (policy, tidal) = (&self.policy, &tidal.value);
-        let desired = desire(policy, tidal, state, &library.value, &BTreeMap::new());
+        let desired = desire(
+            policy,
+            tidal,
+            state,
+            &library.value,
+            &BTreeMap::new(),
+            self.observation.rows(),
+        );
         let tracks: Vec<&Track> = desired.tracks.values().map(|want| &*want.track).collect();
         let identities = identify(
             &tracks,

@@ -96,7 +96,7 @@ async fn make_plan(
         let shield = protected(policy, None, &observation);
         let (reading, state) = (&observation.tidal.value, &observation.state);
         let library = &observation.library.value;
-        let desired = desire(policy, reading, state, library, &shield);
+        let desired = desire(policy, reading, state, library, &shield, observation.rows());
         let changes = diff(&desired, state, reading.complete);
         let tracks: Vec<_> = desired.tracks.values().map(|want| &*want.track).collect();
         let identities = identify(&tracks, library, state, &BTreeMap::new(), &policy.matching);

@@ -6,6 +6,7 @@
 
 pub mod language;
 pub mod naming;
+mod stems;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -16,8 +17,8 @@ use rayon::prelude::*;
 
 use crate::{
     domain::{
-        Library, LinkForm, MediaPath, Playlist, PlaylistId, SidecarFile, State, TagName,
-        TidalReading, Track, TrackId, state::PlaylistRow, text::fold_name,
+        Content, ContentId, Library, LinkForm, MediaPath, Playlist, PlaylistId, SidecarFile, State,
+        TagName, TidalReading, Track, TrackId, state::PlaylistRow, text::fold_name,
     },
     policy::{Order, Place, Policy, SyncMode},
 };
@@ -103,18 +104,23 @@ pub struct DesiredTrack {
     pub home: PlaylistId,
     /// The final path without its extension, should the file have to be placed.
     pub stem: MediaPath,
+    /// The row of Rekordbox under whose path its file shall come, where that row is of this recording,
+    /// lost its file and stands for no track yet.
+    pub row: Option<ContentId>,
     /// The union of the tags of its playlists.
     pub tags: BTreeSet<TagName>,
 }
 
-/// Applies the policy to a reading.
+/// Applies the policy to a reading. `rows`: those of Rekordbox, each with the place of its file; they
+/// are only asked for where a file is to come.
 #[must_use]
-pub fn desire(
+pub fn desire<'a>(
     policy: &Policy,
     tidal: &TidalReading,
     state: &State,
     library: &Library,
     protected: &BTreeMap<TrackId, Protection>,
+    rows: impl IntoIterator<Item = (MediaPath, &'a ContentId, &'a Content)>,
 ) -> DesiredState {
     let favorites = favorites(policy, tidal);
     let (managed, others): (Vec<_>, Vec<_>) = tidal
@@ -134,7 +140,7 @@ pub fn desire(
     };
     add_playlists(&mut desired, policy, &managed, state, library, protected);
     add_tracks(&mut desired, policy, &managed, state);
-    choose_stems(&mut desired, policy, state, library);
+    stems::choose(&mut desired, policy, state, library, rows);
     desired
 }
 
@@ -407,6 +413,7 @@ fn add_tracks(desired: &mut DesiredState, policy: &Policy, managed: &[&Playlist]
                 home,
                 // Chosen when all tracks are known.
                 stem: MediaPath::new(""),
+                row: None,
                 tags: language::track_tags(&policy.my_tags, &union),
                 playlists: seen.playlists.into_iter().cloned().collect(),
             };
@@ -528,72 +535,4 @@ fn remembered(state: &State, id: &TrackId) -> Arc<Track> {
         },
         |row| Arc::clone(&row.track),
     )
-}
-
-/// Whose name it is, in the order in which names are given: first what is there and not ours.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Claim {
-    Taken(String),
-    Track(TrackId),
-}
-
-/// The claims on the names in one folder.
-#[derive(Default)]
-struct Claims {
-    wanted: BTreeMap<Claim, String>,
-    /// Those of what lies there already.
-    held: BTreeMap<Claim, String>,
-}
-
-fn choose_stems(desired: &mut DesiredState, policy: &Policy, state: &State, library: &Library) {
-    let DesiredState {
-        playlists, tracks, ..
-    } = desired;
-    let mut folders: HashMap<&str, (&MediaPath, Claims)> = HashMap::new();
-    // Files that stay where they are. One that leaves may still lie there when another shall come.
-    let mut stay: HashSet<&MediaPath> = HashSet::new();
-    for (id, track) in tracks.iter() {
-        let file = state.tracks.get(id).and_then(|row| row.file.as_ref());
-        let file = file.filter(|path| state.provenance(path).is_ours());
-        let Some(home) = playlists.get(&track.home) else {
-            continue;
-        };
-        let (_, claims) = folders
-            .entry(home.folder.as_str())
-            .or_insert_with(|| (&home.folder, Claims::default()));
-        let claim = Claim::Track(id.clone());
-        // A file that lies in its folder keeps its name, whatever TIDAL calls the track today.
-        let stem = match file.filter(|path| path.is_in(&home.folder)) {
-            Some(path) => {
-                let stem = path.file_stem();
-                claims.held.insert(claim.clone(), stem.clone());
-                stay.insert(path);
-                stem
-            }
-            None => naming::file_stem(&policy.library.file, &track.track),
-        };
-        claims.wanted.insert(claim, stem);
-    }
-    for file in library
-        .files
-        .iter()
-        .filter(|file| !stay.contains(&file.path))
-    {
-        let folder = file.path.parent_text();
-        if let Some((_, claims)) = folder.and_then(|folder| folders.get_mut(&*folder)) {
-            let stem = file.path.file_stem();
-            let claim = Claim::Taken(fold_name(&stem));
-            claims.held.insert(claim.clone(), stem.clone());
-            claims.wanted.insert(claim, stem);
-        }
-    }
-    for (folder, claims) in folders.into_values() {
-        for (claim, name) in naming::distinct(&claims.wanted, &claims.held) {
-            if let Claim::Track(id) = claim
-                && let Some(track) = tracks.get_mut(&id)
-            {
-                track.stem = folder.join(&name);
-            }
-        }
-    }
 }

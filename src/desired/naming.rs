@@ -137,7 +137,7 @@ pub fn distinct<K: Ord + Clone>(
 }
 
 /// The form under which two names are one on some volume: macOS takes `ß` and `SS` for the same.
-fn clash(name: &str) -> String {
+pub(super) fn clash(name: &str) -> String {
     fold_name(&name.to_uppercase())
 }
 
@@ -149,7 +149,7 @@ fn numbered(name: &str, number: u64) -> String {
 }
 
 /// Whether `held` is `wanted`, or `wanted` with a number that [`distinct`] gives.
-fn is_choice_for(wanted: &str, held: &str) -> bool {
+pub(super) fn is_choice_for(wanted: &str, held: &str) -> bool {
     let Some(rest) = held.strip_prefix(wanted) else {
         return false;
     };

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    domain::{Collection, Library, MediaPath, Observed, State, TidalReading},
+    domain::{Collection, Content, ContentId, Library, MediaPath, Observed, State, TidalReading},
     edge::{
         local::{LocalError, LocalReader},
         rekordbox::{RekordboxError, RekordboxReader},
@@ -41,6 +41,15 @@ impl Observation {
     pub fn local_list_of(&self, path: &MediaPath) -> Option<&MediaPath> {
         self.local_lists
             .get(&crate::domain::text::nfc(path.as_str()))
+    }
+
+    /// The rows of Rekordbox below the roots, each with the place of its file.
+    pub fn rows(&self) -> impl Iterator<Item = (MediaPath, &ContentId, &Content)> {
+        let collection = self.rekordbox.iter().map(|observed| &observed.value);
+        collection
+            .flat_map(|collection| &collection.contents)
+            .filter(|(_, content)| !content.is_streaming())
+            .filter_map(|(id, content)| Some((self.locate(&content.folder_path)?, id, &**content)))
     }
 
     /// The library path that an absolute path (as Rekordbox stores it) names, NFC and NFD alike; the

@@ -25,21 +25,34 @@ pub(super) fn plan_content(
     if draft.index.collection().is_none() {
         return;
     }
-    let path = match &planned.file {
-        FilePlan::None => return,
-        FilePlan::At(path) => Some(path.clone()),
-        FilePlan::Fetched(stem) => match &planned.better {
-            Some(better) => Some(better.to.clone()),
-            None => fetched_again(draft, id, stem),
-        },
-    };
     let now_at = draft
         .input
         .identities
         .matches
         .get(id)
         .map(|found| found.path.clone());
-    match draft.index.content_of(id, now_at.as_ref()).cloned() {
+    // A row whose file is there, and is not this track, is that file's.
+    let is_free = |row: &&ContentId| {
+        let at = draft.index.location(row);
+        now_at.is_some() || at.is_none_or(|at| draft.index.file(&at).is_none())
+    };
+    let row = draft.index.content_of(id, now_at.as_ref());
+    let comes_to = |row: &&ContentId| match &planned.file {
+        FilePlan::None => false,
+        FilePlan::At(path) => draft.index.points_at(row, path),
+        FilePlan::Fetched(_) => true,
+    };
+    let bereft = || want.row.as_ref().filter(comes_to);
+    let row = row.filter(is_free).or_else(bereft).cloned();
+    let path = match &planned.file {
+        FilePlan::None => return,
+        FilePlan::At(path) => Some(path.clone()),
+        FilePlan::Fetched(stem) => match &planned.better {
+            Some(better) => Some(better.to.clone()),
+            None => row.as_ref().and_then(|row| fetched_again(draft, row, stem)),
+        },
+    };
+    match row {
         Some(content) => keep_content(draft, want, &content, now_at, path.as_ref(), planned),
         None => add_content(draft, id, want, path.as_ref(), planned),
     }
@@ -47,9 +60,8 @@ pub(super) fn plan_content(
 
 /// Where the file of a track that has a row already will lie once it is fetched again, as far as that
 /// can be told: the download decides on the extension, and `apply` looks at what came.
-fn fetched_again(draft: &Draft<'_>, id: &TrackId, stem: &MediaPath) -> Option<MediaPath> {
-    let content = draft.index.content_of(id, None)?;
-    let old = draft.index.location(content)?;
+fn fetched_again(draft: &Draft<'_>, row: &ContentId, stem: &MediaPath) -> Option<MediaPath> {
+    let old = draft.index.location(row)?;
     Some(stem.with_appended_extension(&old.extension()))
 }
 
@@ -144,7 +156,9 @@ fn keep_content(
     }
     planned.content = ContentPlan::Is(content.clone());
     let Some(to) = path else { return };
-    if draft.index.points_at(content, to) {
+    let is_taken_up = want.row.as_ref() == Some(content);
+    let is_there = draft.index.points_at(content, to);
+    if is_there && !is_taken_up {
         return;
     }
     let before = location.or(now_at).unwrap_or_else(|| to.clone());
@@ -163,22 +177,37 @@ fn keep_content(
         Some(better) => (better.decided.name.as_str(), better.decided.at.to_string()),
         None => ("library.playlists", String::new()),
     };
+    let text = match is_taken_up {
+        true => format!(
+            "Rekordbox knows the recording at {before}, where no file is any more; the new one \
+             takes up that row, with its cues and tags"
+        ),
+        false => format!("its file is {to} now; cues and tags stay on the row"),
+    };
     let mut action = act(Class::Move, effect, subject(&want.track))
         .under(&want.home)
         .provided([Precondition::Content {
             id: content.clone(),
             path: before,
         }])
-        .because(
-            rule,
-            format!("its file is {to} now; cues and tags stay on the row"),
-        )
+        .because(rule, text)
         .at_risk(draft.index.risk(content))
         .after(planned.file_action.clone());
     action.why.at = at;
     let hold = name_hold(to).or_else(|| probation(draft));
-    match hold.or_else(|| relocation_hold(draft, content)) {
-        Some(hold) => draft.hold(&action, hold),
+    // A row that stays at its path needs no consent to be moved. A download's ending is a guess.
+    let hold = hold.or_else(|| match &planned.file {
+        FilePlan::At(_) if is_there => (!draft.writes_rekordbox()).then(write_hold),
+        _ => relocation_hold(draft, content),
+    });
+    match hold {
+        Some(hold) => {
+            draft.hold(&action, hold);
+            if is_taken_up {
+                // Until the file is there and shows whether it came to the row's path.
+                planned.content = ContentPlan::None;
+            }
+        }
         None => planned.content_action = Some(draft.push(action)),
     }
 }

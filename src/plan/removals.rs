@@ -339,7 +339,23 @@ pub(super) fn needed_files<'a>(
     found
         .map(|(_, found)| &found.path)
         .chain(asked.map(|candidate| &candidate.path))
+        .chain(remembered_files(draft, kept))
         .collect()
+}
+
+/// The files of tracks that only our memory stands for, whatever other id has them as well: lists that
+/// stay in Rekordbox name them.
+fn remembered_files<'a>(
+    draft: &Draft<'a>,
+    kept: &BTreeSet<TrackId>,
+) -> impl Iterator<Item = &'a MediaPath> {
+    let state = &draft.input.observation.state;
+    let rows = kept.iter().filter_map(|id| state.tracks.get(id));
+    rows.flat_map(|row| {
+        let shown = row.content.as_ref().and_then(|id| draft.index.location(id));
+        let files = [row.file.clone(), shown].into_iter().flatten();
+        files.filter_map(|path| Some(&draft.index.file(&path)?.path))
+    })
 }
 
 /// Files of ours whose track is in no playlist: the rules decide.
@@ -376,6 +392,7 @@ fn plan_duplicates(draft: &mut Draft<'_>, going: &BTreeSet<MediaPath>) {
     let state = &draft.input.observation.state;
     let identities = draft.input.identities;
     let remembered = kept_by_memory(draft);
+    let in_kept_lists: BTreeSet<&MediaPath> = remembered_files(draft, &remembered).collect();
     for (track, paths) in &identities.duplicates {
         let Some(kept) = identities.matches.get(track) else {
             continue;
@@ -392,7 +409,7 @@ fn plan_duplicates(draft: &mut Draft<'_>, going: &BTreeSet<MediaPath>) {
             if row.track.as_ref().is_some_and(is_of_another) {
                 continue;
             }
-            if going.contains(path) {
+            if going.contains(path) || in_kept_lists.contains(path) {
                 continue;
             }
             if let (FileRole::Track, Some(file)) = (row.role, draft.index.file(path)) {

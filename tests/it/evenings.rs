@@ -9,7 +9,7 @@ mod world;
 
 use proptest::prelude::*;
 use tidal_cleanup::{
-    domain::{MediaPath, Problem},
+    domain::{Collection, MediaPath, Problem},
     plan::{
         canonical,
         document::{Action, Class, Effect},
@@ -354,5 +354,68 @@ fn a_file_that_is_an_orphan_and_a_duplicate_goes_once() {
         assert_eq!(plan.body.actions.iter().filter(trashed).count(), 1);
         stage.sync().await.unwrap();
         assert_eq!(stage.plan().await.body.actions, []);
+    });
+}
+
+/// A track's file went to the trash, and its row stays in Rekordbox at the path. What comes there next
+/// must not be shown with its cues, unless it is the same recording.
+#[test]
+fn a_row_without_a_file_goes_to_its_recording_and_to_no_namesake() {
+    let row_of = |collection: &Collection, list: &str| {
+        let mut nodes = collection.nodes.values();
+        let node = nodes.find(|node| node.name == list).unwrap();
+        node.entries[0].content.clone()
+    };
+    // Track 13 is called like track 1, and is another recording.
+    for (first, next, is_same) in [(13, 1, false), (1, 1 + world::RECORDINGS, true)] {
+        for format in ["", "format = \"flac\"\n"] {
+            block_on(async {
+                let mut stage =
+                    Stage::new(&format!("{format}[defaults]\ntrack_removed = \"trash\"\n"));
+                stage.tidal(&vec![(0, 6, vec![first])]);
+                stage.sync().await.unwrap();
+                let row = row_of(&stage.bench.collection().await, "Late Night");
+                stage.tidal(&vec![(0, 6, vec![2])]);
+                stage.sync().await.unwrap();
+                let before = stage.bench.exactly().await;
+                stage.tidal(&vec![(0, 6, vec![next])]);
+                let last = stage.sync().await.unwrap();
+                assert_eq!(stage.plan().await.body.actions, []);
+                let collection = stage.bench.collection().await;
+                let now = row_of(&collection, "Late Night");
+                assert_eq!(now == row, is_same, "{next} {format}");
+                let number = if is_same { "" } else { " (2)" };
+                let path = format!("Playlists/Late Night/Artist 1 - Title 1{number}.flac");
+                assert!(stage.files().contains_key(&path), "{:?}", stage.files());
+                assert_eq!(
+                    collection.contents[&now].folder_path,
+                    format!("/music/{path}")
+                );
+                let undo = stage.bench.undo_of(last).await;
+                stage.bench.done(&undo).await;
+                assert_eq!(stage.bench.exactly().await, before);
+            });
+        }
+    }
+}
+
+/// A list is gone from TIDAL and stays in Rekordbox; its file is the track of a new list under another id,
+/// and then leaves that one.
+#[test]
+fn a_file_that_a_remembered_list_shows_does_not_go_with_its_other_id() {
+    block_on(async {
+        let mut stage = Stage::new(
+            "[defaults]\ntrack_removed = \"trash\"\nplaylist_removed = \"soft-delete\"\n",
+        );
+        for lists in [
+            vec![(1, 0, vec![world::RECORDINGS])],
+            vec![(3, 0, vec![0])],
+            vec![(3, 0, vec![1])],
+        ] {
+            stage.tidal(&lists);
+            stage.sync().await.unwrap();
+            assert_eq!(stage.plan().await.body.actions, []);
+            stage.bench.assert_fit_for_a_gig().await;
+        }
     });
 }

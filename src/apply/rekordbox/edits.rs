@@ -32,6 +32,8 @@ struct Step {
     renamed: BTreeMap<Vec<String>, NodeId>,
     lists: BTreeMap<PlaylistId, usize>,
     contents: BTreeMap<TrackId, usize>,
+    /// Rows that were there before; the state knows of them once the step is done.
+    rows: BTreeMap<TrackId, ContentId>,
     tags: BTreeMap<TagName, usize>,
 }
 
@@ -257,7 +259,7 @@ where
             if let Some(at) = step.contents.get(track) {
                 return Some(ContentRef::Staged(*at));
             }
-            let row = self.state.tracks.get(track)?.content.as_ref()?;
+            let row = self.row_of(track, step)?;
             let row = after.rows.get(row).unwrap_or(row);
             Some(ContentRef::Id(row.clone()))
         };
@@ -272,6 +274,12 @@ where
             contents = in_the_djs_order(list, contents, &after.rows);
         }
         Ok(Edit::SetEntries { node, contents })
+    }
+
+    /// The row that is a track, unless this step makes it.
+    fn row_of<'r>(&'r self, track: &TrackId, step: &'r Step) -> Option<&'r ContentId> {
+        let known = || self.state.tracks.get(track)?.content.as_ref();
+        step.rows.get(track).or_else(known)
     }
 
     fn list(&self, playlist: &PlaylistId, step: &Step) -> Attempt<NodeRef> {
@@ -295,7 +303,7 @@ where
 
     fn set_tags(&self, before: &TagSet, after: &TagSet, step: &Step) -> Attempt<Edit> {
         let track = after.track.as_ref();
-        let linked = || self.state.tracks.get(track?)?.content.clone();
+        let linked = || self.row_of(track?, step).cloned();
         let known = after.row.clone().or_else(linked);
         let staged = track.and_then(|track| step.contents.get(track));
         let content = match (staged.filter(|_| after.row.is_none()), &known) {
@@ -339,6 +347,10 @@ impl Step {
     fn note(&mut self, action: &Action, at: usize) {
         match &action.effect {
             Effect::ContentAdd { after } => drop(self.contents.insert(after.track.clone(), at)),
+            Effect::ContentRelocate { before, .. } => {
+                self.rows
+                    .insert(before.track.clone(), before.content.clone());
+            }
             Effect::MyTagCreate { after } => drop(self.tags.insert(after.clone(), at)),
             Effect::NodeCreate { after } => match (after.node, &after.playlist) {
                 (NodeKind::Folder, _) => {

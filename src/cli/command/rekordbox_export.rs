@@ -207,7 +207,14 @@ impl Draft {
                 .iter()
                 .map(|source| source.path.clone()),
         );
-        let desired = desire(&engine.policy, &reading, &state, &library, &BTreeMap::new());
+        let desired = desire(
+            &engine.policy,
+            &reading,
+            &state,
+            &library,
+            &BTreeMap::new(),
+            [],
+        );
         for playlist in desired
             .playlists
             .values()

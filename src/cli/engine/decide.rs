@@ -181,7 +181,7 @@ pub(super) fn decide<T>(
         let reading = &*cleanup.without(&seen.tidal.value);
         let library = &seen.library.value;
         let state = &seen.state;
-        let desired = desire(policy, reading, state, library, &shield);
+        let desired = desire(policy, reading, state, library, &shield, seen.rows());
         let tracks: Vec<_> = desired.tracks.values().map(|want| &*want.track).collect();
         let identities = identity::identify(&tracks, library, state, &decisions, &policy.matching);
         let doubtful = &identities.unhashed - &tried;

@@ -314,7 +314,10 @@ pub(crate) struct Essence {
 }
 
 fn path_of(collection: &Collection, id: &NodeId) -> String {
-    let node = &collection.nodes[id];
+    // The DJ may have removed what we remember.
+    let Some(node) = collection.nodes.get(id) else {
+        return format!("{id} that is gone");
+    };
     let parent = node.parent.as_ref();
     let above = parent.map(|parent| path_of(collection, parent));
     format!("{}/{}", above.unwrap_or_default(), node.name)
@@ -376,7 +379,11 @@ fn essence_of_state(state: &State, collection: &Collection) -> Vec<String> {
 }
 
 fn content_name(collection: &Collection, id: &str) -> String {
-    collection.contents[&id.into()].folder_path.clone()
+    let row = collection.contents.get(&id.into());
+    row.map_or_else(
+        || format!("{id} that is gone"),
+        |row| row.folder_path.clone(),
+    )
 }
 
 fn timeless(value: Value) -> Value {

@@ -219,7 +219,7 @@ impl Stage {
             let shield = protected(policy, None, &observed);
             let (reading, state) = (&observed.tidal.value, &observed.state);
             let library = &observed.library.value;
-            let desired = desire(policy, reading, state, library, &shield);
+            let desired = desire(policy, reading, state, library, &shield, observed.rows());
             let changes = diff(&desired, state, reading.complete);
             let tracks: Vec<_> = desired.tracks.values().map(|want| &*want.track).collect();
             let known = BTreeMap::new();

@@ -304,7 +304,7 @@ impl World {
         let (policy, state) = (&self.policy, &observation.state);
         let (tidal, library) = (&observation.tidal.value, &observation.library.value);
         let shield = protected(policy, None, &observation);
-        let desired = desire(policy, tidal, state, library, &shield);
+        let desired = desire(policy, tidal, state, library, &shield, observation.rows());
         let tracks: Vec<&Track> = desired.tracks.values().map(|want| &*want.track).collect();
         let identities = identify(&tracks, library, state, &BTreeMap::new(), &policy.matching);
         let planned = plan(&PlanInput {
