@@ -78,7 +78,7 @@ fn plan_track(
     let lead = draft.leads.get(id);
     let lead = lead.and_then(|lead| draft.tracks.get(*lead)).cloned();
     plan_file(draft, id, want, lead.as_ref(), &mut planned);
-    match lead.filter(|lead| matches!(lead.content, ContentPlan::Is(_))) {
+    match lead.filter(|lead| lead.content != ContentPlan::None) {
         Some(lead) => {
             planned.content = lead.content;
             planned.content_action = lead.content_action;

@@ -29,8 +29,8 @@ pub struct Ledger<'a> {
     updated: BTreeSet<&'a TrackId>,
     /// Playlists whose presence in Rekordbox is recorded by their own action.
     listed: BTreeSet<&'a PlaylistId>,
-    /// The tracks of each file in the state: a file that moves is one of a hundred thousand. `None` where
-    /// no file does.
+    /// The tracks of each file in the state: a file that moves, or gets a row in Rekordbox, is one of a
+    /// hundred thousand. `None` where no file does.
     holders: Option<HashMap<MediaPath, BTreeSet<TrackId>>>,
 }
 
@@ -58,12 +58,17 @@ impl<'a> Ledger<'a> {
     /// The ledger of a run over `actions` of `plan` that begins, or goes on, from `state`.
     #[must_use]
     pub fn new(plan: &'a Plan, actions: &[&'a Action], state: &State) -> Self {
-        let moves = |action: &&'a Action| matches!(action.effect, Effect::FilePlace { .. });
+        let asks = |action: &&'a Action| match &action.effect {
+            Effect::FilePlace { .. } => true,
+            // A file that is there already may be several tracks.
+            Effect::ContentAdd { after } => after.path.is_some(),
+            _ => false,
+        };
         let mut ledger = Self {
             plan,
             updated: BTreeSet::new(),
             listed: BTreeSet::new(),
-            holders: actions.iter().any(moves).then(HashMap::new),
+            holders: actions.iter().any(asks).then(HashMap::new),
         };
         state.tracks.values().for_each(|row| ledger.hold(row));
         for action in actions {
@@ -89,6 +94,17 @@ impl<'a> Ledger<'a> {
             }
         }
         state.apply(changes);
+    }
+
+    /// The tracks that have the same file as this one, itself among them: they have one row in Rekordbox.
+    pub fn sharers<'s>(
+        &'s self,
+        track: &TrackId,
+        state: &State,
+    ) -> impl Iterator<Item = &'s TrackId> + use<'s, 'a> {
+        let file = state.tracks.get(track).and_then(|row| row.file.as_ref());
+        let held = file.and_then(|file| self.holders.as_ref()?.get(file));
+        held.into_iter().flatten()
     }
 
     fn hold(&mut self, row: &TrackRow) {
@@ -146,6 +162,11 @@ impl<'a> Ledger<'a> {
             Effect::ContentAdd { after } => {
                 if let Some(id) = done.staged.and_then(|staged| staged.content.as_ref()) {
                     draft.content(&after.track, id);
+                    for other in self.sharers(&after.track, draft.state) {
+                        if *other != after.track {
+                            draft.track(other, |row| row.content = Some(id.clone()));
+                        }
+                    }
                 }
             }
             Effect::ContentRelocate { before, .. } => {

@@ -9,7 +9,7 @@ mod world;
 
 use proptest::prelude::*;
 use tidal_cleanup::{
-    domain::{Collection, MediaPath, Problem},
+    domain::{Collection, Isrc, MediaPath, Problem, Tags},
     plan::{
         canonical,
         document::{Action, Class, Effect},
@@ -416,6 +416,40 @@ fn a_file_that_a_remembered_list_shows_does_not_go_with_its_other_id() {
             stage.sync().await.unwrap();
             assert_eq!(stage.plan().await.body.actions, []);
             stage.bench.assert_fit_for_a_gig().await;
+        }
+    });
+}
+
+/// A file of the DJ's without a row in Rekordbox is a recording that TIDAL has under two ids, in two lists.
+#[test]
+fn two_ids_of_one_file_get_one_row() {
+    block_on(async {
+        for same_list in [true, false] {
+            let mut stage = Stage::new("[mytag.Genre]\n\"🏃\" = \"Running\"\n");
+            let tags = Tags {
+                title: Some("Title 3".into()),
+                artists: vec!["Artist 3".into()],
+                isrc: Isrc::parse("USABC2600003"),
+                ..Tags::default()
+            };
+            let disk = &stage.bench.worlds.local.world;
+            disk.put_tagged(&"Own/three.flac".into(), b"three", tags, Some(300_000));
+            let again = 3 + world::RECORDINGS;
+            stage.tidal(&match same_list {
+                true => vec![(0, 0, vec![3, again])],
+                false => vec![(0, 0, vec![3]), (1, 4, vec![again])],
+            });
+            let before = stage.bench.exactly().await;
+            let run = stage.sync().await.unwrap();
+            let collection = stage.bench.collection().await;
+            let rows = collection.contents.values();
+            let mut rows = rows.filter(|row| row.folder_path == "/music/Own/three.flac");
+            assert_eq!(rows.by_ref().count(), 1);
+            assert_eq!(stage.plan().await.body.actions, []);
+            stage.bench.assert_fit_for_a_gig().await;
+            let undo = stage.bench.undo_of(run).await;
+            stage.bench.done(&undo).await;
+            assert_eq!(stage.bench.exactly().await, before);
         }
     });
 }

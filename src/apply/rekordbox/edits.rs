@@ -60,6 +60,11 @@ where
             match self.edit(seq, &step, &together, collection) {
                 Ok(edit) => {
                     step.note(self.actions[seq], edits.len());
+                    if let Effect::ContentAdd { after } = &self.actions[seq].effect {
+                        for other in self.ledger.sharers(&after.track, &self.state) {
+                            step.contents.insert(other.clone(), edits.len());
+                        }
+                    }
                     edits.push(edit);
                     ready.push(seq);
                     together.insert(seq);
