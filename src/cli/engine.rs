@@ -7,6 +7,7 @@ mod moment;
 mod past;
 mod rekordbox;
 mod tidal;
+mod unchanged;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

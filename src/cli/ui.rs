@@ -6,7 +6,10 @@ use std::{
     collections::VecDeque,
     fmt::Display,
     io::{self, IsTerminal as _, Write},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -46,6 +49,7 @@ pub struct Ui {
     json: bool,
     bar: Arc<Mutex<Option<ProgressBar>>>,
     log: Option<Arc<LogFile>>,
+    warnings: AtomicUsize,
 }
 
 /// A way to speak on stderr for those whom no [`Ui`] can be lent.
@@ -200,6 +204,7 @@ impl Ui {
             json,
             bar: Arc::default(),
             log: None,
+            warnings: AtomicUsize::new(0),
         }
     }
 
@@ -316,8 +321,15 @@ impl Ui {
     pub fn warning(&self, text: impl Display) {
         let text = text.to_string();
         self.log("warning", &text);
+        self.warnings.fetch_add(1, Ordering::Relaxed);
         let head = self.paint("Warning:", console::Style::new().yellow().bold());
         self.say(&format!("{head} {text}"));
+    }
+
+    /// How many warnings there were.
+    #[must_use]
+    pub fn warnings(&self) -> usize {
+        self.warnings.load(Ordering::Relaxed)
     }
 
     /// What to type next; not when quiet.

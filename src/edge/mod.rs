@@ -7,3 +7,4 @@ pub mod rekordbox;
 pub mod download;
 pub mod store;
 pub mod peer;
+pub mod seal;

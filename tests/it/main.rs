@@ -46,4 +46,5 @@ mod shape;
 mod takeover;
 mod tidal;
 mod trash;
+mod unchanged;
 mod upgrade;

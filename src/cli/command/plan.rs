@@ -7,7 +7,7 @@ use crate::{
     cli::{
         approvals,
         args::{Overrides, PlanArgs, Rendering, ShowArgs},
-        engine::{Engine, Made, Request, load_policy},
+        engine::{Engine, Request, load_policy},
         error::{CliError, Exit, Kind},
         observed,
         plan::{Beside, exit, explain, present, write_document, write_whole},
@@ -40,13 +40,39 @@ pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit,
     if let Some(observed) = &args.observed {
         let policy = load_policy(settings, ui)?;
         let made = observed::plan(settings, ui, &policy, observed, &request).await?;
-        show_made(settings, ui, args, &policy, &made)?;
+        show_made(
+            settings,
+            ui,
+            args,
+            &policy,
+            (&made.plan, Some(&made.observation)),
+        )?;
         return Ok(exit(&made.plan, args.detailed_exitcode));
     }
     let mut engine = Engine::look_at(settings, ui).await?;
     engine.tell_unfinished(ui).await?;
+    // Names are taken out by what was read.
+    let marks = match args.rendering.redact {
+        true => None,
+        false => engine.marks(&request, ui).await?,
+    };
+    if let Some(marks) = &marks
+        && let Some(plan) = engine.same_as_before(marks).await
+    {
+        show_made(settings, ui, args, &engine.policy, (&plan, None))?;
+        return Ok(exit(&plan, args.detailed_exitcode));
+    }
     let made = engine.plan(&request, ui).await?;
-    show_made(settings, ui, args, &engine.policy, &made)?;
+    if let Some(marks) = &marks {
+        engine.keep_plan(marks, &made, ui);
+    }
+    show_made(
+        settings,
+        ui,
+        args,
+        &engine.policy,
+        (&made.plan, Some(&made.observation)),
+    )?;
     if request.inputs.playlists.is_empty() {
         crate::cli::pending::note(&engine.db, &made.plan.body, jiff::Timestamp::now());
     }
@@ -54,31 +80,31 @@ pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit,
     Ok(exit(&made.plan, args.detailed_exitcode))
 }
 
-/// Saves and shows a plan that was just made.
+/// Saves and shows a plan that was just made, `seen`: from what.
 fn show_made(
     settings: &Settings,
     ui: &Ui,
     args: &PlanArgs,
     policy: &Policy,
-    made: &Made,
+    (plan, seen): (&Plan, Option<&Observation>),
 ) -> Result<(), CliError> {
-    let json = canonical::to_json(&made.plan);
+    let json = canonical::to_json(plan);
     let for_programs = ui.is_json() || args.rendering.is_for_programs();
     let out = args.out.as_deref();
-    let saved = save_as(settings, ui, out, for_programs, &made.plan, &json)?;
+    let saved = save_as(settings, ui, out, for_programs, plan, &json)?;
     let shown = saved.as_deref().map(|saved| saved.display().to_string());
-    let next = shown.map(|shown| next(&made.plan, &shown));
+    let next = shown.map(|shown| next(plan, &shown));
     let beside = Beside {
         saved,
         may_be_saved: true,
-        undo_until: undo_until(policy, &made.plan),
+        undo_until: undo_until(policy, plan),
         names: match args.rendering.redact {
-            true => names_of(&made.observation),
+            true => seen.map(names_of).unwrap_or_default(),
             false => Vec::new(),
         },
         ..beside(settings, &args.rendering)?
     };
-    present(ui, &made.plan, &json, &args.rendering, &beside)?;
+    present(ui, plan, &json, &args.rendering, &beside)?;
     // A script knows what it does next.
     if ui.can_ask() {
         next.into_iter().flatten().for_each(|hint| ui.hint(hint));

@@ -44,6 +44,7 @@ pub struct LibraryFolder {
     cache: Mutex<FileCache>,
     wish: Wish,
     cost: Cost,
+    stamp: Option<ContentHash>,
     /// Folders to be synced later; `None`: each is synced at once.
     unsynced: Mutex<Option<BTreeSet<PathBuf>>>,
 }
@@ -62,6 +63,7 @@ impl LibraryFolder {
             cache: Mutex::new(cache),
             wish: Wish::default(),
             cost: Cost::default(),
+            stamp: None,
             unsynced: Mutex::new(None),
         }
     }
@@ -77,6 +79,20 @@ impl LibraryFolder {
     #[must_use]
     pub const fn cost(&self) -> Cost {
         self.cost
+    }
+
+    /// What the last scan saw, as one hash ([`scan::stamp`]).
+    #[must_use]
+    pub const fn scanned(&self) -> Option<ContentHash> {
+        self.stamp
+    }
+
+    /// What a scan would see now, as one hash.
+    ///
+    /// # Errors
+    /// As a scan.
+    pub fn stamp(&self) -> Result<Option<ContentHash>, LocalError> {
+        scan::stamp(&self.roots)
     }
 
     /// Writes what was learnt to the cache file, if there is something new.
@@ -361,6 +377,7 @@ impl LocalReader for LibraryFolder {
             *self.lock() = cache;
         }
         self.cost = scanned.cost;
+        self.stamp = scanned.stamp;
         Ok(scanned.library)
     }
 

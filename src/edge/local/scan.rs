@@ -66,6 +66,8 @@ pub struct Scan {
     pub cache: Option<FileCache>,
     /// What it cost.
     pub cost: Cost,
+    /// As [`stamp`] tells it.
+    pub stamp: Option<ContentHash>,
 }
 
 /// Reads the library root (the first of `roots`) and the sources (the others); what `cache` knows of
@@ -78,16 +80,44 @@ pub fn scan(roots: &[PathBuf], cache: &FileCache, wish: Wish) -> Result<Scan, Lo
     let began = SystemTime::now();
     let (root, id) = open_root(roots)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let (walked, mut learnt) = threads(cores.max(WALKERS), &root)?.install(|| {
+    let (walked, stamp, mut learnt) = threads(cores.max(WALKERS), &root)?.install(|| {
         let mut walked = walk(roots, &root)?;
         let found = in_path_order(std::mem::take(&mut walked.found));
-        Ok((walked, recall(found, cache, wish)))
+        let stamp = walked.stamp(&found, edge(began));
+        Ok((walked, stamp, recall(found, cache, wish)))
     })?;
     let unread = by_inode(&learnt.files);
     if !unread.is_empty() {
         threads(READERS, &root)?.install(|| learn(roots, &mut learnt, &unread, cache, wish));
     }
-    Ok(assemble(walked, learnt, cache, id, began))
+    Ok(Scan {
+        stamp,
+        ..assemble(walked, learnt, cache, id, began)
+    })
+}
+
+/// One hash for all that a scan would find: names, sizes, times, inodes. Two that are equal say that no file came,
+/// went or changed in between. `None` where that cannot be told: something cannot be read, or changed a moment ago.
+///
+/// # Errors
+/// As [`scan`].
+pub fn stamp(roots: &[PathBuf]) -> Result<Option<ContentHash>, LocalError> {
+    let began = SystemTime::now();
+    let (root, _) = open_root(roots)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    threads(cores.max(WALKERS), &root)?.install(|| {
+        let mut walked = walk(roots, &root)?;
+        let found = in_path_order(std::mem::take(&mut walked.found));
+        Ok(walked.stamp(&found, edge(began)))
+    })
+}
+
+/// The change time from which a file may change again without showing it; `None`: it may whatever its time.
+fn edge(began: SystemTime) -> Option<(i64, u32)> {
+    let edge = began.checked_sub(TICK)?;
+    let edge = edge.duration_since(UNIX_EPOCH).ok()?;
+    let seconds = i64::try_from(edge.as_secs()).unwrap_or(i64::MAX);
+    Some((seconds, edge.subsec_nanos()))
 }
 
 fn threads(count: usize, root: &Path) -> Result<rayon::ThreadPool, LocalError> {
@@ -521,6 +551,7 @@ fn assemble(
         },
         cache,
         cost: learnt.cost,
+        stamp: None,
     }
 }
 
@@ -550,13 +581,7 @@ fn remember(
     doubtful: &BTreeSet<MediaPath>,
     began: SystemTime,
 ) -> FileCache {
-    let edge = began
-        .checked_sub(TICK)
-        .and_then(|edge| edge.duration_since(UNIX_EPOCH).ok())
-        .map(|edge| {
-            let seconds = i64::try_from(edge.as_secs()).unwrap_or(i64::MAX);
-            (seconds, edge.subsec_nanos())
-        });
+    let edge = edge(began);
     let recent: HashSet<&MediaPath> = library
         .files
         .iter()

@@ -5,7 +5,6 @@
 
 mod bytes;
 mod form;
-mod seal;
 
 use std::{
     fs,
@@ -13,10 +12,12 @@ use std::{
     path::Path,
 };
 
-use crate::domain::{Collection, Observed};
+use crate::{
+    domain::{Collection, Observed},
+    edge::seal::Seal,
+};
 
 use bytes::Out;
-pub(super) use seal::{Seal, inode};
 
 /// The first bytes of the file; the last one counts the versions of its form.
 const MAGIC: &[u8; 8] = b"tclrbox\x05";
@@ -64,7 +65,7 @@ impl Kept {
 
     /// What was read when the files looked like `seal`. Tracks and nodes are decoded side by side.
     pub(super) fn reading(&self, seal: &Seal) -> Option<Observed<Collection>> {
-        if self.part(0).get(48..)? != seal.bytes {
+        if self.part(0).get(48..)? != seal.bytes() {
             return None;
         }
         let (contents, lists) = std::thread::scope(|scope| {
@@ -114,7 +115,7 @@ fn render((salt, key): SaltAndKey, reading: Option<(&Seal, &Observed<Collection>
     match reading {
         None => end(&bytes),
         Some((seal, observed)) => {
-            bytes.extend(&seal.bytes);
+            bytes.extend(seal.bytes());
             end(&bytes);
             let mut part = |put: &dyn Fn(&mut Out)| {
                 let mut out = Out::default();
@@ -148,12 +149,13 @@ fn checksum(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{seal::tests::Library, *};
+    use super::*;
     use crate::domain::MyTagId;
     use crate::domain::{
         CollectionEntry, CollectionPlaylist, Content, ContentId, Isrc, MyTag, NodeKind, Problem,
         RekordboxSchema,
     };
+    use crate::edge::seal::tests::Library;
 
     fn sample() -> Observed<Collection> {
         let id = ContentId::from("7");

@@ -13,7 +13,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::{
     Edit, IdSource, Probe, Processes, RekordboxError, RekordboxLibrary, RekordboxReader, RowEdits,
     Staged, backup,
-    cache::{self, Kept, Seal},
+    cache::{self, Kept},
     collect::{Raw, RawNode, assemble},
     invariants, load, locate,
     net::{After, Before, Net, NetRow},
@@ -27,7 +27,10 @@ use super::{
     tables::Index,
     write::{self, Present},
 };
-use crate::domain::{Collection, NodeId, Observed, Problem};
+use crate::{
+    domain::{Collection, NodeId, Observed, Problem},
+    edge::seal::Seal,
+};
 
 const XML: &str = "masterPlaylists6.xml";
 /// Beside it, while it is written.
@@ -546,7 +549,7 @@ impl Marker {
 impl Drop for Marker {
     fn drop(&mut self) {
         // What a full disk kept in the `-wal` is taken in by the next run, which must know whose it is.
-        let wal = super::sqlcipher::beside(&self.database, "-wal");
+        let wal = crate::edge::seal::beside(&self.database, "-wal");
         if fs::metadata(wal).is_ok_and(|facts| facts.len() > 0) {
             return;
         }

@@ -8,7 +8,6 @@
 //! [`Snapshot::is_undisturbed`]; the reader then starts again.
 
 use std::{
-    ffi::OsString,
     fs::{self, File},
     io::{ErrorKind, Read as _},
     path::{Path, PathBuf},
@@ -23,9 +22,9 @@ use sqlx::{
 use super::{
     RekordboxError,
     backup::{io, sync_file},
-    cache::inode,
     key::{Keyring, Salt},
 };
+use crate::edge::seal::{beside, inode};
 
 /// How often a reading that was disturbed is tried.
 pub(super) const ATTEMPTS: usize = 5;
@@ -233,12 +232,6 @@ pub(super) fn failed(doing: &'static str) -> impl Fn(sqlx::Error) -> RekordboxEr
         Some(5 | 6) => RekordboxError::Locked,
         _ => RekordboxError::Database { doing, source },
     }
-}
-
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().map(OsString::from).unwrap_or_default();
-    name.push(suffix);
-    path.with_file_name(name)
 }
 
 fn options(path: &Path, key: String) -> SqliteConnectOptions {

@@ -121,6 +121,11 @@ impl World {
         world
     }
 
+    /// Whether the state is on a server.
+    pub(crate) const fn is_on_server(&self) -> bool {
+        self.setup.server.is_some()
+    }
+
     pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.dir.path().join(below)
     }

@@ -9,13 +9,14 @@ use std::{
 };
 
 use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
 
 use super::{
     io_error,
     listing::{Ask, FolderId, Kind, Open},
 };
 use crate::{
-    domain::{FileStat, MediaPath, Problem},
+    domain::{ContentHash, FileStat, MediaPath, Problem},
     edge::local::{LocalError, tags, volume},
 };
 
@@ -202,6 +203,41 @@ fn sort_by_name(found: &mut [Found], skip: usize) {
 }
 
 impl Walked {
+    /// All that was seen as one hash; `found`: the files in path order. `None` where something could not be
+    /// read, is odd, or changed at `edge` or later.
+    pub(super) fn stamp(&self, found: &[Found], edge: Option<(i64, u32)>) -> Option<ContentHash> {
+        let edge = edge?;
+        let is_whole = self.problems.is_empty() && self.unreadable.is_empty();
+        if !is_whole || found.iter().any(|file| file.stat.ctime >= edge) {
+            return None;
+        }
+        let mut hash = Sha256::new();
+        for Found { path, stat, .. } in found {
+            hash.update((path.as_str().len() as u64).to_le_bytes());
+            hash.update(path.as_str().as_bytes());
+            for number in [stat.size, stat.inode, stat.device] {
+                hash.update(number.to_le_bytes());
+            }
+            for (seconds, nanoseconds) in [stat.mtime, stat.ctime] {
+                hash.update(seconds.to_le_bytes());
+                hash.update(nanoseconds.to_le_bytes());
+            }
+        }
+        let mut links: Vec<(&str, PathBuf)> = Vec::with_capacity(self.links.len());
+        for (path, link) in &self.links {
+            links.push((path.as_str(), fs::read_link(link).ok()?));
+        }
+        links.sort_unstable();
+        for (path, target) in links {
+            let target = target.as_os_str().as_encoded_bytes();
+            for text in [path.as_bytes(), target] {
+                hash.update((text.len() as u64).to_le_bytes());
+                hash.update(text);
+            }
+        }
+        Some(ContentHash::from_bytes(hash.finalize().into()))
+    }
+
     fn merge(&mut self, other: Self) {
         self.found.extend(other.found);
         self.problems.extend(other.problems);

@@ -1,13 +1,12 @@
-//! Whether a library's files are as they were, told from outside.
+//! Whether a file, or an SQLite database with its `-wal`, is as it was, told from outside.
 //!
 //! A [`Seal`] has everything that changes when somebody writes:
 //!
-//! - size, inode, modification time and (on Unix) the time of the last change of the inode, of
-//!   `master.db` and its `-wal`. The latter cannot be set back by any program, so that an edit which
+//! - size, inode, modification time and (on Unix) the time of the last change of the inode, of the
+//!   file and its `-wal`. The latter cannot be set back by any program, so that an edit which
 //!   keeps size and modification time is seen as well;
-//! - the first and the last page of `master.db`, encrypted as they are: every page ends in a fresh
-//!   random number and its seal, and SQLite writes the first page in every transaction that is not in
-//!   the `-wal`;
+//! - its first and its last page. SQLite writes the first page in every transaction that is not in the
+//!   `-wal`; where it is encrypted, every page ends in a fresh random number;
 //! - the head of the `-wal` (new salts after every restart) and the index of the `-wal` in `-shm`, whose
 //!   counter and checksum every transaction changes.
 //!
@@ -17,13 +16,12 @@
 //! or one of a file from the future (another machine's clock).
 
 use std::{
+    ffi::OsString,
     fs::{self, File, Metadata},
     io::{self, Read as _, Seek as _, SeekFrom},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-
-use crate::edge::rekordbox::sqlcipher::beside;
 
 /// The grain of times on a coarse file system, with a margin.
 const COARSE: Duration = Duration::from_millis(2_100);
@@ -32,21 +30,21 @@ const FINE: Duration = Duration::from_millis(100);
 
 const PAGE: u64 = 4096;
 
-/// What a library's files look like from outside.
+/// What a file, and what belongs to it, looks like from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::edge::rekordbox) struct Seal {
-    pub(super) bytes: Vec<u8>,
+pub struct Seal {
+    bytes: Vec<u8>,
     /// The latest time in it, and whether times are coarse.
     newest: SystemTime,
     coarse: bool,
 }
 
 impl Seal {
-    /// Looks at the library's files.
+    /// Looks at a file and what lies beside it.
     ///
     /// # Errors
-    /// When `master.db` cannot be looked at.
-    pub(in crate::edge::rekordbox) fn of(database: &Path) -> io::Result<Self> {
+    /// When it cannot be looked at.
+    pub fn of(database: &Path) -> io::Result<Self> {
         let mut seal = Self {
             bytes: fs::canonicalize(database)?
                 .as_os_str()
@@ -66,10 +64,17 @@ impl Seal {
     }
 
     /// Whether a reading that began at `from` can be told from every later state by this seal.
-    pub(in crate::edge::rekordbox) fn is_settled(&self, from: SystemTime) -> bool {
+    #[must_use]
+    pub fn is_settled(&self, from: SystemTime) -> bool {
         let grain = if self.coarse { COARSE } else { FINE };
         from.duration_since(self.newest)
             .is_ok_and(|age| age > grain)
+    }
+
+    /// All that it says.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     fn stat(&mut self, about: &Metadata) {
@@ -114,6 +119,13 @@ impl Seal {
     }
 }
 
+/// `sync.db-wal` for `sync.db`.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().map(OsString::from).unwrap_or_default();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
 #[cfg(unix)]
 fn changed(about: &Metadata) -> Option<SystemTime> {
     use std::os::unix::fs::MetadataExt as _;
@@ -128,26 +140,26 @@ fn changed(about: &Metadata) -> Option<SystemTime> {
 }
 
 #[cfg(unix)]
-pub(in crate::edge::rekordbox) fn inode(about: &Metadata) -> u64 {
+pub(super) fn inode(about: &Metadata) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     about.ino()
 }
 
 #[cfg(not(unix))]
-pub(in crate::edge::rekordbox) fn inode(_: &Metadata) -> u64 {
+pub(super) fn inode(_: &Metadata) -> u64 {
     0
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::edge) mod tests {
     use super::*;
 
-    pub(in crate::edge::rekordbox::cache) struct Library {
-        pub(in crate::edge::rekordbox::cache) folder: tempfile::TempDir,
+    pub(in crate::edge) struct Library {
+        pub(in crate::edge) folder: tempfile::TempDir,
     }
 
     impl Library {
-        pub(in crate::edge::rekordbox::cache) fn new() -> Self {
+        pub(in crate::edge) fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("master.db"), vec![7; 9000]).unwrap();
             Self { folder }
@@ -157,7 +169,7 @@ pub(super) mod tests {
             self.folder.path().join("master.db")
         }
 
-        pub(in crate::edge::rekordbox::cache) fn seal(&self) -> Seal {
+        pub(in crate::edge) fn seal(&self) -> Seal {
             Seal::of(&self.path()).unwrap()
         }
     }
