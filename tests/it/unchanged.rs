@@ -78,15 +78,15 @@ fn the_last_plan_serves_until_anything_changes() {
         ),
         ("a file came", &|| world.put("library/new.wav", "new", 700)),
         ("it went", &|| {
-            fs::remove_file(world.path("library/new.wav")).unwrap()
+            fs::remove_file(world.path("library/new.wav")).unwrap();
         }),
         ("a playlist file of the DJ's", &|| {
-            append("library/mine.m3u8", "own.wav\n")
+            append("library/mine.m3u8", "own.wav\n");
         }),
         ("the policy", &|| append("tidal-cleanup.toml", "# a word\n")),
         ("TIDAL", &|| append("tidal.json", "\n")),
         ("the answers", &|| {
-            append("tidal-cleanup.decisions.toml", "version = 1\n")
+            append("tidal-cleanup.decisions.toml", "version = 1\n");
         }),
         ("Rekordbox", &|| world.rate_title("Title 1", 5)),
         ("the state", &|| {
