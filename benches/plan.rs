@@ -1,8 +1,9 @@
 //! Planning for a large library: `cargo bench --bench plan`.
 //!
 //! Three parts. The pure stages over worlds of up to a million tracks in memory; the whole program over
-//! 100,000 real files, 500 playlists and 300,000 entries of which nothing changed (`BENCH_TRACKS` for
-//! another number; `BENCH_ONLY=pure|whole|size` for one part); and the bytes of large plans.
+//! 100,000 real files, 500 playlists and 300,000 entries of which nothing changed, once as it is and once
+//! without what is kept of the last plan (`BENCH_TRACKS` for another number;
+//! `BENCH_ONLY=pure|whole|size` for one part); and the bytes of large plans.
 //!
 //! Goals: diff, decide and digest in 250 ms; the whole `plan` in 1.0 s and 300 MB; twice the tracks in at
 //! most 2.3 times the time; 500 bytes an action.
@@ -574,13 +575,27 @@ fn whole(tracks: usize) {
         run(dir, &inputs, 0);
     });
     told(dir, &inputs);
+    anew("plan --desired, made anew", dir, &inputs);
     keep_reading(dir, &reading);
+    std::thread::sleep(Duration::from_secs(1));
     let offline = ["plan", "--offline", "--detailed-exitcode"];
     run(dir, &offline, 0);
     pairs::alone("plan --offline, nothing changed", "1.0 s", ROUNDS, || {
         run(dir, &offline, 0);
     });
     told(dir, &offline);
+    anew("plan --offline, made anew", dir, &offline);
+}
+
+/// The same without what is kept of the last plan that had nothing to do.
+fn anew(name: &str, dir: &Path, args: &[&str]) {
+    let forget = || fs::remove_file(database(dir).with_extension("plan.cache")).unwrap();
+    pairs::alone(name, "none", ROUNDS, || {
+        forget();
+        run(dir, args, 0);
+    });
+    forget();
+    told(dir, args);
 }
 
 fn program(dir: &Path, args: &[&str]) -> Command {

@@ -246,7 +246,7 @@ impl Watcher<'_> {
             inputs,
             ..Request::default()
         };
-        let made = engine.plan(&request, self.ui).await?;
+        let plan = engine.plan_alone(&request, self.ui).await?;
         let frozen = match HandFreeze::read(&engine.db) {
             // What cannot be read may be a freeze.
             Err(_) => true,
@@ -268,7 +268,7 @@ impl Watcher<'_> {
         let policy = engine.policy.watch.clone();
         engine.store.close().await;
         let saved = engine.db.with_file_name("watch-plan.json");
-        Ok((made.plan, moment, policy, saved))
+        Ok((plan, moment, policy, saved))
     }
 
     async fn apply(&self, plan: &Plan, saved: &Path) -> Result<Exit, CliError> {

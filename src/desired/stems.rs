@@ -87,7 +87,12 @@ pub(super) fn choose<'a>(
         false => Vec::new(),
     };
     for (folder, claims) in folders.into_values() {
-        for (claim, name) in naming::distinct(&claims.wanted, &claims.held) {
+        // Where nothing is to come, everything keeps its name: most folders of most plans.
+        let names = match claims.is_open() {
+            true => naming::distinct(&claims.wanted, &claims.held),
+            false => claims.held,
+        };
+        for (claim, name) in names {
             if let Claim::Track(id) = claim
                 && let Some(track) = tracks.get_mut(&id)
             {

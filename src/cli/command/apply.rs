@@ -86,9 +86,9 @@ pub async fn apply(
                 overrides: args.consent.overrides.clone(),
                 ..Request::default()
             };
-            let made = engine.plan(&request, ui).await?;
-            show(ui, &engine, &made.plan)?;
-            (made.plan, Occasion::FreshPlan)
+            let plan = engine.plan_alone(&request, ui).await?;
+            show(ui, &engine, &plan)?;
+            (plan, Occasion::FreshPlan)
         }
     };
     let was_approved = canonical::is_approved(&plan);

@@ -131,8 +131,8 @@ async fn pending(engine: &mut Engine, ui: &Ui) -> (Option<Body>, Option<String>)
         brief: true,
         ..Request::default()
     };
-    match engine.plan(&request, ui).await {
-        Ok(made) => (Some(made.plan.body), None),
+    match engine.plan_alone(&request, ui).await {
+        Ok(plan) => (Some(plan.body), None),
         Err(error) => (None, Some(error.to_string())),
     }
 }

@@ -51,33 +51,20 @@ pub async fn plan(settings: &Settings, ui: &Ui, args: &PlanArgs) -> Result<Exit,
     }
     let mut engine = Engine::look_at(settings, ui).await?;
     engine.tell_unfinished(ui).await?;
-    // Names are taken out by what was read.
-    let marks = match args.rendering.redact {
-        true => None,
-        false => engine.marks(&request, ui).await?,
+    let (plan, seen) = match args.rendering.redact {
+        // Names are taken out by what was read.
+        true => {
+            let made = engine.plan(&request, ui).await?;
+            (made.plan, Some(made.observation))
+        }
+        false => (engine.plan_alone(&request, ui).await?, None),
     };
-    if let Some(marks) = &marks
-        && let Some(plan) = engine.same_as_before(marks).await
-    {
-        show_made(settings, ui, args, &engine.policy, (&plan, None))?;
-        return Ok(exit(&plan, args.detailed_exitcode));
-    }
-    let made = engine.plan(&request, ui).await?;
-    if let Some(marks) = &marks {
-        engine.keep_plan(marks, &made, ui);
-    }
-    show_made(
-        settings,
-        ui,
-        args,
-        &engine.policy,
-        (&made.plan, Some(&made.observation)),
-    )?;
+    show_made(settings, ui, args, &engine.policy, (&plan, seen.as_ref()))?;
     if request.inputs.playlists.is_empty() {
-        crate::cli::pending::note(&engine.db, &made.plan.body, jiff::Timestamp::now());
+        crate::cli::pending::note(&engine.db, &plan.body, jiff::Timestamp::now());
     }
-    tell_moment(&engine, &made.plan, &args.overrides, ui);
-    Ok(exit(&made.plan, args.detailed_exitcode))
+    tell_moment(&engine, &plan, &args.overrides, ui);
+    Ok(exit(&plan, args.detailed_exitcode))
 }
 
 /// Saves and shows a plan that was just made, `seen`: from what.

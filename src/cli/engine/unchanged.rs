@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// All that a plan is made from, told from outside; taken before anything is read.
-pub struct Marks {
+struct Marks {
     /// But for the library's files.
     rest: ContentHash,
     /// How many warnings there were before the plan.
@@ -38,12 +38,28 @@ struct Kept {
 }
 
 impl Engine {
-    /// What a plan of `request` would be made from; `None` where that cannot be told from outside: TIDAL is
-    /// asked, the state is on a server, something is overridden, or changed a moment ago.
+    /// A plan, for those who need nothing of what it was made from: the last one where that cannot be another.
     ///
     /// # Errors
-    /// When the state database cannot be read.
-    pub async fn marks(&self, request: &Request, ui: &Ui) -> Result<Option<Marks>, CliError> {
+    /// As [`Engine::plan`].
+    pub async fn plan_alone(&mut self, request: &Request, ui: &Ui) -> Result<Plan, CliError> {
+        self.require_canary().await?;
+        let marks = self.marks(request, ui).await?;
+        if let Some(marks) = &marks
+            && let Some(plan) = self.same_as_before(marks).await
+        {
+            return Ok(plan);
+        }
+        let made = self.plan(request, ui).await?;
+        if let Some(marks) = &marks {
+            self.keep_plan(marks, &made, ui);
+        }
+        Ok(made.plan)
+    }
+
+    /// What a plan of `request` would be made from; `None` where that cannot be told from outside: TIDAL is
+    /// asked, the state is on a server, something is overridden, or changed a moment ago.
+    async fn marks(&self, request: &Request, ui: &Ui) -> Result<Option<Marks>, CliError> {
         let inputs = &request.inputs;
         let is_plain = inputs.playlists.is_empty()
             && request.overrides.allow.is_empty()
@@ -112,7 +128,7 @@ impl Engine {
     }
 
     /// The last plan, if it is what a plan made now would be.
-    pub async fn same_as_before(&self, marks: &Marks) -> Option<Plan> {
+    async fn same_as_before(&self, marks: &Marks) -> Option<Plan> {
         let kept = std::fs::read(path(&self.db)).ok()?;
         let kept: Kept = serde_json::from_slice(&kept).ok()?;
         if kept.rest != marks.rest || self.library.stamp().ok()?? != kept.library {
@@ -131,7 +147,7 @@ impl Engine {
     }
 
     /// Keeps a plan that has nothing to do, was told no problem of, and was made from what `marks` tells.
-    pub fn keep_plan(&self, marks: &Marks, made: &Made, ui: &Ui) {
+    fn keep_plan(&self, marks: &Marks, made: &Made, ui: &Ui) {
         let observation = &made.observation;
         let is_whole = observation.tidal.problems.is_empty()
             && observation.library.problems.is_empty()
