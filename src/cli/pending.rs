@@ -59,10 +59,11 @@ fn noted(old: &Seen, body: &Body, now: Timestamp) -> (Seen, Since) {
     (new, since)
 }
 
-fn save(path: &Path, seen: &Seen) -> std::io::Result<()> {
+/// Writes what is kept beside the state database, whole or not at all.
+pub(super) fn save(path: &Path, kept: &impl Serialize) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&serde_json::to_vec(seen)?)?;
+    file.write_all(&serde_json::to_vec(kept)?)?;
     file.persist(path)?;
     Ok(())
 }

@@ -31,10 +31,14 @@ pub(super) fn plan_content(
         .matches
         .get(id)
         .map(|found| found.path.clone());
-    // A row whose file is there, and is not this track, is that file's.
+    // A row whose file is there, and is not this track, is that file's. The track's own file may be there
+    // and be no whole recording of it: its row follows to the better one.
+    let state = &draft.input.observation.state;
+    let own = state.tracks.get(id).and_then(|row| row.file.as_ref());
     let is_free = |row: &&ContentId| {
         let at = draft.index.location(row);
-        now_at.is_some() || at.is_none_or(|at| draft.index.file(&at).is_none())
+        let is_anothers = |at: MediaPath| draft.index.file(&at).is_some() && own != Some(&at);
+        now_at.is_some() || !at.is_some_and(is_anothers)
     };
     let row = draft.index.content_of(id, now_at.as_ref());
     let comes_to = |row: &&ContentId| match &planned.file {

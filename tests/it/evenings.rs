@@ -453,3 +453,27 @@ fn two_ids_of_one_file_get_one_row() {
         }
     });
 }
+
+/// What lies there is half of it, and the track's list is another now: the row goes on with the new file.
+#[test]
+fn a_row_whose_file_is_cut_short_follows_to_the_whole_one() {
+    block_on(async {
+        let mut stage = Stage::new("");
+        stage.tidal(&vec![(0, 6, vec![1])]);
+        stage.sync().await.unwrap();
+        let row_of = |collection: &Collection, folder: &str| {
+            let rows = collection.contents.iter();
+            let mut rows = rows.filter(|(_, row)| row.folder_path.contains(folder));
+            rows.next().map(|(id, _)| id.clone())
+        };
+        let row = row_of(&stage.bench.collection().await, "/Late Night/").unwrap();
+        let half = "Playlists/Late Night/Artist 1 - Title 1.flac";
+        let disk = &stage.bench.worlds.local.world;
+        disk.put_tagged(&half.into(), b"half", Tags::default(), Some(20_000));
+        stage.tidal(&vec![(1, 1, vec![1])]);
+        stage.sync().await.unwrap();
+        let collection = stage.bench.collection().await;
+        assert_eq!(row_of(&collection, "/Party/"), Some(row));
+        stage.assert_lists_follow(&vec![(1, 1, vec![1])]).await;
+    });
+}

@@ -3,7 +3,6 @@
 
 use std::{
     fmt::Write as _,
-    io::Write as _,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -13,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Engine, Evidence, Made, Request};
 use crate::{
-    cli::{error::CliError, ui::Ui, view::plan::is_empty},
+    cli::{error::CliError, pending, ui::Ui, view::plan::is_empty},
     domain::ContentHash,
     edge::{local::LocalReader as _, seal::Seal},
     plan::{Plan, canonical, document::PlanMeta, guard::Leave},
@@ -166,17 +165,9 @@ impl Engine {
                 plan: canonical::to_json(&made.plan),
             };
             // A cache that cannot be written costs time and nothing else.
-            let _ = save(&path(&self.db), &kept);
+            let _ = pending::save(&path(&self.db), &kept);
         }
     }
-}
-
-fn save(path: &Path, kept: &Kept) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&serde_json::to_vec(kept)?)?;
-    file.persist(path)?;
-    Ok(())
 }
 
 fn path(db: &Path) -> PathBuf {
