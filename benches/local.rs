@@ -1,7 +1,8 @@
 //! The library on disk beside what others do: `cargo bench --bench local`.
 //!
 //! It makes a library of 100,000 files in the temporary folder first (`BENCH_FILES` for another number),
-//! which takes two and a half gigabytes, and removes it at the end.
+//! which takes two and a half gigabytes, and removes it at the end. `BENCH_LIBRARY=FOLDER` reads a library that
+//! is there instead, and changes nothing in it.
 
 #![expect(clippy::print_stdout, reason = "a bench is read from its output")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run says why")]
@@ -35,15 +36,21 @@ fn main() {
         .and_then(|n| n.parse().ok())
         .unwrap_or(100_000);
     let folder = TempDir::new().unwrap();
-    let root = folder.path().join("library");
-    println!("making {files} files …");
-    make(&root, files);
+    let given = std::env::var_os("BENCH_LIBRARY").map(PathBuf::from);
+    let root = given.clone().unwrap_or_else(|| {
+        let root = folder.path().join("library");
+        println!("making {files} files …");
+        make(&root, files);
+        root
+    });
     let paths = names(&root);
     bytes_of_large_files(folder.path());
     hashes(folder.path());
     forget_peak();
     let cold = scan_with(&root, &FileCache::default());
-    assert_eq!(cold.library.value.files.len(), files);
+    let found = cold.library.value.files.len();
+    assert!(given.is_some() || found == files);
+    println!("{found} audio files");
     println!(
         "{:<44} {:>9}  goal ≤ 300 MB",
         "peak memory of a first scan",
@@ -71,7 +78,10 @@ fn main() {
         megabytes(peak())
     );
     tags(&root, &paths);
-    cold_tags(&paths);
+    match given {
+        Some(root) => cold(&root, &paths),
+        None => cold_copies(&paths),
+    }
 }
 
 fn scan_with(root: &Path, cache: &FileCache) -> Scan {
@@ -156,28 +166,51 @@ fn tags(root: &Path, paths: &[PathBuf]) {
         },
     );
     println!("{:<44} {:>9.2}  goal ≤ 0.70", "", pair.ratio());
+    let pair = pairs::pair(
+        "tags alone, a thread a core / lofty, warm",
+        ROUNDS.min(5),
+        || read_all(paths),
+        || {
+            lofty_all(paths);
+        },
+    );
+    println!("{:<44} {:>9.2}  goal ≤ 0.70", "", pair.ratio());
 }
 
-/// The first 10,000 files with their content out of the page cache (their inodes stay).
-fn cold_tags(paths: &[PathBuf]) {
+/// The tags of every file without looking for files, comparing or remembering: what lofty does.
+fn read_all(paths: &[PathBuf]) {
+    let threads = rayon::ThreadPoolBuilder::new().stack_size(16 << 20);
+    threads.build().unwrap().install(|| {
+        paths.par_iter().for_each(|path| {
+            std::hint::black_box(read_file(path));
+        });
+    });
+}
+
+/// Copies of the first 10,000 files.
+fn cold_copies(paths: &[PathBuf]) {
     let some = &paths[..paths.len().min(10_000)];
     let folder = TempDir::new_in(some[0].ancestors().nth(3).unwrap()).unwrap();
     for (n, path) in some.iter().enumerate() {
         let name = path.file_name().unwrap();
         fs::copy(path, folder.path().join(format!("{n} {}", name.display()))).unwrap();
     }
-    let copies = names(folder.path());
+    cold(folder.path(), &names(folder.path()));
+}
+
+/// All files of `root` with their content out of the page cache (their inodes stay).
+fn cold(root: &Path, paths: &[PathBuf]) {
     let mut ratios = Vec::new();
     for _ in 0..3 {
-        let ours = evicted(&copies, || {
-            drop(scan_with(folder.path(), &FileCache::default()));
+        let ours = evicted(paths, || {
+            drop(scan_with(root, &FileCache::default()));
         });
-        let theirs = evicted(&copies, || {
-            lofty_all(&copies);
+        let theirs = evicted(paths, || {
+            lofty_all(paths);
         });
         println!(
             "{:<44} ours {ours:.2?}  theirs {theirs:.2?}",
-            "scan of 10,000 / lofty, cold"
+            format!("scan of {} / lofty, cold", paths.len())
         );
         ratios.push(ours.as_secs_f64() / theirs.as_secs_f64());
     }

@@ -16,7 +16,7 @@ use tidal_cleanup::{
     },
 };
 
-use world::{Lists, Stage, arb_lists, arb_policy, block_on};
+use world::{Lists, News, Stage, arb_lists, arb_news, arb_policy, block_on};
 
 /// How many cases.
 pub(crate) fn cases() -> ProptestConfig {
@@ -36,11 +36,12 @@ proptest! {
 
     #[test]
     fn after_an_apply_nothing_is_left_to_do(
-        policy in arb_policy(), first in arb_lists(), second in arb_lists(),
+        policy in arb_policy(), first in arb_lists(), news in arb_news(), second in arb_lists(),
     ) {
         block_on(async {
             let mut stage = Stage::new(&policy);
-            for lists in [&first, &second] {
+            for (lists, news) in [(&first, &News::default()), (&second, &news)] {
+                stage.hears(news);
                 stage.tidal(lists);
                 let plan = stage.plan().await;
                 // What must wait for another action of its plan says so, and comes with the next.
@@ -62,7 +63,7 @@ proptest! {
 
     #[test]
     fn an_undo_takes_everything_back(
-        policy in arb_policy(), first in arb_lists(), second in arb_lists(),
+        policy in arb_policy(), first in arb_lists(), news in arb_news(), second in arb_lists(),
     ) {
         block_on(async {
             let mut stage = Stage::new(&policy);
@@ -70,6 +71,7 @@ proptest! {
             stage.tidal(&first);
             let one = stage.sync().await;
             let between = stage.bench.exactly().await;
+            stage.hears(&news);
             stage.tidal(&second);
             let two = stage.sync().await;
             for (id, before) in [(two, between), (one, empty)] {
@@ -111,12 +113,13 @@ proptest! {
 
     #[test]
     fn what_was_not_read_to_its_end_removes_nothing(
-        policy in arb_policy(), first in arb_lists(), second in arb_lists(), torn in 0_usize..6,
+        policy in arb_policy(), first in arb_lists(), news in arb_news(), second in arb_lists(), torn in 0_usize..6,
     ) {
         block_on(async {
             let mut stage = Stage::new(&policy);
             stage.tidal(&first);
             stage.sync().await;
+            stage.hears(&news);
             // Some list is cut off, or missing from a reading that did not come to its end.
             stage.tidal(&second);
             let lists = &mut stage.tidal.reading.playlists;
@@ -154,12 +157,13 @@ proptest! {
 
     #[test]
     fn a_library_that_was_not_read_to_its_end_removes_nothing(
-        policy in arb_policy(), first in arb_lists(), second in arb_lists(), keep in 0_usize..4,
+        policy in arb_policy(), first in arb_lists(), news in arb_news(), second in arb_lists(), keep in 0_usize..4,
     ) {
         block_on(async {
             let mut stage = Stage::new(&policy);
             stage.tidal(&first);
             stage.sync().await;
+            stage.hears(&news);
             stage.tidal(&second);
             let mut observation = stage.observe().await;
             observation.library.value.files.truncate(keep);

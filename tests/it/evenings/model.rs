@@ -17,7 +17,7 @@ use tidal_cleanup::{
 
 use super::{
     cases,
-    world::{Lists, Stage, arb_lists, arb_policy, block_on, list_id},
+    world::{Catalogue, Lists, Stage, arb_catalogue, arb_lists, arb_policy, block_on, list_id},
 };
 use crate::apply::{
     bench::{Essence, Exact},
@@ -29,6 +29,10 @@ use crate::apply::{
 enum Turn {
     /// TIDAL changes.
     Tidal(Lists),
+    /// The policy is edited.
+    Policy(String),
+    /// TIDAL withdraws tracks, and gives others a new title; with these lists.
+    Catalogue(Catalogue, Lists),
     /// A plan is made and nothing comes of it.
     Plan,
     Apply,
@@ -101,6 +105,8 @@ fn arb_turn() -> impl Strategy<Value = Turn> {
     ];
     prop_oneof![
         3 => arb_lists().prop_map(Turn::Tidal),
+        1 => arb_policy().prop_map(Turn::Policy),
+        1 => (arb_catalogue(), arb_lists()).prop_map(|(news, lists)| Turn::Catalogue(news, lists)),
         1 => Just(Turn::Plan),
         4 => Just(Turn::Apply),
         3 => (1_u32..60, then).prop_map(|(at, then)| Turn::Crash(at, then)),
@@ -148,6 +154,11 @@ impl Evening {
     async fn turn(&mut self, turn: &Turn) {
         match turn {
             Turn::Tidal(lists) => self.stage.tidal(lists),
+            Turn::Policy(policy) => self.stage.edit_policy(policy),
+            Turn::Catalogue(news, lists) => {
+                self.stage.catalogue = news.clone();
+                self.stage.tidal(lists);
+            }
             Turn::Plan => {
                 let before = self.stage.bench.exactly().await;
                 self.stage.plan().await;

@@ -130,6 +130,48 @@ pub(crate) fn arb_policy() -> impl Strategy<Value = String> {
         })
 }
 
+/// What is new beside the lists; most evenings nothing is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct News {
+    /// The DJ edits the policy.
+    policy: Option<String>,
+    catalogue: Catalogue,
+}
+
+pub(crate) fn arb_news() -> impl Strategy<Value = News> {
+    let policy = prop::option::weighted(0.4, arb_policy());
+    let catalogue = prop_oneof![2 => Just(Catalogue::default()), 1 => arb_catalogue()];
+    (policy, catalogue).prop_map(|(policy, catalogue)| News { policy, catalogue })
+}
+
+/// What TIDAL makes of its tracks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Catalogue {
+    /// Recordings that have another title now.
+    retitled: BTreeSet<usize>,
+    /// Tracks that are not streamed at present.
+    withdrawn: BTreeSet<usize>,
+}
+
+pub(crate) fn arb_catalogue() -> impl Strategy<Value = Catalogue> {
+    let retitled = prop::collection::btree_set(0..RECORDINGS, 0..3);
+    let withdrawn = prop::collection::btree_set(0_usize..14, 0..3);
+    (retitled, withdrawn).prop_map(|(retitled, withdrawn)| Catalogue {
+        retitled,
+        withdrawn,
+    })
+}
+
+impl Catalogue {
+    fn title(&self, number: usize) -> String {
+        let of = recording(number);
+        match self.retitled.contains(&of) {
+            true => format!("Now called {of}"),
+            false => format!("Title {of}"),
+        }
+    }
+}
+
 /// A small generator of numbers.
 pub(crate) struct Dice(u64);
 
@@ -159,6 +201,7 @@ pub(crate) struct Stage {
     pub(crate) policy: Policy,
     text: String,
     pub(crate) tidal: TidalMemory,
+    pub(crate) catalogue: Catalogue,
     /// Only these playlists are planned for.
     pub(crate) scope: Option<BTreeSet<PlaylistId>>,
 }
@@ -166,35 +209,32 @@ pub(crate) struct Stage {
 impl Stage {
     /// `policy`: what follows in `[library]`, and further tables.
     pub(crate) fn new(policy: &str) -> Self {
-        let rekordbox = match policy.contains("[rekordbox]") {
-            true => "",
-            false => "[rekordbox]\nrelocate = true\n",
-        };
-        let text = format!(
-            "version = 1\n[safety]\nmax_remove = {{ count = 10000, percent = 100 }}\n\
-             max_remove_per_playlist = {{ percent = 100, min = 10000 }}\n\
-             [download]\ncommand = [\"in memory\", \"{{id}}\"]\n{rekordbox}\
-             [library]\nroot = \"/music\"\n{policy}"
-        );
-        let parsed = Policy::parse(
-            Path::new("/tidal-cleanup.toml"),
-            &text,
-            &|_| None,
-            Path::new("/"),
-        );
-        let (policy, _) = parsed.unwrap_or_else(|findings| panic!("{findings:?}\n{text}"));
+        let (policy, text) = parsed(policy);
         Self {
             bench: memory(),
             policy,
             text,
-            tidal: TidalMemory::new(reading(&Vec::new())),
+            tidal: TidalMemory::new(reading(&Vec::new(), &Catalogue::default())),
+            catalogue: Catalogue::default(),
             scope: None,
         }
     }
 
+    pub(crate) fn hears(&mut self, news: &News) {
+        if let Some(policy) = &news.policy {
+            self.edit_policy(policy);
+        }
+        self.catalogue = news.catalogue.clone();
+    }
+
+    /// The DJ edits the policy; `policy` as in [`Self::new`].
+    pub(crate) fn edit_policy(&mut self, policy: &str) {
+        (self.policy, self.text) = parsed(policy);
+    }
+
     /// TIDAL says this from now on.
     pub(crate) fn tidal(&mut self, lists: &Lists) {
-        self.tidal.reading = reading(lists);
+        self.tidal.reading = reading(lists, &self.catalogue);
     }
 
     pub(crate) async fn observe(&mut self) -> Observation {
@@ -350,12 +390,26 @@ impl Stage {
                 assert!(tracks.is_empty(), "{} is not there", NAMES[*name]);
                 continue;
             };
+            // What is not streamed at present is in the list if it was there before.
+            let unsure: BTreeSet<_> = self
+                .catalogue
+                .withdrawn
+                .iter()
+                .map(|n| recording(*n))
+                .collect();
             let titles = node
                 .entries
                 .iter()
-                .map(|entry| collection.contents[&entry.content].title.clone());
-            let wanted = tracks.iter().map(|n| format!("Title {}", recording(*n)));
-            let (mut titles, mut wanted): (Vec<_>, Vec<_>) = (titles.collect(), wanted.collect());
+                .map(|entry| collection.contents[&entry.content].title.as_str());
+            let titles = titles.filter(|title| !unsure.contains(&number_in(title)));
+            let wanted = tracks.iter().filter(|n| !unsure.contains(&recording(**n)));
+            let wanted = wanted.map(|n| self.catalogue.title(*n));
+            let (mut titles, mut wanted): (Vec<_>, Vec<_>) =
+                (titles.map(str::to_owned).collect(), wanted.collect());
+            if self.text.contains("[own]\ntitle = \"rekordbox\"") {
+                let number = |title: &mut String| *title = number_in(title).to_string();
+                titles.iter_mut().chain(&mut wanted).for_each(number);
+            }
             if self.has(*id, "order = \"rekordbox\"") {
                 titles.sort();
                 wanted.sort();
@@ -401,6 +455,31 @@ impl Stage {
     }
 }
 
+/// The recording that a title names.
+fn number_in(title: &str) -> usize {
+    let number = title.rsplit(' ').next();
+    number
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(usize::MAX)
+}
+
+fn parsed(policy: &str) -> (Policy, String) {
+    let rekordbox = match policy.contains("[rekordbox]") {
+        true => "",
+        false => "[rekordbox]\nrelocate = true\n",
+    };
+    let text = format!(
+        "version = 1\n[safety]\nmax_remove = {{ count = 10000, percent = 100 }}\n\
+         max_remove_per_playlist = {{ percent = 100, min = 10000 }}\n\
+         [download]\ncommand = [\"in memory\", \"{{id}}\"]\n{rekordbox}\
+         [library]\nroot = \"/music\"\n{policy}"
+    );
+    let place = Path::new("/tidal-cleanup.toml");
+    let parsed = Policy::parse(place, &text, &|_| None, Path::new("/"));
+    let (policy, _) = parsed.unwrap_or_else(|findings| panic!("{findings:?}\n{text}"));
+    (policy, text)
+}
+
 pub(crate) fn list_id(number: usize) -> PlaylistId {
     PlaylistId::from(format!("00000000-0000-4000-8000-00000000000{number}").as_str())
 }
@@ -418,15 +497,18 @@ const fn recording(number: usize) -> usize {
     }
 }
 
-fn reading(lists: &Lists) -> TidalReading {
+fn reading(lists: &Lists, catalogue: &Catalogue) -> TidalReading {
     let item = |n: &usize| {
+        if catalogue.withdrawn.contains(n) {
+            return json!({"type": "tracks", "id": (1000 + n).to_string(), "resolved": false});
+        }
         let of = recording(*n);
         let (code, seconds) = match *n < NAMESAKES {
             true => (of, 300),
             false => (*n, 200),
         };
         json!({"type": "tracks", "id": (1000 + n).to_string(), "resolved": true,
-            "title": format!("Title {of}"), "artists": [format!("Artist {of}")], "duration_s": seconds,
+            "title": catalogue.title(*n), "artists": [format!("Artist {of}")], "duration_s": seconds,
             "isrc": format!("USABC26{code:05}")})
     };
     let list = |(id, name, tracks): &(usize, usize, Vec<usize>)| {
