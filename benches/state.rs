@@ -1,7 +1,8 @@
 //! What a state of many tracks costs, in a file and on a server: moving it in and out, reading it whole as
 //! every plan does, and a small run on top of it.
 //!
-//! `cargo bench --bench state -- 100000 1000000`; each track is five times in a playlist. The server is a
+//! `cargo bench --bench state -- 100000 1000000`; each track is five times in a playlist. `BENCH_ONLY=file` and
+//! `BENCH_ONLY=server` take one of the two. The server is a
 //! throw-away one without `fsync`, on this machine: its processor time is part of the wall time, and no
 //! network is. Processor time is this program's alone.
 
@@ -42,7 +43,8 @@ async fn main() {
     } else {
         sizes
     };
-    let server = postgres::Server::start();
+    let only = std::env::var("BENCH_ONLY").unwrap_or_default();
+    let server = (only != "file").then(postgres::Server::start).flatten();
     let mut told: Vec<(String, usize, Cost)> = Vec::new();
     for tracks in sizes {
         let dir = tempfile::tempdir().unwrap();
@@ -54,11 +56,11 @@ async fn main() {
             tracks * ENTRIES_A_TRACK,
             bytes >> 20
         );
-        let file: Store = SqliteStore::open(&dir.path().join("sync.db"), &options(dir.path()))
-            .await
-            .unwrap()
-            .into();
-        told.extend(measure("SQLite", tracks, file, &saved).await);
+        if only != "server" {
+            let file = dir.path().join("sync.db");
+            let file = SqliteStore::open(&file, &options(dir.path())).await;
+            told.extend(measure("SQLite", tracks, file.unwrap().into(), &saved).await);
+        }
         if let Some(server) = &server {
             let url = server.database();
             told.extend(measure("PostgreSQL", tracks, shared(&url).await, &saved).await);

@@ -102,7 +102,7 @@ impl Interrupt {
                          `tidal-cleanup apply --resume` goes on either way.",
                     ),
                     Response::Wake => {}
-                    Response::Leave => leave(),
+                    Response::Leave => break_off(),
                 }
             }
         });
@@ -110,7 +110,7 @@ impl Interrupt {
 }
 
 /// The second Ctrl-C leaves at once, whatever the other threads are waiting for.
-fn leave() -> ! {
+fn break_off() -> ! {
     // A download command is a group of its own, which no Ctrl-C of the terminal reaches.
     crate::edge::download::kill_all();
     // dialoguer hides the cursor while it asks.

@@ -28,14 +28,14 @@ use super::{
     plan::{self, write_whole},
     settings::Settings,
     ui::Ui,
-    view::text::count,
+    view::{plan::summary, text::count},
 };
 use crate::{
     domain::Class,
     edge::{rekordbox::RekordboxReader as _, store::freeze::HandFreeze},
     plan::{
         Plan, canonical,
-        document::{Action, CheckStatus},
+        document::{Action, CheckStatus, Summary},
         guard,
     },
     policy::{Policy, WatchPolicy},
@@ -74,6 +74,9 @@ struct Assessment {
     /// So many only add, and wait; with the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     waits: Option<(usize, &'static str)>,
+    /// What is added, as a plan counts it.
+    #[serde(skip)]
+    additions: Vec<String>,
     /// What a person has to look at, in words; empty when there is nothing.
     person: Vec<String>,
     /// Tells one such situation from another.
@@ -370,6 +373,22 @@ fn assess(plan: &Plan, lets: bool, moment: &Moment) -> Assessment {
         ) => Some("Rekordbox runs"),
         (true, _) => None,
     };
+    // In the words of the plan that they will read: a row of it may be several actions.
+    let rows = &body.summary;
+    let additions = Summary {
+        add: rows.add,
+        adopt: rows.adopt,
+        ..Summary::default()
+    };
+    let additions = in_words(&additions, additive, ("addition", "additions"));
+    let further = Summary {
+        add: 0,
+        adopt: 0,
+        decide: 0,
+        held: 0,
+        ..*rows
+    };
+    let further = in_words(&further, others.len(), ("small change", "small changes"));
     let (apply, waits) = match against {
         None => (additive, None),
         Some(why) => (0, Some((additive, why)).filter(|(many, _)| *many > 0)),
@@ -382,7 +401,7 @@ fn assess(plan: &Plan, lets: bool, moment: &Moment) -> Assessment {
     }
     // What waits for a freeze or for Rekordbox to be quit needs nobody.
     if !lets && additive > 0 {
-        person.push(format!("{additive} to add"));
+        person.extend_from_slice(&additions);
         keys.extend(
             body.actions
                 .iter()
@@ -391,7 +410,7 @@ fn assess(plan: &Plan, lets: bool, moment: &Moment) -> Assessment {
         );
     }
     if !others.is_empty() {
-        person.push(count(others.len(), "other change", "other changes"));
+        person.extend(further);
         keys.extend(others.iter().map(|action| action.id.to_string()));
     }
     if !body.decisions.is_empty() {
@@ -401,8 +420,19 @@ fn assess(plan: &Plan, lets: bool, moment: &Moment) -> Assessment {
     Assessment {
         apply,
         waits,
+        additions,
         person,
         key: keys.join(" "),
+    }
+}
+
+/// What a plan counts, or how many actions there are where it counts none of them: those that follow from what
+/// is there already, like a playlist file.
+fn in_words(rows: &Summary, actions: usize, (one, many): (&str, &str)) -> Vec<String> {
+    match summary(rows) {
+        _ if actions == 0 => Vec::new(),
+        words if words.is_empty() => vec![count(actions, one, many)],
+        words => words,
     }
 }
 
@@ -410,10 +440,10 @@ impl Assessment {
     fn line(&self, time: &str) -> String {
         let mut parts = Vec::new();
         if self.apply > 0 {
-            parts.push(format!("{} to add, applied now", self.apply));
+            parts.push(format!("{}, applied now", self.additions.join(", ")));
         }
-        if let Some((many, why)) = self.waits.filter(|(_, why)| *why != "you apply it") {
-            parts.push(format!("{many} to add, waiting: {why}"));
+        if let Some((_, why)) = self.waits.filter(|(_, why)| *why != "you apply it") {
+            parts.push(format!("{}, waiting: {why}", self.additions.join(", ")));
         }
         parts.extend(self.person.iter().cloned());
         match parts.is_empty() {
@@ -426,7 +456,7 @@ impl Assessment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::view::sample;
+    use crate::cli::view::{self, sample};
 
     fn moment() -> Moment {
         Moment {
@@ -479,13 +509,17 @@ mod tests {
         let plan = sample::everyday();
         let found = assess(&plan, true, &moment());
         assert!(found.apply < plan.body.actions.len());
-        assert!(
-            found
-                .person
-                .iter()
-                .any(|part| part.contains("other change")),
-            "{found:?}"
-        );
+        // As the plan itself has it.
+        let closing = view::plan::closing(&plan, None);
+        let told: Vec<&String> = found
+            .person
+            .iter()
+            .filter(|part| part.contains(" to "))
+            .collect();
+        assert!(told.len() > 1, "{found:?}");
+        for part in told {
+            assert!(closing.contains(part.as_str()), "{part}: {closing}");
+        }
         let mut other = plan.clone();
         other
             .body

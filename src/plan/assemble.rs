@@ -303,7 +303,7 @@ fn changes(draft: &Draft<'_>) -> Vec<PlannedChange> {
         }
     }
     attach_lists(draft, &relevant, &mut actions);
-    let known = Known::of(draft);
+    let known = Known::of(draft, &relevant, &actions);
     let mut occurrences = Occurrences::default();
     relevant
         .into_iter()
@@ -407,8 +407,18 @@ fn added_note(draft: &Draft<'_>, change: &Change, known: &Known<'_>) -> String {
     let Some(track) = &change.track else {
         return String::new();
     };
-    if let Some(bytes) = known.fetched.get(track) {
-        return format!("download, about {} MB", bytes.div_ceil(1_000_000));
+    if let Some(fetch) = known.fetched.get(track) {
+        return match fetch.told_by {
+            Some(told) if told.playlist == change.playlist && !std::ptr::eq(told, change) => {
+                "again, the same file".into()
+            }
+            Some(told) if told.playlist != change.playlist => {
+                let list = draft.input.desired.playlists.get(&told.playlist);
+                let name = list.map_or(told.playlist.as_str(), |list| &list.name);
+                format!("the same file as in “{name}”")
+            }
+            _ => format!("download, about {} MB", fetch.bytes.div_ceil(1_000_000)),
+        };
     }
     if draft.input.identities.matches.contains_key(track) {
         return "file already here".into();
@@ -419,11 +429,17 @@ fn added_note(draft: &Draft<'_>, change: &Change, known: &Known<'_>) -> String {
     }
 }
 
+/// A download.
+struct Fetch<'a> {
+    bytes: u64,
+    /// The one change that it belongs to, however many lists the track comes to.
+    told_by: Option<&'a Change>,
+}
+
 /// What happens to tracks' files, for the notes.
 #[derive(Default)]
 struct Known<'a> {
-    /// Bytes to download.
-    fetched: BTreeMap<&'a TrackId, u64>,
+    fetched: BTreeMap<&'a TrackId, Fetch<'a>>,
     /// To the trash.
     trashed: BTreeSet<&'a TrackId>,
     /// What holds a download back.
@@ -431,7 +447,13 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn of(draft: &'a Draft<'_>) -> Self {
+    /// `actions`: those of each change.
+    fn of(draft: &'a Draft<'_>, changes: &[&'a Change], actions: &[Vec<ActionId>]) -> Self {
+        let homes: BTreeMap<&ActionId, &Change> = changes
+            .iter()
+            .zip(actions)
+            .flat_map(|(change, actions)| actions.iter().map(move |id| (id, *change)))
+            .collect();
         let mut known = Self::default();
         for action in &draft.actions {
             let Some(track) = &action.subject.track else {
@@ -439,7 +461,11 @@ impl<'a> Known<'a> {
             };
             match &action.effect {
                 Effect::FileFetch { .. } => {
-                    known.fetched.insert(track, action.estimate.bytes_down);
+                    let fetch = Fetch {
+                        bytes: action.estimate.bytes_down,
+                        told_by: homes.get(&action.id).copied(),
+                    };
+                    known.fetched.insert(track, fetch);
                 }
                 Effect::FileTrash { .. } => drop(known.trashed.insert(track)),
                 _ => {}

@@ -55,7 +55,7 @@ proptest! {
                 let again = stage.plan().await;
                 assert_eq!(again.body.actions, [], "after {lists:?}");
                 stage.bench.assert_fit_for_a_gig().await;
-                stage.assert_lists_follow(lists).await;
+                stage.assert_lists_follow(lists, &again.body.decisions).await;
                 stage.assert_own_things_stand().await;
             }
         });
@@ -279,7 +279,7 @@ fn a_recording_with_two_ids_keeps_its_file_and_names_are_not_given_twice() {
                 stage.tidal(lists);
                 stage.sync().await.unwrap();
                 assert_eq!(stage.plan().await.body.actions, [], "{sharing}: {lists:?}");
-                stage.assert_lists_follow(lists).await;
+                stage.assert_lists_follow(lists, &[]).await;
             }
         });
     }
@@ -478,6 +478,34 @@ fn a_row_whose_file_is_cut_short_follows_to_the_whole_one() {
         stage.sync().await.unwrap();
         let collection = stage.bench.collection().await;
         assert_eq!(row_of(&collection, "/Party/"), Some(row));
-        stage.assert_lists_follow(&vec![(1, 1, vec![1])]).await;
+        stage.assert_lists_follow(&vec![(1, 1, vec![1])], &[]).await;
+    });
+}
+
+/// One file is fetched however many lists the track comes to; the other rows say which one it is.
+#[test]
+fn a_download_is_told_once() {
+    block_on(async {
+        let mut stage = Stage::new("");
+        stage.tidal(&vec![(0, 0, vec![3, 4, 3]), (1, 1, vec![3])]);
+        let plan = stage.plan().await;
+        let added = plan.body.changes.iter().filter(|change| {
+            change
+                .track
+                .as_ref()
+                .is_some_and(|id| id.as_str() == "1003")
+        });
+        let notes: Vec<&str> = added.map(|change| change.note.as_str()).collect();
+        let mut told = notes.clone();
+        told.sort_unstable();
+        assert_eq!(
+            told,
+            [
+                "again, the same file",
+                "download, about 12 MB",
+                "the same file as in “House 🇮🇹”",
+            ],
+            "{notes:?}"
+        );
     });
 }

@@ -95,13 +95,13 @@ fn a_person_types_and_clicks() {
     assert_eq!(page.text(SHOWN), format!("{all} rows"));
     // `/` goes to the search; what is typed there filters with every key, and the address keeps it.
     page.press("/");
-    page.type_text("TITLE 1");
+    page.type_text("TITLE");
     assert_eq!(
         page.text("document.activeElement.id + ' ' + document.activeElement.value"),
-        "q TITLE 1"
+        "q TITLE"
     );
     let several = page.eval(&format!("{VISIBLE}.length"));
-    page.type_text("0");
+    page.type_text(" 7");
     let one = page.eval(&format!("{VISIBLE}.length"));
     assert!(
         one.as_u64() < several.as_u64() && one.as_u64() > Some(0),
@@ -109,10 +109,10 @@ fn a_person_types_and_clicks() {
     );
     assert_eq!(page.text(SHOWN), format!("{one} of {all} rows"));
     let fits = format!(
-        "{VISIBLE}.every(row => /title/i.test(row.textContent) && row.textContent.includes('10'))"
+        "{VISIBLE}.every(row => /title/i.test(row.textContent) && row.textContent.includes('7'))"
     );
     assert_eq!(page.eval(&fits), json!(true));
-    assert_eq!(page.text("location.hash"), "#q=TITLE+10");
+    assert_eq!(page.text("location.hash"), "#q=TITLE+7");
     page.press("Backspace");
     page.press("Escape");
     assert_eq!(page.text(SHOWN), format!("{all} rows"));

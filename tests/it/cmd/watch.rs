@@ -97,13 +97,13 @@ fn what_only_adds_is_applied_and_the_rest_is_told() {
         watching.next("needs-you")["text"]
             .as_str()
             .unwrap()
-            .contains("other change")
+            .contains("1 to remove")
     );
     watching.next("waiting");
     assert!(
         fs::read_to_string(world.path("told"))
             .unwrap()
-            .contains("other change")
+            .contains("1 to remove")
     );
     let files = world
         .files()

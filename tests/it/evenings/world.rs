@@ -21,7 +21,7 @@ use tidal_cleanup::{
     observe::{Observation, observe},
     plan::{
         Cleanup, Conditions, Plan, PlanInput, canonical,
-        document::{Mode, PlanMeta},
+        document::{DecisionRequest, Mode, PlanMeta},
         moved, plan, protected, rekeyed,
     },
     policy::Policy,
@@ -380,8 +380,9 @@ impl Stage {
         entries
     }
 
-    /// Every list of Rekordbox that stands for a playlist says what that says.
-    pub(crate) async fn assert_lists_follow(&self, lists: &Lists) {
+    /// Every list of Rekordbox that stands for a playlist says what that says, but for the tracks that `open`
+    /// questions are about.
+    pub(crate) async fn assert_lists_follow(&self, lists: &Lists, open: &[DecisionRequest]) {
         let collection = self.bench.collection().await;
         for (id, name, tracks) in lists {
             let node = self.node(&list_id(*id)).await;
@@ -391,12 +392,10 @@ impl Stage {
                 continue;
             };
             // What is not streamed at present is in the list if it was there before.
-            let unsure: BTreeSet<_> = self
-                .catalogue
-                .withdrawn
-                .iter()
-                .map(|n| recording(*n))
-                .collect();
+            let withdrawn = self.catalogue.withdrawn.iter().copied();
+            let asked = open.iter().filter_map(|question| question.track.as_ref());
+            let asked = asked.map(|id| id.as_str().parse::<usize>().unwrap() - 1000);
+            let unsure: BTreeSet<_> = withdrawn.chain(asked).map(recording).collect();
             let titles = node
                 .entries
                 .iter()
