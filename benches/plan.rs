@@ -488,6 +488,13 @@ fn sizes() {
     };
     tell_size("5,000 downloads into new playlists", &all);
 
+    let mut found = World::make(5_000);
+    found.observation.state = State {
+        meta: found.observation.state.meta.clone(),
+        ..State::default()
+    };
+    tell_size("5,000 files taken over", &found);
+
     // A week in which everything happens: lists renamed, tracks gone, come and moved.
     let mut mixed = World::make(20_000);
     for (number, list) in mixed

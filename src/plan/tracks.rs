@@ -293,14 +293,27 @@ fn link(
     )
     .under(&want.home)
     .provided([pre])
-    .because(
-        rule,
-        format!("{} is this track: {}", file.path, found.reasons.join(", ")),
-    );
+    .because(rule, in_short(&found.reasons));
     if found.how == How::Decision {
         decisions::FILE_NAME.clone_into(&mut action.why.at);
     }
     planned.file_action = Some(draft.push(action));
+}
+
+/// Why it is this file, which the effect names: `same ISRC, title, artist, length differs by 1.2 s`. A library that is
+/// taken over has such a line for each track.
+fn in_short(reasons: &[Cow<'static, str>]) -> String {
+    let mut text = String::new();
+    let mut is_same = false;
+    for reason in reasons {
+        let of = reason.strip_prefix("same ");
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(of.filter(|_| is_same).unwrap_or(reason));
+        is_same = of.is_some();
+    }
+    text
 }
 
 /// The file as it was seen.
@@ -607,4 +620,24 @@ pub(super) fn expected_bytes(track: &Track) -> u64 {
     let lossless = track.media_tags.iter().any(|tag| tag.contains("LOSSLESS"));
     let bytes_a_second = if lossless { 112_500 } else { 40_000 };
     u64::from(track.duration_s.unwrap_or(240)) * bytes_a_second
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_short;
+
+    #[test]
+    fn what_is_the_same_is_said_to_be_so_once() {
+        let reasons = [
+            "same ISRC",
+            "same title",
+            "length differs by 1.2 s",
+            "same artist",
+        ];
+        assert_eq!(
+            in_short(&reasons.map(Into::into)),
+            "same ISRC, title, length differs by 1.2 s, same artist"
+        );
+        assert_eq!(in_short(&["known file".into()]), "known file");
+    }
 }

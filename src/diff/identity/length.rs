@@ -74,7 +74,7 @@ impl Span {
     pub(super) fn reason(&self) -> Cow<'static, str> {
         match self {
             Self::Unknown => "length unknown".into(),
-            Self::Within(s) if *s < 0.05 => "length differs by 0.0 s".into(),
+            Self::Within(s) if *s < 0.05 => "same length".into(),
             Self::Within(s) | Self::Near(s) => format!("length differs by {s:.1} s").into(),
             Self::Beyond(s) => format!("length differs by {s:.0} s").into(),
             Self::Truncated(_) => "the file is cut short".into(),
