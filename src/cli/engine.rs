@@ -298,10 +298,8 @@ impl Engine {
         mut observation: Observation,
         ui: &Ui,
     ) -> Result<Made, CliError> {
-        match request.brief && !ui.is_verbose() {
-            true => count_problems(&observation, ui),
-            false => tell_problems(&observation, ui),
-        }
+        let said = warnings_of(problems(&observation), request.brief, ui);
+        said.into_iter().for_each(|text| ui.warning(text));
         let evidence = self.evidence(&request.inputs).await?;
         let policy = self.policy.clone();
         let mut learn = |paths: &BTreeSet<MediaPath>, observation: &mut Observation| {
@@ -436,38 +434,39 @@ pub fn allows(overrides: &Overrides) -> Vec<Allow> {
 }
 
 /// What could not be read, by source.
-fn problems(observation: &Observation) -> [Vec<&Problem>; 3] {
-    let rekordbox = observation.rekordbox.iter().flat_map(|read| &read.problems);
+fn problems(observation: &Observation) -> [&[Problem]; 3] {
+    let rekordbox = observation.rekordbox.as_ref();
     [
-        observation.tidal.problems.iter().collect(),
-        observation.library.problems.iter().collect(),
-        rekordbox.collect(),
+        &observation.tidal.problems,
+        &observation.library.problems,
+        rekordbox.map_or(&[], |read| &read.problems),
     ]
 }
 
-/// How much could not be read goes to stderr: who looks at it every day knows the names.
-fn count_problems(observation: &Observation, ui: &Ui) {
-    let problems: usize = problems(observation).iter().map(Vec::len).sum();
-    if problems > 0 {
-        ui.warning(format!(
-            "{} damaged or cannot be read; `tidal-cleanup plan -v` names them",
-            count(problems, "thing is", "things are")
-        ));
+/// What is said of it. In brief its number alone: who looks at it every day knows the names. Else the first few of
+/// each source, and with `-v` all.
+fn warnings_of(problems: [&[Problem]; 3], brief: bool, ui: &Ui) -> Vec<String> {
+    let all: usize = problems.iter().map(|of| of.len()).sum();
+    if brief && !ui.is_verbose() {
+        let things = count(all, "thing is", "things are");
+        let text =
+            format!("{things} damaged or cannot be read; `tidal-cleanup plan -v` names them");
+        return (all > 0).then_some(text).into_iter().collect();
     }
+    let mut said = Vec::new();
+    for problems in problems {
+        let shown = if ui.is_verbose() { problems.len() } else { 5 };
+        let some = problems.iter().take(shown);
+        said.extend(some.map(|problem| format!("{}: {}", problem.subject, problem.message)));
+        if let Some(more @ 1..) = problems.len().checked_sub(shown) {
+            said.push(format!("{more} more; `-v` shows them all"));
+        }
+    }
+    said
 }
 
 /// What could not be read goes to stderr, the first few of each source.
 pub fn tell_problems(observation: &Observation, ui: &Ui) {
-    for problems in problems(observation) {
-        let shown = if ui.is_verbose() { problems.len() } else { 5 };
-        for problem in problems.iter().take(shown) {
-            ui.warning(format!("{}: {}", problem.subject, problem.message));
-        }
-        if problems.len() > shown {
-            ui.warning(format!(
-                "{} more; `-v` shows them all",
-                problems.len() - shown
-            ));
-        }
-    }
+    let said = warnings_of(problems(observation), false, ui);
+    said.into_iter().for_each(|text| ui.warning(text));
 }

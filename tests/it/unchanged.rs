@@ -14,6 +14,13 @@ use crate::harness::{Snapshot, World};
 /// What the kept plan says of itself, so that it can be told from a new one.
 const MARK: &str = "kept";
 
+/// A plan, as JSON, and what was warned of.
+#[track_caller]
+fn told(world: &World, flags: &[&str]) -> (Value, String) {
+    let said = world.expect(0, &[&["plan", "--json"], flags].concat());
+    (serde_json::from_str(&said.out).unwrap(), said.err)
+}
+
 fn lists(name: &str) -> Snapshot {
     let lists = Snapshot::new();
     lists.list('a', name, "0 1 2").list('b', "Party", "2 5")
@@ -28,7 +35,7 @@ fn cache(world: &World) -> PathBuf {
 fn keep(world: &World) {
     // Long enough for any clock of a file system to tick.
     thread::sleep(Duration::from_millis(250));
-    world.assert_settled();
+    world.expect(0, &["plan", "--detailed-exitcode"]);
     let text = fs::read_to_string(cache(world)).unwrap();
     let mut kept: Value = serde_json::from_str(&text).unwrap();
     let mut plan: Value = serde_json::from_str(kept["plan"].as_str().unwrap()).unwrap();
@@ -42,7 +49,7 @@ fn keep(world: &World) {
 fn is_kept(world: &World, flags: &[&str]) -> bool {
     let args = [&["plan", "--json", "--detailed-exitcode"], flags].concat();
     let plan: Value = serde_json::from_str(&world.expect(0, &args).out).unwrap();
-    assert!(plan["actions"].as_array().is_none_or(Vec::is_empty));
+    assert_eq!(plan["body"]["actions"], Value::Array(Vec::new()));
     plan["meta"]["tool"] == MARK
 }
 
@@ -111,4 +118,54 @@ fn the_last_plan_serves_until_anything_changes() {
     fs::write(cache(&world), "torn").unwrap();
     world.plan(2);
     assert_eq!(fs::read_to_string(cache(&world)).unwrap(), "torn");
+}
+
+/// What is held back and what is broken is told by a kept plan as by a new one.
+#[test]
+fn a_kept_plan_tells_what_is_held_and_broken() {
+    let world = World::usual();
+    if world.is_on_server() {
+        return;
+    }
+    world.sync_with(&lists("House"));
+    // TIDAL lists a track that it does not stream, and a file is no audio.
+    let mut reading: Value =
+        serde_json::from_str(&fs::read_to_string(world.path("tidal.json")).unwrap()).unwrap();
+    let items = reading["playlists"][1]["items"].as_array_mut().unwrap();
+    let mut item = items[0].clone();
+    item["id"] = "1009".into();
+    item["item_id"] = "nine".into();
+    item["isrc"] = "USABC2600009".into();
+    item["title"] = "Title 9".into();
+    item["streamable"] = false.into();
+    items.push(item);
+    reading["playlists"][1]["number_of_items"] = items.len().into();
+    fs::write(world.path("tidal.json"), reading.to_string()).unwrap();
+    fs::write(world.path("library/broken.mp3"), "no audio").unwrap();
+    world.plan(3);
+    world.expect(0, &["apply", "plan.json", "--yes"]);
+    thread::sleep(Duration::from_millis(250));
+    fs::remove_file(cache(&world)).ok();
+    let (mut anew, warned) = told(&world, &[]);
+    assert_eq!(
+        anew["body"]["held"].as_array().map(Vec::len),
+        Some(1),
+        "{anew}"
+    );
+    assert!(warned.contains("broken.mp3"), "{warned}");
+    keep(&world);
+    let (mut kept, again) = told(&world, &[]);
+    assert_eq!(kept["meta"]["tool"], MARK);
+    assert_eq!(again, warned);
+    for plan in [&mut anew, &mut kept] {
+        plan.as_object_mut().unwrap().remove("meta");
+    }
+    assert_eq!(kept, anew);
+    let (_, verbose) = told(&world, &["-v"]);
+    assert!(verbose.contains("broken.mp3"), "{verbose}");
+    // It is mended.
+    fs::remove_file(world.path("library/broken.mp3")).unwrap();
+    let (plan, warned) = told(&world, &[]);
+    assert_ne!(plan["meta"]["tool"], MARK);
+    assert!(!warned.contains("broken.mp3"), "{warned}");
 }

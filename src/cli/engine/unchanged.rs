@@ -1,5 +1,6 @@
 //! The last plan, where it had nothing to do and nothing changed since: then a plan made anew would say the
-//! same. It is no state: deleting it costs time and nothing else.
+//! same, also of what is held back, of open questions and of broken files. It is no state: deleting it costs time
+//! and nothing else.
 
 use std::{
     fmt::Write as _,
@@ -10,12 +11,16 @@ use std::{
 use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Evidence, Made, Request};
+use super::{Engine, Evidence, Made, Request, problems, warnings_of};
 use crate::{
-    cli::{error::CliError, pending, ui::Ui, view::plan::is_empty},
-    domain::ContentHash,
+    cli::{error::CliError, pending, ui::Ui},
+    domain::{ContentHash, Problem},
     edge::{local::LocalReader as _, seal::Seal},
-    plan::{Plan, canonical, document::PlanMeta, guard::Leave},
+    plan::{
+        Plan, canonical,
+        document::{Body, Check, CheckStatus, PlanMeta},
+        guard::Leave,
+    },
     policy::Decisions,
 };
 
@@ -32,6 +37,8 @@ struct Marks {
 struct Kept {
     rest: ContentHash,
     library: ContentHash,
+    /// What the scan found broken.
+    problems: Vec<Problem>,
     /// The plan as it is saved.
     plan: String,
 }
@@ -45,13 +52,15 @@ impl Engine {
         self.require_canary().await?;
         let marks = self.marks(request, ui).await?;
         if let Some(marks) = &marks
-            && let Some(plan) = self.same_as_before(marks).await
+            && let Some((plan, problems)) = self.same_as_before(marks).await
         {
+            let said = warnings_of([&[], &problems, &[]], request.brief, ui);
+            said.into_iter().for_each(|text| ui.warning(text));
             return Ok(plan);
         }
         let made = self.plan(request, ui).await?;
         if let Some(marks) = &marks {
-            self.keep_plan(marks, &made, ui);
+            self.keep_plan(marks, &made, request, ui);
         }
         Ok(made.plan)
     }
@@ -126,15 +135,15 @@ impl Engine {
         Some(told)
     }
 
-    /// The last plan, if it is what a plan made now would be.
-    async fn same_as_before(&self, marks: &Marks) -> Option<Plan> {
+    /// The last plan, if it is what a plan made now would be, and what was broken.
+    async fn same_as_before(&self, marks: &Marks) -> Option<(Plan, Vec<Problem>)> {
         let kept = std::fs::read(path(&self.db)).ok()?;
         let kept: Kept = serde_json::from_slice(&kept).ok()?;
         if kept.rest != marks.rest || self.library.stamp().ok()?? != kept.library {
             return None;
         }
         let mut plan = canonical::parse(kept.plan.as_bytes()).ok()?;
-        if !is_empty(&plan.body) {
+        if !is_idle(&plan.body) {
             return None;
         }
         plan.meta = PlanMeta {
@@ -142,32 +151,39 @@ impl Engine {
             ..plan.meta
         };
         plan.meta.estimates = self.estimates(&plan).await;
-        Some(plan)
+        Some((plan, kept.problems))
     }
 
-    /// Keeps a plan that has nothing to do, was told no problem of, and was made from what `marks` tells.
-    fn keep_plan(&self, marks: &Marks, made: &Made, ui: &Ui) {
-        let observation = &made.observation;
-        let is_whole = observation.tidal.problems.is_empty()
-            && observation.library.problems.is_empty()
-            && observation
-                .rekordbox
-                .iter()
-                .all(|read| read.problems.is_empty())
-            && ui.warnings() == marks.warned;
-        if let Some(library) = self.library.scanned()
+    /// Keeps a plan that has nothing to do and was made from what `marks` tells. A file that is broken is so until
+    /// it changes; what else could not be read, or was warned of, may be otherwise the next time.
+    fn keep_plan(&self, marks: &Marks, made: &Made, request: &Request, ui: &Ui) {
+        let problems = problems(&made.observation);
+        let [tidal, library, rekordbox] = problems;
+        let is_whole = tidal.is_empty()
+            && rekordbox.is_empty()
+            && !library.iter().any(|problem| problem.leaves_hole);
+        let said = warnings_of(problems, request.brief, ui).len();
+        if let Some(stamp) = self.library.scanned()
             && is_whole
-            && is_empty(&made.plan.body)
+            && ui.warnings() == marks.warned + said
+            && is_idle(&made.plan.body)
         {
             let kept = Kept {
                 rest: marks.rest,
-                library,
+                library: stamp,
+                problems: library.to_vec(),
                 plan: canonical::to_json(&made.plan),
             };
             // A cache that cannot be written costs time and nothing else.
             let _ = pending::save(&path(&self.db), &kept);
         }
     }
+}
+
+/// Whether nothing is to be done, and nothing speaks against it.
+fn is_idle(body: &Body) -> bool {
+    let passes = |check: &Check| check.status == CheckStatus::Pass;
+    body.actions.is_empty() && body.changes.is_empty() && body.checks.iter().all(passes)
 }
 
 fn path(db: &Path) -> PathBuf {

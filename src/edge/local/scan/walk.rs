@@ -204,11 +204,14 @@ fn sort_by_name(found: &mut [Found], skip: usize) {
 
 impl Walked {
     /// All that was seen as one hash; `found`: the files in path order. `None` where something could not be
-    /// read, is odd, or changed at `edge` or later.
+    /// read, or changed at `edge` or later.
     pub(super) fn stamp(&self, found: &[Found], edge: Option<(i64, u32)>) -> Option<ContentHash> {
         let edge = edge?;
-        let is_whole = self.problems.is_empty() && self.unreadable.is_empty();
-        if !is_whole || found.iter().any(|file| file.stat.ctime >= edge) {
+        let is_torn = self.problems.iter().any(|problem| problem.leaves_hole);
+        if is_torn
+            || !self.unreadable.is_empty()
+            || found.iter().any(|file| file.stat.ctime >= edge)
+        {
             return None;
         }
         let mut hash = Sha256::new();
@@ -228,12 +231,15 @@ impl Walked {
             links.push((path.as_str(), fs::read_link(link).ok()?));
         }
         links.sort_unstable();
-        for (path, target) in links {
-            let target = target.as_os_str().as_encoded_bytes();
-            for text in [path.as_bytes(), target] {
-                hash.update((text.len() as u64).to_le_bytes());
-                hash.update(text);
-            }
+        // Pipes and devices, which are named and not read.
+        let mut odd: Vec<&str> = self.problems.iter().map(|it| it.subject.as_str()).collect();
+        odd.sort_unstable();
+        let links = links
+            .iter()
+            .flat_map(|(path, target)| [path.as_bytes(), target.as_os_str().as_encoded_bytes()]);
+        for text in links.chain(odd.into_iter().map(str::as_bytes)) {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
         }
         Some(ContentHash::from_bytes(hash.finalize().into()))
     }
