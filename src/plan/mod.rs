@@ -15,6 +15,7 @@ pub mod takeover;
 pub mod trash;
 mod ask;
 mod assemble;
+mod changes;
 mod contents;
 mod copies;
 mod draft;

@@ -8,7 +8,7 @@ mod form;
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     path::Path,
 };
 
@@ -17,6 +17,7 @@ use crate::{
     edge::seal::Seal,
 };
 
+use super::key::SaltAndKey;
 use bytes::Out;
 
 /// The first bytes of the file; the last one counts the versions of its form.
@@ -27,9 +28,6 @@ const PARTS: usize = 3 + PORTIONS;
 const PORTIONS: usize = 2;
 /// Magic, checksum, and the lengths of the parts.
 const HEADER: usize = 8 + 4 + PARTS * 8;
-
-/// Salt and derived key of a library: public knowledge both, and a tenth of a second to derive.
-pub(super) type SaltAndKey = ([u8; 16], [u8; 32]);
 
 /// A cache file, read and found whole.
 pub(super) struct Kept(Vec<u8>);
@@ -57,10 +55,9 @@ impl Kept {
             .unwrap_or_default()
     }
 
-    /// The key that was derived for a salt.
+    /// The key that was derived for a salt: public knowledge both, and a tenth of a second to derive.
     pub(super) fn key(&self) -> Option<SaltAndKey> {
-        let (salt, rest) = self.part(0).split_first_chunk::<16>()?;
-        Some((*salt, *rest.first_chunk::<32>()?))
+        salt_and_key(self.part(0))
     }
 
     /// What was read when the files looked like `seal`. Tracks and nodes are decoded side by side.
@@ -81,6 +78,19 @@ impl Kept {
         value.nodes = lists;
         Some(Observed { value, problems })
     }
+}
+
+fn salt_and_key(bytes: &[u8]) -> Option<SaltAndKey> {
+    let (salt, rest) = bytes.split_first_chunk::<16>()?;
+    Some((*salt, *rest.first_chunk::<32>()?))
+}
+
+/// The key in the cache at `path`, without the rest of it: nothing says that it is whole.
+pub(super) fn key_in(path: &Path) -> Option<SaltAndKey> {
+    let mut bytes = [0; HEADER + 48];
+    fs::File::open(path).ok()?.read_exact(&mut bytes).ok()?;
+    let rest = bytes.strip_prefix(MAGIC)?;
+    salt_and_key(rest.get(HEADER - MAGIC.len()..)?)
 }
 
 /// Writes the cache by a temporary name and a rename, for the user's eyes only.
@@ -232,6 +242,7 @@ mod tests {
         save(&path, key, Some((&seal, &sample()))).unwrap();
         let kept = Kept::load(&path).unwrap();
         assert_eq!(kept.key(), Some(key));
+        assert_eq!(key_in(&path), Some(key));
         assert_eq!(kept.reading(&seal), Some(sample()));
         #[cfg(unix)]
         {

@@ -1,7 +1,8 @@
 //! The key of `master.db`: a passphrase that is the same in every installation.
 //!
 //! SQLCipher derives the page key from it with 256,000 rounds, a tenth of a second at every opening.
-//! A command opens the file several times, so the derivation is done once and the result kept in memory.
+//! A command opens the file several times, so the derivation is done once and the result kept in memory, and
+//! beside the last reading for the next command.
 
 use std::{
     collections::BTreeMap,
@@ -19,52 +20,41 @@ const ROUNDS: u32 = 256_000;
 /// The first bytes of an encrypted database.
 pub(super) type Salt = [u8; 16];
 
+/// A salt and the key that was derived for it.
+pub(super) type SaltAndKey = (Salt, [u8; 32]);
+
 /// The derived key of the last salt seen.
 #[derive(Clone, Default)]
-pub(super) struct Keyring(Arc<Mutex<Option<Known>>>);
-
-#[derive(Clone, Copy)]
-struct Known {
-    salt: Salt,
-    key: [u8; 32],
-    /// Somebody else says so.
-    offered: bool,
-}
+pub(super) struct Keyring(Arc<Mutex<Option<SaltAndKey>>>);
 
 impl Keyring {
-    /// The value of `PRAGMA key` for a file with this salt, with its SQL quotes.
+    /// The value of `PRAGMA key` for a file with this salt, with its SQL quotes. It is derived where it is not
+    /// known.
     pub(super) fn pragma(&self, salt: Salt) -> String {
-        let mut slot = self.slot();
-        let known = slot.filter(|known| known.salt == salt);
-        let known = known.unwrap_or_else(|| Known {
-            salt,
-            key: derived(salt),
-            offered: false,
-        });
-        *slot = Some(known);
-        format!("\"x'{}{}'\"", hex(&known.key), hex(&salt))
+        let known = self.known().filter(|(known, _)| *known == salt);
+        let known = known.unwrap_or_else(|| (salt, derived(salt)));
+        self.learn(known);
+        pragma(known)
     }
 
-    /// Uses a key that was derived earlier.
-    pub(super) fn offer(&self, salt: Salt, key: [u8; 32]) {
-        let offered = true;
-        *self.slot() = Some(Known { salt, key, offered });
-    }
-
-    /// Drops a key that does not fit; whether it was an offered one, so that deriving may help.
-    pub(super) fn doubt(&self) -> bool {
-        let known = self.slot().take();
-        known.is_some_and(|known| known.offered)
+    /// Takes over a key that was derived earlier and fits.
+    pub(super) fn learn(&self, known: SaltAndKey) {
+        *self.slot() = Some(known);
     }
 
     /// The last salt and its key.
-    pub(super) fn known(&self) -> Option<(Salt, [u8; 32])> {
-        self.slot().map(|known| (known.salt, known.key))
+    pub(super) fn known(&self) -> Option<SaltAndKey> {
+        *self.slot()
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<Known>> {
+    fn slot(&self) -> MutexGuard<'_, Option<SaltAndKey>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The value of `PRAGMA key`, with its SQL quotes.
+pub(super) fn pragma((salt, key): SaltAndKey) -> String {
+    format!("\"x'{}{}'\"", hex(&key), hex(&salt))
 }
 
 impl std::fmt::Debug for Keyring {

@@ -87,7 +87,7 @@ impl MasterDb {
     /// # Errors
     /// [`RekordboxError::Missing`] when there is no such file.
     pub fn open(path: &Path, options: MasterDbOptions) -> Result<Self, RekordboxError> {
-        let database = Database::new(locate::explicit(path)?);
+        let database = Database::new(locate::explicit(path)?).with_cache(options.cache.clone());
         let known = None;
         Ok(Self {
             database,
@@ -271,9 +271,6 @@ impl MasterDb {
         let seal = Seal::of(self.database.path()).ok();
         let kept = Kept::load(cache);
         let known = kept.as_ref().and_then(Kept::key);
-        if let Some((salt, key)) = known {
-            self.database.keys().offer(salt, key);
-        }
         let reading = kept.as_ref().zip(seal.as_ref());
         if let Some(observed) = reading.and_then(|(kept, seal)| kept.reading(seal)) {
             return Ok(observed);

@@ -22,7 +22,8 @@ use sqlx::{
 use super::{
     RekordboxError,
     backup::{io, sync_file},
-    key::{Keyring, Salt},
+    cache,
+    key::{self, Keyring, Salt},
 };
 use crate::edge::seal::{beside, inode};
 
@@ -34,6 +35,8 @@ pub(super) const ATTEMPTS: usize = 5;
 pub(super) struct Database {
     path: PathBuf,
     keys: Keyring,
+    /// The cache that may have the key.
+    cache: Option<PathBuf>,
 }
 
 /// A connection that sees one state of the library.
@@ -56,8 +59,16 @@ pub(super) struct Fingerprint {
 impl Database {
     /// The database at `path`, which need not exist yet.
     pub(super) fn new(path: PathBuf) -> Self {
-        let keys = Keyring::default();
-        Self { path, keys }
+        Self {
+            path,
+            keys: Keyring::default(),
+            cache: None,
+        }
+    }
+
+    /// With the cache that may have its key.
+    pub(super) fn with_cache(self, cache: Option<PathBuf>) -> Self {
+        Self { cache, ..self }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -83,19 +94,30 @@ impl Database {
         Fingerprint::of(&self.path)
     }
 
-    /// Opens one state of the library for reading.
-    pub(super) async fn snapshot(&self) -> Result<Snapshot, RekordboxError> {
-        match self.open_snapshot().await {
+    /// The value of `PRAGMA key` for a file that may be this one, a copy or a backup.
+    async fn key(&self, file: &Path) -> Result<String, RekordboxError> {
+        let salt = salt(file)?;
+        let is_known = self.keys.known().is_some_and(|(known, _)| known == salt);
+        if let Some(cache) = self.cache.as_deref().filter(|_| !is_known)
+            && let Some(kept) = cache::key_in(cache).filter(|(known, _)| *known == salt)
+        {
             // A kept key that was tampered with must not lock anybody out.
-            Err(RekordboxError::NotADatabase(_)) if self.keys.doubt() => self.open_snapshot().await,
-            opened => opened,
+            let tried = options(file, key::pragma(kept))
+                .immutable(true)
+                .read_only(true);
+            if let Ok(connection) = connect(&tried, file).await {
+                let _ = connection.close().await;
+                self.keys.learn(kept);
+            }
         }
+        Ok(self.keys.pragma(salt))
     }
 
-    async fn open_snapshot(&self) -> Result<Snapshot, RekordboxError> {
+    /// Opens one state of the library for reading.
+    pub(super) async fn snapshot(&self) -> Result<Snapshot, RekordboxError> {
         let source = self.path.clone();
         let mark = Fingerprint::of(&source)?;
-        let key = self.keys.pragma(salt(&source)?);
+        let key = self.key(&source).await?;
         let (options, copy) = match wal_size(&source) {
             0 => {
                 // Tables are read from end to end, once: a large cache would only cost memory.
@@ -122,7 +144,7 @@ impl Database {
 
     /// Opens the library itself for writing; closing it removes `-wal` and `-shm`.
     pub(super) async fn writable(&self) -> Result<SqliteConnection, RekordboxError> {
-        let key = self.keys.pragma(salt(&self.path)?);
+        let key = self.key(&self.path).await?;
         let options = options(&self.path, key).synchronous(SqliteSynchronous::Full);
         connect(&options, &self.path).await
     }
@@ -130,7 +152,7 @@ impl Database {
     /// Opens the library itself for reading beside a connection that writes it, which must be closed
     /// later: the last one to go removes `-wal` and `-shm`, and a reader may not.
     pub(super) async fn beside_writer(&self) -> Result<SqliteConnection, RekordboxError> {
-        let key = self.keys.pragma(salt(&self.path)?);
+        let key = self.key(&self.path).await?;
         connect(&options(&self.path, key).read_only(true), &self.path).await
     }
 
@@ -145,7 +167,7 @@ impl Database {
                 true => {
                     let folder = private_copy(&self.path)?;
                     let copy = folder.path().join("copy.db");
-                    let key = self.keys.pragma(salt(&copy)?);
+                    let key = self.key(&copy).await?;
                     let mut connection = connect(&options(&copy, key), &self.path).await?;
                     let merged = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
                         .execute(&mut connection)
@@ -167,7 +189,7 @@ impl Database {
 
     /// Opens another file with the same salt (a backup) for reading only.
     pub(super) async fn twin(&self, path: &Path) -> Result<SqliteConnection, RekordboxError> {
-        let key = self.keys.pragma(salt(path)?);
+        let key = self.key(path).await?;
         connect(&options(path, key).immutable(true).read_only(true), path).await
     }
 
@@ -341,4 +363,47 @@ fn head(path: &Path, length: u64) -> Vec<u8> {
         let _ = file.take(length).read_to_end(&mut bytes);
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An encrypted database that nobody's passphrase opens.
+    async fn strange(path: &Path, salt: Salt, key: [u8; 32]) {
+        let options = options(path, key::pragma((salt, key))).create_if_missing(true);
+        let mut connection = connect(&options, path).await.unwrap();
+        let made = sqlx::query("CREATE TABLE t (a)").execute(&mut connection);
+        made.await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_kept_key_is_used_by_every_way_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, cache) = (folder.path().join("master.db"), folder.path().join("cache"));
+        let (salt, key) = ([7; 16], [9; 32]);
+        strange(&path, salt, key).await;
+        cache::save(&cache, (salt, key), None).unwrap();
+        let without = Database::new(path.clone());
+        let refused = without.writable().await.unwrap_err();
+        assert!(matches!(refused, RekordboxError::NotADatabase(_)));
+        let database = || Database::new(path.clone()).with_cache(Some(cache.clone()));
+        database().writable().await.unwrap().close().await.unwrap();
+        database().twin(&path).await.unwrap().close().await.unwrap();
+        database().snapshot().await.unwrap().close().await;
+    }
+
+    #[tokio::test]
+    async fn a_kept_key_that_does_not_fit_locks_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, cache) = (folder.path().join("master.db"), folder.path().join("cache"));
+        let made = Database::new(path.clone());
+        made.create().await.unwrap().close().await.unwrap();
+        let (salt, key) = made.keys().known().unwrap();
+        cache::save(&cache, (salt, [1; 32]), None).unwrap();
+        let database = Database::new(path).with_cache(Some(cache));
+        database.writable().await.unwrap().close().await.unwrap();
+        assert_eq!(database.keys().known(), Some((salt, key)));
+    }
 }

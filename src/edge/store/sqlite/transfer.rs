@@ -6,7 +6,8 @@
 use std::io::{self, BufRead, Write};
 
 use futures_util::TryStreamExt as _;
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
+use serde_json::Value;
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
 use super::{
     SqliteReader, SqliteStore,
@@ -104,12 +105,20 @@ impl<'a> Side<'a> {
         let mut rows = query.fetch(&mut *self.conn);
         while let Some(row) = rows.try_next().await? {
             if let Some(numbers) = self.numbers.of(table) {
-                numbers.push(row.try_get("id")?);
+                numbers.push(row.try_get(1)?);
             }
-            let cells = table
-                .columns
-                .iter()
-                .map(|(name, kind)| cell(&row, name, *kind, &self.numbers));
+            let values: Vec<Value> = serde_json::from_str(row.try_get(0)?).map_err(unreadable)?;
+            let mut apart = 1..;
+            let cells = values
+                .into_iter()
+                .zip(table.columns)
+                .map(|(value, (_, kind))| {
+                    if *kind == Kind::Bytes {
+                        let bytes: Option<Vec<u8>> = row.try_get(apart.next().unwrap_or(0))?;
+                        return Ok(bytes.map_or(Cell::Null, Cell::Bytes));
+                    }
+                    cell(value, *kind, &self.numbers)
+                });
             each(cells.collect::<Result<_, _>>()?).map_err(sqlx::Error::Io)?;
         }
         Ok(())
@@ -295,44 +304,72 @@ fn is_by_device(table: &Table) -> bool {
     )
 }
 
+/// A row is one value, as JSON: sqlx takes each value of a row by itself, and a thread's switch for some of
+/// them.
 fn select(table: &Table) -> String {
-    let (columns, order) = (table.column_list(), table.order.join(", "));
-    match table.name {
-        "rekordbox_objects" => format!(
-            "SELECT {columns} FROM (SELECT library, $2 AS device, object_key, kind, rekordbox_id, provenance,
-                created_at, updated_at, deleted_at FROM rekordbox_objects
+    let columns: Vec<&str> = table
+        .columns
+        .iter()
+        .map(|(name, kind)| match (*name, kind) {
+            // JSON has no bytes: they stand behind it.
+            (_, Kind::Bytes) => "NULL",
+            ("device", _) if table.name == "applies" => "COALESCE(NULLIF(device, ''), $2)",
+            (name, _) => name,
+        })
+        .collect();
+    let (columns, order) = (columns.join(", "), table.order.join(", "));
+    let mut apart = String::new();
+    if table.is_numbered() {
+        apart.push_str(", id");
+    }
+    for (name, _) in table
+        .columns
+        .iter()
+        .filter(|(_, kind)| *kind == Kind::Bytes)
+    {
+        apart.push_str(&format!(", {name}"));
+    }
+    let from = match table.name {
+        "rekordbox_objects" => {
+            "(SELECT library, $2 AS device, object_key, kind, rekordbox_id, provenance, created_at,
+                updated_at, deleted_at FROM rekordbox_objects
              UNION ALL SELECT library, device, object_key, kind, rekordbox_id, provenance, created_at,
-                updated_at, deleted_at FROM device_objects) WHERE library = $1 ORDER BY {order}"
-        ),
-        "device_ids" => format!(
-            "SELECT {columns} FROM (SELECT library, $2 AS device, 'track' AS kind, tidal_id,
+                updated_at, deleted_at FROM device_objects)"
+        }
+        "device_ids" => {
+            "(SELECT library, $2 AS device, 'track' AS kind, tidal_id,
                 rekordbox_content_id AS rekordbox_id FROM tracks
              UNION ALL SELECT library, $2, 'playlist', tidal_id, rekordbox_playlist_id FROM playlists
-             UNION ALL SELECT library, device, kind, tidal_id, rekordbox_id FROM device_ids)
-             WHERE library = $1 AND tidal_id IS NOT NULL AND rekordbox_id IS NOT NULL ORDER BY {order}"
-        ),
-        name @ ("applies" | "device_entries") => {
-            let columns = columns.replace("device", "COALESCE(NULLIF(device, ''), $2) AS device");
-            format!("SELECT {columns} FROM {name} WHERE library = $1 ORDER BY {order}")
+             UNION ALL SELECT library, device, kind, tidal_id, rekordbox_id FROM device_ids)"
         }
-        name if table.is_numbered() => {
-            format!("SELECT id, {columns} FROM {name} WHERE library = $1 ORDER BY {order}")
+        "device_entries" => {
+            "(SELECT library, COALESCE(NULLIF(device, ''), $2) AS device, playlist_tidal_id,
+                track_tidal_id, stands FROM device_entries)"
         }
-        name => format!("SELECT {columns} FROM {name} WHERE library = $1 ORDER BY {order}"),
-    }
+        name => name,
+    };
+    let only = match table.name {
+        "device_ids" => " AND tidal_id IS NOT NULL AND rekordbox_id IS NOT NULL",
+        _ => "",
+    };
+    format!(
+        "SELECT json_array({columns}){apart} FROM {from} WHERE library = $1{only} ORDER BY {order}"
+    )
 }
 
-fn cell(row: &SqliteRow, name: &str, kind: Kind, numbers: &Numbers) -> Result<Cell, sqlx::Error> {
-    Ok(match kind {
-        Kind::Text => row.try_get::<Option<String>, _>(name)?.map(Cell::Text),
-        Kind::Bytes => row.try_get::<Option<Vec<u8>>, _>(name)?.map(Cell::Bytes),
-        Kind::Int => row.try_get::<Option<i64>, _>(name)?.map(Cell::Int),
-        Kind::Playlist | Kind::Track => {
-            let number: Option<i64> = row.try_get(name)?;
+fn cell(value: Value, kind: Kind, numbers: &Numbers) -> Result<Cell, sqlx::Error> {
+    let strange = || unreadable(format!("a value of another kind than {kind:?}"));
+    match (value, kind) {
+        (Value::Null, _) => Ok(Cell::Null),
+        (Value::String(text), Kind::Text) => Ok(Cell::Text(text)),
+        (Value::Number(number), Kind::Int) => number.as_i64().map(Cell::Int).ok_or_else(strange),
+        (Value::Number(number), Kind::Playlist | Kind::Track) => {
+            let place = number
+                .as_i64()
+                .and_then(|number| numbers.place(kind, number));
             let strange = || unreadable("a row names one of another library");
-            let place = |number| numbers.place(kind, number).ok_or_else(strange);
-            number.map(place).transpose()?.map(Cell::Int)
+            place.map(Cell::Int).ok_or_else(strange)
         }
+        _ => Err(strange()),
     }
-    .unwrap_or(Cell::Null))
 }
