@@ -62,16 +62,18 @@ impl Track {
     /// The title with its version in brackets, unless the title has it already.
     #[must_use]
     pub fn full_title(&self) -> String {
-        match self
-            .version
-            .as_deref()
-            .map(str::trim)
-            .filter(|version| !version.is_empty())
+        let mut text = String::new();
+        self.push_title(&mut text);
+        text
+    }
+
+    fn push_title(&self, text: &mut String) {
+        text.push_str(&self.title);
+        let version = self.version.as_deref().map(str::trim);
+        if let Some(version) = version.filter(|version| !version.is_empty())
+            && !self.title.to_lowercase().contains(&version.to_lowercase())
         {
-            Some(version) if !self.title.to_lowercase().contains(&version.to_lowercase()) => {
-                format!("{} ({version})", self.title)
-            }
-            _ => self.title.clone(),
+            text.extend([" (", version, ")"]);
         }
     }
 
@@ -84,10 +86,20 @@ impl Track {
     /// `Artist – Title (Version)`, as shown to a person.
     #[must_use]
     pub fn label(&self) -> String {
-        match self.artists.is_empty() {
-            true => self.full_title(),
-            false => format!("{} – {}", self.artist(), self.full_title()),
+        let mut text = String::new();
+        self.push_label(&mut text);
+        text
+    }
+
+    /// Appends the [label](Self::label).
+    pub fn push_label(&self, text: &mut String) {
+        for (at, artist) in self.artists.iter().enumerate() {
+            text.extend([if at > 0 { ", " } else { "" }, artist]);
         }
+        if !self.artists.is_empty() {
+            text.push_str(" – ");
+        }
+        self.push_title(text);
     }
 
     /// The year of the release date.

@@ -22,9 +22,14 @@ pub fn render<'a>(
     for (track, path) in entries {
         let before = text.len();
         let seconds = track.duration_s.map_or(-1, i64::from);
-        let label = track.label();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "#EXTINF:{seconds},{}", one_line(&label));
+        let _ = write!(text, "#EXTINF:{seconds},");
+        let label = text.len();
+        track.push_label(&mut text);
+        if let Cow::Owned(one_line) = one_line(&text[label..]) {
+            text.replace_range(label.., &one_line);
+        }
+        text.push('\n');
         match push_target(&mut text, folder, path, roots) {
             Some(()) => text.push('\n'),
             None => text.truncate(before),
@@ -68,7 +73,7 @@ fn push_target(text: &mut String, folder: &str, path: &MediaPath, roots: &[PathB
 }
 
 fn one_line(text: &str) -> Cow<'_, str> {
-    match text.contains(['\r', '\n']) {
+    match text.bytes().any(|byte| matches!(byte, b'\r' | b'\n')) {
         true => Cow::Owned(text.replace(['\r', '\n'], " ")),
         false => Cow::Borrowed(text),
     }

@@ -5,6 +5,8 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
 };
 
+use rayon::prelude::*;
+
 use crate::{
     desired::DesiredTrack,
     diff::{
@@ -36,36 +38,53 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
         .filter(|change| change.kind == ChangeKind::TrackMetadataChanged)
         .filter_map(|change: &Change| change.track.as_ref())
         .collect();
-    let shared = shared_files(draft);
+    // To look for each file takes a while in a large library.
+    let wanted: Vec<Wanted<'_>> = desired
+        .tracks
+        .par_iter()
+        .map(|(id, want)| Wanted {
+            id,
+            want,
+            found: file_of(draft, id),
+        })
+        .collect();
+    let shared = shared_files(draft, &wanted);
     draft.leads = leads(draft, &shared);
     // Those that lead come first: the others follow them.
-    let (led, leading): (Vec<_>, Vec<_>) = desired
-        .tracks
-        .iter()
-        .partition(|(id, _)| draft.leads.contains_key(id));
+    let (led, leading): (Vec<_>, Vec<_>) = wanted
+        .into_iter()
+        .partition(|wanted| draft.leads.contains_key(wanted.id));
     for tracks in [leading, led] {
         let mut planned: BTreeMap<TrackId, TrackPlan> = tracks
             .into_iter()
-            .map(|(id, want)| {
-                let found = file_of(draft, id);
-                let same = found.and_then(|found| shared.get(&found.path));
+            .map(|wanted| {
+                let same = wanted.found.and_then(|found| shared.get(&found.path));
                 let same = same.map_or(&[][..], Vec::as_slice);
-                let planned = plan_track(draft, id, want, same, metadata.contains(id));
-                (id.clone(), planned)
+                let planned = plan_track(draft, wanted, same, metadata.contains(wanted.id));
+                (wanted.id.clone(), planned)
             })
             .collect();
         draft.tracks.append(&mut planned);
     }
 }
 
+/// A track that some playlist has.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    id: &'a TrackId,
+    want: &'a DesiredTrack,
+    /// Its file, as [`file_of`] tells.
+    found: Option<&'a Match>,
+}
+
 /// Plans one track; `same`: the ids of its recording, where there are several.
 fn plan_track(
     draft: &mut Draft<'_>,
-    id: &TrackId,
-    want: &DesiredTrack,
+    wanted: Wanted<'_>,
     same: &[&TrackId],
     metadata: bool,
 ) -> TrackPlan {
+    let Wanted { id, want, .. } = wanted;
     let mut planned = TrackPlan::default();
     if !is_managed(draft, want) {
         if let Some(found) = draft.input.identities.matches.get(id) {
@@ -77,7 +96,7 @@ fn plan_track(
     }
     let lead = draft.leads.get(id);
     let lead = lead.and_then(|lead| draft.tracks.get(*lead)).cloned();
-    plan_file(draft, id, want, lead.as_ref(), &mut planned);
+    plan_file(draft, wanted, lead.as_ref(), &mut planned);
     match lead.filter(|lead| lead.content != ContentPlan::None) {
         Some(lead) => {
             planned.content = lead.content;
@@ -114,12 +133,14 @@ fn is_only_observed(draft: &Draft<'_>, want: &DesiredTrack) -> bool {
 /// The tracks of each file that stands for several: TIDAL may have a recording under more than one id.
 /// One leads, or else they would take the file from each other in turn: the file lies where that one
 /// belongs, and the row has the tags of all.
-fn shared_files<'a>(draft: &Draft<'a>) -> BTreeMap<&'a MediaPath, Vec<&'a TrackId>> {
-    let tracks = &draft.input.desired.tracks;
+fn shared_files<'a>(
+    draft: &Draft<'_>,
+    tracks: &[Wanted<'a>],
+) -> BTreeMap<&'a MediaPath, Vec<&'a TrackId>> {
     let mut first = HashMap::with_capacity(tracks.len());
     let mut files: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for (id, want) in tracks {
-        let found = file_of(draft, id).filter(|_| !is_only_observed(draft, want));
+    for Wanted { id, want, found } in tracks.iter().copied() {
+        let found = found.filter(|_| !is_only_observed(draft, want));
         let Some(path) = found.map(|found| &found.path) else {
             continue;
         };
@@ -196,12 +217,12 @@ pub(super) fn subject(track: &Track) -> Subject {
 
 fn plan_file(
     draft: &mut Draft<'_>,
-    id: &TrackId,
-    want: &DesiredTrack,
+    wanted: Wanted<'_>,
     lead: Option<&TrackPlan>,
     planned: &mut TrackPlan,
 ) {
-    if let Some(found) = file_of(draft, id) {
+    let Wanted { id, want, found } = wanted;
+    if let Some(found) = found {
         if let Some(file) = draft.index.file(&found.path) {
             planned.file = FilePlan::At(file.path.clone());
             link(draft, id, want, found, file, lead, planned);

@@ -127,7 +127,10 @@ impl<'a> Exact<'a> {
         usize::try_from(number)
             .ok()
             .and_then(|at| self.tracks.get(at))
-            .is_some_and(|track| says_nothing(track.album.as_deref()))
+            .is_some_and(|track| {
+                // Of the file's album it is known.
+                track.album.as_deref() == facts.album || says_nothing(track.album.as_deref())
+            })
             && !facts.isrc.is_some_and(|isrc| others(isrc.as_str()))
             && !facts.tidal_id.is_some_and(|id| others(id.as_str()))
     }

@@ -6,7 +6,12 @@ use std::borrow::Cow;
 /// they were written in: UTF-8 read as Windows-1252, Latin-1, Windows-1251 or Mac Roman, and Cyrillic of
 /// Windows-1251 read as Latin-1, as `ID3v1` tags have it.
 pub(super) fn repair(text: &str) -> Cow<'_, str> {
+    // Nearly all texts have neither.
+    let is_whole = |byte: u8| byte.is_ascii() && byte != b'&' && byte != b'%';
     let mut text = Cow::Borrowed(text);
+    if text.bytes().all(is_whole) {
+        return text;
+    }
     if text.contains('&') && text.contains(';') {
         text = Cow::Owned(without_entities(&text));
     }
@@ -192,6 +197,15 @@ fn upper(table: &str, c: char) -> Option<u8> {
 /// `Ãðóïïà êðîâè` is `Группа крови`: words of nothing but accented letters are Cyrillic.
 fn cyrillic(text: &str) -> Option<String> {
     let accented = |c: char| matches!(u32::from(c), 0xc0..=0xff | 0xa8 | 0xb8);
+    // Without three of them in a row there is no such word.
+    let mut run = 0;
+    let in_a_row = text.chars().any(|c| {
+        run = if accented(c) { run + 1 } else { 0 };
+        run == 3
+    });
+    if !in_a_row {
+        return None;
+    }
     let mut long = false;
     for word in text.split(|c: char| !c.is_alphabetic() && !accented(c)) {
         let count = word.chars().count();

@@ -27,6 +27,9 @@ pub(super) const fn mixed(hash: u64) -> u64 {
     hash ^ (hash >> 29)
 }
 
+/// Entries that are looked through one by one: a cut has one of them on average.
+const FEW: usize = 8;
+
 /// Numbers of tracks by key, sorted, and cut by the first bits of the keys: two look-ups find a list.
 pub(super) struct Table {
     entries: Vec<(u64, u32)>,
@@ -76,6 +79,11 @@ impl Table {
         let bucket = bucket(key, self.shift);
         let cut = |at: usize| usize::try_from(self.cuts[at]).unwrap_or(usize::MAX);
         let entries = &self.entries[cut(bucket)..cut(bucket + 1)];
+        if entries.len() <= FEW {
+            let start = entries.iter().take_while(|(other, _)| *other < key).count();
+            let rest = &entries[start..];
+            return &rest[..rest.iter().take_while(|(other, _)| *other == key).count()];
+        }
         let start = entries.partition_point(|(other, _)| *other < key);
         let rest = &entries[start..];
         &rest[..rest.partition_point(|(other, _)| *other == key)]

@@ -1,5 +1,7 @@
 //! Words of titles: one spelling for each, the numbers among them, and where a title ends.
 
+use std::{collections::HashSet, sync::LazyLock};
+
 /// One spelling for parts and numbers: `pt ii`, `part two` and `parts 2` become `part 2`; `u` is `you`.
 pub(super) fn canonical(folded: &str) -> String {
     let mut out = String::with_capacity(folded.len() + 4);
@@ -222,14 +224,22 @@ const TRAILING: &[&str] = &[
     "unplugged",
 ];
 
+/// The last words of these labels.
+static LAST: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let last = |label: &&'static str| label.rsplit(' ').next().unwrap_or_default();
+    TRAILING.iter().map(last).collect()
+});
+
 /// A name and the label at its unbracketed end.
 pub(super) fn split_trailing_label(folded: &str) -> (&str, Option<&str>) {
     let Some((_, last)) = folded.rsplit_once(' ') else {
         return (folded, None);
     };
     // `Song 2011 Remaster`, `Song Remastered 2011`: the year belongs to the label.
+    let is_last_of_one = LAST.contains(last);
     let label = TRAILING
         .iter()
+        .filter(|_| is_last_of_one)
         .filter_map(|label| {
             if !label.ends_with(last) {
                 return None;

@@ -177,6 +177,18 @@ fn what_leaves_a_list_on_one_machine_leaves_it_on_the_other() {
     studio.sync_with(&lists("0 1 2 3 4"));
     assert_eq!(club.titles("House 🇮🇹"), with_own("0 1 2 3 4"));
     assert_eq!(studio.titles("House 🇮🇹"), titled("0 1 2 3 4"));
+    // What a machine never got, nobody has left there.
+    studio.sync_with(&lists("0 1 2 3 4 11"));
+    studio.sync_with(&lists("0 1 2 3 4"));
+    let later = club.path("later.jsonl");
+    club.expect(0, &["db", "export", later.to_str().unwrap()]);
+    let text = fs::read_to_string(&later).unwrap();
+    assert!(
+        text.contains("\"1011\"") && !text.contains(",\"1011\",1]"),
+        "{text}"
+    );
+    club.sync_with(&lists("0 1 2 3 4"));
+    assert_eq!(club.titles("House 🇮🇹"), with_own("0 1 2 3 4"));
     for machine in [&studio, &club] {
         machine.assert_settled();
         machine.expect(0, &["db", "check"]);
