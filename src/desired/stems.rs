@@ -1,6 +1,8 @@
 //! Where the file of each track shall lie, its ending left open.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use super::{DesiredState, DesiredTrack, naming};
 use crate::{

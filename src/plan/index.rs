@@ -1,9 +1,8 @@
 //! Look-ups over an observation that every part of the planner needs.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeSet, HashMap},
-};
+use std::{borrow::Cow, collections::BTreeSet};
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::{
     domain::{
@@ -56,7 +55,9 @@ impl<'a> Index<'a> {
                 index.our_tags.entry(content).or_default().insert(name);
             }
         }
-        for file in &observation.library.value.files {
+        let files = &observation.library.value.files;
+        index.file_by_path.reserve(files.len());
+        for file in files {
             index
                 .file_by_path
                 .insert(composed(file.path.as_str()), file);

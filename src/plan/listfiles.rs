@@ -1,7 +1,6 @@
 //! The playlist file of each playlist: where it lies, and whether it says what it shall.
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt as _};
 use rayon::prelude::*;
 
 use crate::{

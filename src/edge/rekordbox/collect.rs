@@ -3,11 +3,9 @@
 //! A broken row is a problem of its own and leaves no hole: the rest was read, and what is absent is
 //! absent.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap, HashSet},
-};
+use std::{borrow::Cow, collections::BTreeMap};
 
+use foldhash::{HashMap, HashSet, HashSetExt as _};
 use serde::Deserialize;
 use smol_str::SmolStr;
 
@@ -109,7 +107,7 @@ impl Problems {
     }
 }
 
-pub(super) type NamesById = HashMap<SmolStr, SmolStr, Quick>;
+pub(super) type NamesById = HashMap<SmolStr, SmolStr>;
 
 /// The names that tracks refer to, by id.
 #[derive(Debug, Default)]
@@ -129,9 +127,9 @@ pub(super) fn named(rows: Vec<RawName>) -> NamesById {
 /// What hangs on a track, by its id.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    cues: HashMap<SmolStr, (i64, i64), Quick>,
-    history: HashSet<SmolStr, Quick>,
-    tags: HashMap<SmolStr, Vec<MyTagId>, Quick>,
+    cues: HashMap<SmolStr, (i64, i64)>,
+    history: HashSet<SmolStr>,
+    tags: HashMap<SmolStr, Vec<MyTagId>>,
 }
 
 impl Work {
@@ -144,7 +142,7 @@ impl Work {
         let cues = cues
             .into_iter()
             .filter_map(|RawCues(content, hot, memory)| Some((content?.into(), (hot, memory))));
-        let mut tags = HashMap::<SmolStr, Vec<MyTagId>, Quick>::default();
+        let mut tags = HashMap::<SmolStr, Vec<MyTagId>>::default();
         for RawLink(tag, content) in links {
             let tag = tag.map(MyTagId::new).filter(|tag| known.contains_key(tag));
             if let (Some(tag), Some(content)) = (tag, content) {
@@ -331,7 +329,7 @@ fn small(number: Option<i64>) -> Option<u32> {
 }
 
 fn report_duplicates(contents: &[(ContentId, Box<Content>)], problems: &mut Problems) {
-    let mut paths = HashSet::with_capacity_and_hasher(contents.len(), Quick::default());
+    let mut paths = HashSet::with_capacity(contents.len());
     for (_, content) in contents {
         let path = content.folder_path.as_str();
         if !path.is_empty() && !paths.insert(path) {
@@ -521,7 +519,7 @@ fn fill_one(node: &mut CollectionPlaylist, mut rows: Vec<Entry>, known: &Known<'
 /// the processor's cache, while the entries of playlists ask for them in any order.
 #[derive(Default)]
 struct Known<'c> {
-    numbers: HashSet<u64, Quick>,
+    numbers: HashSet<u64>,
     others: HashSet<&'c str>,
 }
 
@@ -548,45 +546,6 @@ impl<'c> Known<'c> {
     fn number(id: &str) -> Option<u64> {
         let plain = id.len() < 20 && !id.starts_with(['0', '+']);
         id.parse().ok().filter(|_| plain)
-    }
-}
-
-/// A hasher for what Rekordbox's own tables hold: nobody chooses it to collide.
-pub(super) type Quick = std::hash::BuildHasherDefault<Mix>;
-
-#[derive(Default)]
-pub(super) struct Mix(u64);
-
-impl Mix {
-    const fn mix(&mut self, word: u64) {
-        let mixed = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
-        self.0 = mixed ^ (mixed >> 32);
-    }
-}
-
-impl std::hash::Hasher for Mix {
-    fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks::<8>();
-        for word in words {
-            self.mix(u64::from_le_bytes(*word));
-        }
-        if !rest.is_empty() {
-            let mut word = [0; 8];
-            word[..rest.len()].copy_from_slice(rest);
-            self.mix(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u8(&mut self, byte: u8) {
-        self.mix(byte.into());
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.mix(word);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

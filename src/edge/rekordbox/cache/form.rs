@@ -4,17 +4,15 @@
 //! number, and stands there itself where the number is met first. A short name stands wherever it is met:
 //! to read on is quicker than to look in a large table.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use foldhash::HashMap;
 use smol_str::SmolStr;
 
 use super::bytes::{In, Out};
-use crate::{
-    domain::{
-        Collection, CollectionEntry, CollectionPlaylist, Content, ContentId, Isrc, MyTag, MyTagId,
-        NodeId, NodeKind, Observed, Problem, RekordboxSchema,
-    },
-    edge::rekordbox::collect::Quick,
+use crate::domain::{
+    Collection, CollectionEntry, CollectionPlaylist, Content, ContentId, Isrc, MyTag, MyTagId,
+    NodeId, NodeKind, Observed, Problem, RekordboxSchema,
 };
 
 pub(super) fn put_head(out: &mut Out, observed: &Observed<Collection>) {
@@ -80,7 +78,7 @@ const SHORT: usize = 23;
 
 /// The numbers of texts that stand many times.
 #[derive(Default)]
-struct Numbers<'t>(HashMap<&'t str, u64, Quick>);
+struct Numbers<'t>(HashMap<&'t str, u64>);
 
 impl<'t> Numbers<'t> {
     /// Writes the number, and the text where it is new.
@@ -139,7 +137,7 @@ pub(super) fn put_contents<'c>(
     contents: impl ExactSizeIterator<Item = (&'c ContentId, &'c Box<Content>)>,
 ) {
     let (mut names, mut folders) = (Numbers::default(), Numbers::default());
-    let mut sets = HashMap::<&[MyTagId], u64, Quick>::default();
+    let mut sets = HashMap::<&[MyTagId], u64>::default();
     out.number(contents.len() as u64);
     for (id, content) in contents {
         out.text(id.as_str());
