@@ -43,10 +43,15 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
     let wanted: Vec<Wanted<'_>> = desired
         .tracks
         .par_iter()
-        .map(|(id, want)| Wanted {
-            id,
-            want,
-            found: file_of(draft, id),
+        .map(|(id, want)| {
+            let found = file_of(draft, id);
+            let file = found.and_then(|found| draft.index.file(&found.path));
+            Wanted {
+                id,
+                want,
+                found,
+                file,
+            }
         })
         .collect();
     let shared = shared_files(draft, &wanted);
@@ -74,8 +79,10 @@ pub(super) fn plan_tracks(draft: &mut Draft<'_>) {
 struct Wanted<'a> {
     id: &'a TrackId,
     want: &'a DesiredTrack,
-    /// Its file, as [`file_of`] tells.
+    /// What tells its file, by [`file_of`].
     found: Option<&'a Match>,
+    /// That file.
+    file: Option<&'a AudioFile>,
 }
 
 /// Plans one track; `same`: the ids of its recording, where there are several.
@@ -140,7 +147,10 @@ fn shared_files<'a>(
 ) -> BTreeMap<&'a MediaPath, Vec<&'a TrackId>> {
     let mut first = HashMap::with_capacity(tracks.len());
     let mut files: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for Wanted { id, want, found } in tracks.iter().copied() {
+    for Wanted {
+        id, want, found, ..
+    } in tracks.iter().copied()
+    {
         let found = found.filter(|_| !is_only_observed(draft, want));
         let Some(path) = found.map(|found| &found.path) else {
             continue;
@@ -222,9 +232,14 @@ fn plan_file(
     lead: Option<&TrackPlan>,
     planned: &mut TrackPlan,
 ) {
-    let Wanted { id, want, found } = wanted;
+    let Wanted {
+        id,
+        want,
+        found,
+        file,
+    } = wanted;
     if let Some(found) = found {
-        if let Some(file) = draft.index.file(&found.path) {
+        if let Some(file) = file {
             planned.file = FilePlan::At(file.path.clone());
             link(draft, id, want, found, file, lead, planned);
             if let Some(lead) = lead {
