@@ -332,7 +332,7 @@ impl fmt::Display for StatusView<'_> {
                 "Pending",
                 pending.unwrap_or_else(|| match &status.problem {
                     Some(problem) => format!("not known: {}", visible(problem)),
-                    None => "not known before the first plan".to_owned(),
+                    None => "not known before a plan has read TIDAL".to_owned(),
                 }),
             ),
             ("Trash", trash),

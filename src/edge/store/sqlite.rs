@@ -21,7 +21,7 @@ use std::{
     io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -127,7 +127,7 @@ impl SqliteStore {
             false => connect.disable_statement_logging(),
         };
         let mut store = Self {
-            reader: SqliteReader::connect(path, connect).await?,
+            reader: connect_in_turn(path, &connect, options.busy_timeout).await?,
             options: options.clone(),
             fencing: None,
             watch: tokio::sync::Mutex::default(),
@@ -499,6 +499,26 @@ fn refused(path: &Path, doing: &'static str, source: sqlx::Error) -> StoreError 
             damaged(path, reason.unwrap_or_default())
         }
         Some(_) | None => StoreError::Database { doing, source },
+    }
+}
+
+/// Connects to a file that another process may be making at the same moment: who gives a new file its log
+/// holds it alone, and SQLite lets nobody wait for that.
+async fn connect_in_turn(
+    path: &Path,
+    connect: &SqliteConnectOptions,
+    at_most: Duration,
+) -> Result<SqliteReader, StoreError> {
+    let from = Instant::now();
+    loop {
+        match SqliteReader::connect(path, connect.clone()).await {
+            Err(StoreError::Database { source, .. })
+                if primary_code(&source) == Some(5) && from.elapsed() < at_most =>
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            connected => return connected,
+        }
     }
 }
 

@@ -187,7 +187,7 @@ fn what_leaves_a_list_on_one_machine_leaves_it_on_the_other() {
         text.contains("\"1011\"") && !text.contains(",\"1011\",1]"),
         "{text}"
     );
-    club.sync_with(&lists("0 1 2 3 4"));
+    club.tidal(&lists("0 1 2 3 4"));
     assert_eq!(club.titles("House 🇮🇹"), with_own("0 1 2 3 4"));
     for machine in [&studio, &club] {
         machine.assert_settled();
