@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 
 use super::{DesiredState, DesiredTrack, naming};
 use crate::{
@@ -20,19 +20,12 @@ enum Claim {
     Track(TrackId),
 }
 
-/// The claims on the names in one folder.
+/// The claims on the names in a folder to which a file is still to come.
 #[derive(Default)]
 struct Claims {
     wanted: BTreeMap<Claim, String>,
     /// Those of what lies there already.
     held: BTreeMap<Claim, String>,
-}
-
-impl Claims {
-    /// Whether a name has still to be found for a file of this folder.
-    fn is_open(&self) -> bool {
-        self.wanted.len() > self.held.len()
-    }
 }
 
 /// `rows`: Rekordbox's, each with the place of its file.
@@ -46,31 +39,48 @@ pub(super) fn choose<'a>(
     let DesiredState {
         playlists, tracks, ..
     } = desired;
-    let mut folders: HashMap<&str, (&MediaPath, Claims)> = HashMap::new();
     // Files that stay where they are. One that leaves may still lie there when another shall come.
-    let mut stay: HashSet<&MediaPath> = HashSet::new();
-    for (id, track) in tracks.iter() {
+    let mut kept: Vec<Option<&MediaPath>> = Vec::with_capacity(tracks.len());
+    let mut folders: HashMap<&str, (&MediaPath, Claims)> = HashMap::new();
+    for (id, track) in tracks.iter_mut() {
+        let home = playlists.get(&track.home).map(|home| &home.folder);
         let file = state.tracks.get(id).and_then(|row| row.file.as_ref());
-        let file = file.filter(|path| state.provenance(path).is_ours());
-        let Some(home) = playlists.get(&track.home) else {
+        let file = file
+            .zip(home)
+            .filter(|(path, home)| path.is_in(home) && state.provenance(path).is_ours());
+        kept.push(file.map(|(path, _)| path));
+        match (file, home) {
+            // A file that lies in its folder keeps its name, whatever TIDAL calls the track today.
+            (Some((path, home)), _) => track.stem = home.join(&path.file_stem()),
+            // To this folder one is still to come.
+            (None, Some(home)) => {
+                let claims = || (home, Claims::default());
+                folders.entry(home.as_str()).or_insert_with(claims);
+            }
+            (None, None) => {}
+        }
+    }
+    // Most plans of most libraries.
+    if folders.is_empty() {
+        return;
+    }
+    for ((id, track), kept) in tracks.iter().zip(&kept) {
+        let home = playlists.get(&track.home);
+        let Some((_, claims)) = home.and_then(|home| folders.get_mut(home.folder.as_str())) else {
             continue;
         };
-        let (_, claims) = folders
-            .entry(home.folder.as_str())
-            .or_insert_with(|| (&home.folder, Claims::default()));
         let claim = Claim::Track(id.clone());
-        // A file that lies in its folder keeps its name, whatever TIDAL calls the track today.
-        let stem = match file.filter(|path| path.is_in(&home.folder)) {
+        let stem = match kept {
             Some(path) => {
                 let stem = path.file_stem();
                 claims.held.insert(claim.clone(), stem.clone());
-                stay.insert(path);
                 stem
             }
             None => naming::file_stem(&policy.library.file, &track.track),
         };
         claims.wanted.insert(claim, stem);
     }
+    let stay: HashSet<&MediaPath> = kept.into_iter().flatten().collect();
     for file in library
         .files
         .iter()
@@ -84,17 +94,9 @@ pub(super) fn choose<'a>(
             claims.wanted.insert(claim, stem);
         }
     }
-    let takes = match folders.values().any(|(_, claims)| claims.is_open()) {
-        true => heed_rows(&mut folders, tracks, policy, state, rows),
-        false => Vec::new(),
-    };
+    let takes = heed_rows(&mut folders, tracks, policy, state, rows);
     for (folder, claims) in folders.into_values() {
-        // Where nothing is to come, everything keeps its name: most folders of most plans.
-        let names = match claims.is_open() {
-            true => naming::distinct(&claims.wanted, &claims.held),
-            false => claims.held,
-        };
-        for (claim, name) in names {
+        for (claim, name) in naming::distinct(&claims.wanted, &claims.held) {
             if let Claim::Track(id) = claim
                 && let Some(track) = tracks.get_mut(&id)
             {
@@ -127,7 +129,6 @@ fn heed_rows<'a>(
     let owning: HashSet<&TrackId> = owners.values().copied().collect();
     let by_name = folders
         .iter()
-        .filter(|(_, (_, claims))| claims.is_open())
         .map(|(folder, (_, claims))| (composed(folder).into_owned(), (*folder, Open::of(claims))));
     let open: HashMap<String, (&str, Open)> = by_name.collect();
     let mut found: BTreeMap<(&str, String), Vec<Bereft<'_>>> = BTreeMap::new();
