@@ -376,6 +376,7 @@ where
     worlds.store.resume_apply(apply, millis(clock())).await?;
     let mut run = Run::open(apply, &plan, actions, worlds, settings, clock, report).await?;
     run.recover(Recovery::Close).await?;
+    run.record_taken_back().await?;
     let mut report = run.end(ApplyStatus::Partial).await?;
     report.backup = backup;
     Ok(report)

@@ -103,6 +103,9 @@ where
     fn recover_one(&mut self, seq: usize, recovery: Recovery) -> Option<Attempt<Effected>> {
         let intent = self.pre.get(&seq).map(|image| image.intent.clone());
         let found = match intent {
+            // It is done together with its settlement, or not at all; what a closed undo has taken back
+            // is recorded after this.
+            Some(Intent::State) if self.is_reversal(seq) => return Some(Err(Failure::Untouched)),
             Some(Intent::Deliver { ready, .. }) => match ready {
                 Some(ready) => self.recover_ready(&ready, recovery),
                 None => Ok(None),
@@ -155,6 +158,11 @@ where
             Ok(None) => Err(not_done(recovery)),
             Err(failure) => Err(failure),
         })
+    }
+
+    pub(super) fn is_reversal(&self, seq: usize) -> bool {
+        let action = self.actions.get(seq);
+        action.is_some_and(|action| matches!(action.effect, Effect::StateRestore { .. }))
     }
 
     /// A file without rows that must follow it has moved or not; one with such rows is where they say.

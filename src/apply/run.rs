@@ -521,6 +521,28 @@ where
         Ok(())
     }
 
+    /// What an undo has taken back is recorded also where it ends before its time: what is in its place
+    /// again would be nobody's otherwise.
+    pub(super) async fn record_taken_back(&mut self) -> Result<()> {
+        let is_done = |need: &usize| self.status[*need] == OperationStatus::Completed;
+        let is_due =
+            |seq: &usize| self.is_reversal(*seq) && self.depends_on[*seq].iter().all(is_done);
+        let mut due = self.pending(Phase::State);
+        due.retain(|seq| is_due(seq));
+        // Rows that stand for themselves were changed after those of what was done, and give way to them.
+        if due.iter().all(|seq| self.depends_on[*seq].is_empty()) {
+            return Ok(());
+        }
+        for batch in due.chunks(BATCH) {
+            self.hold().await?;
+            let intent = |seq: &usize| (*seq, PreImage::of(Intent::State));
+            self.intend(batch.iter().map(intent).collect()).await?;
+            let done = |seq: &usize| (*seq, Ok(Effected::of(Outcome::Nothing)));
+            self.settle(batch.iter().map(done).collect()).await?;
+        }
+        Ok(())
+    }
+
     fn adopted(&self, seq: usize) -> Attempt<Effected> {
         let stat = match &self.actions[seq].effect {
             Effect::StateAdopt { after } => {

@@ -80,9 +80,10 @@ pub(super) fn plan_copies(draft: &mut Draft<'_>) {
         return;
     }
     let desired = draft.input.desired;
+    let leaving = leaving(draft);
     let mut lacking = wanted(draft);
     let mut spare = Vec::new();
-    for row in copies(draft) {
+    for row in copies(draft).filter(|row| !leaving.contains_key(&row.path)) {
         let key = key_of(draft, row).filter(|_| draft.index.file(&row.path).is_some());
         let stays = key.is_some_and(|key| lacking.remove(&key).is_some());
         // Copies of a playlist that is gone go with it, see `trash_copies_of`.
@@ -93,15 +94,6 @@ pub(super) fn plan_copies(draft: &mut Draft<'_>) {
             spare.push((owner, row));
         }
     }
-    // What stands in a copy's place may move away in this very plan.
-    let leaving: BTreeMap<MediaPath, ActionId> = draft
-        .actions
-        .iter()
-        .filter_map(|action| match &action.effect {
-            Effect::FilePlace { before, .. } => Some((before.path.clone(), action.id.clone())),
-            _ => None,
-        })
-        .collect();
     let mut names = Names::of(draft, &leaving);
     for (playlist, track) in lacking.into_values() {
         let playlist = desired.playlists.get(&playlist);
@@ -122,12 +114,14 @@ pub(super) fn plan_copies(draft: &mut Draft<'_>) {
 
 /// Copies of playlists that are gone from TIDAL and that the policy removes, where no other playlist has
 /// the folder now.
-pub(super) fn trash_copies_of(draft: &mut Draft<'_>, gone: &BTreeMap<&PlaylistId, Verdict>) {
+pub(super) fn trash_copies_of(draft: &mut Draft<'_>, gone: &BTreeMap<PlaylistId, Verdict>) {
     if gone.is_empty() {
         return;
     }
     let wanted = wanted(draft);
-    for row in copies(draft).filter(|row| row.provenance.is_ours()) {
+    let leaving = leaving(draft);
+    let stays = |row: &&FileRow| row.provenance.is_ours() && !leaving.contains_key(&row.path);
+    for row in copies(draft).filter(stays) {
         let Some((playlist, decided)) = row.playlist.as_ref().and_then(|id| gone.get_key_value(id))
         else {
             continue;
@@ -142,6 +136,19 @@ pub(super) fn trash_copies_of(draft: &mut Draft<'_>, gone: &BTreeMap<&PlaylistId
             trash_copy(draft, row, &why);
         }
     }
+}
+
+/// What moves away in this very plan: what stands in a copy's place, and a copy that is to be the file of a
+/// track whose own is gone.
+fn leaving(draft: &Draft<'_>) -> BTreeMap<MediaPath, ActionId> {
+    let placed = draft
+        .actions
+        .iter()
+        .filter_map(|action| match &action.effect {
+            Effect::FilePlace { before, .. } => Some((before.path.clone(), action.id.clone())),
+            _ => None,
+        });
+    placed.collect()
 }
 
 /// Whether we keep files in the playlist's folder.

@@ -23,6 +23,7 @@ mod drift;
 mod duplicates;
 mod entries;
 mod facts;
+mod gone;
 mod holds;
 mod index;
 mod listfiles;

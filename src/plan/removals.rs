@@ -3,20 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    desired::language,
     domain::{
         AudioFile, ChangeKind, Class, ContentId, MediaPath, TrackId,
-        state::{FileRole, ObjectKey, PlaylistRow},
+        state::{FileRole, PlaylistRow},
     },
     plan::{
         contents::write_hold,
         copies::trash_copies_of,
-        document::{
-            Action, Effect, Estimate, Forgotten, NodeAt, Precondition, Risk, Subject, TagSet,
-            Trashed,
-        },
+        document::{Action, Effect, Estimate, Precondition, Risk, Subject, TagSet, Trashed},
         draft::{Draft, Hold, act},
         facts,
+        gone::{leftovers, remove_playlist, take_away},
         tracks::linked_rows,
     },
     policy::{
@@ -35,174 +32,22 @@ pub(super) fn plan_removals(draft: &mut Draft<'_>) {
         if change.kind == ChangeKind::PlaylistRemoved
             && draft.in_scope(&change.playlist)
             && let Some(row) = state.playlists.get(&change.playlist)
-            && let Some(decided) = remove_playlist(draft, row)
         {
-            gone.insert(&row.id, decided);
+            let decided = remove_playlist(draft, row);
+            gone.insert(row.id.clone(), decided);
         }
     }
-    // What another machine took leave of may still be a list in this one's Rekordbox.
-    let read = &draft.input.observation.tidal.value.playlists;
-    for id in state.left_behind.keys() {
-        if let Some(row) = state.playlists.get(id)
-            && row.deleted_at.is_some()
-            && read.iter().all(|playlist| playlist.id != *id)
-            && !draft.input.desired.unmanaged.contains(id)
-            && draft.in_scope(id)
-            && node_of(draft, row).is_some()
-            && let Some(decided) = remove_playlist(draft, row)
-        {
-            gone.insert(&row.id, decided);
-        }
+    for row in leftovers(draft) {
+        let decided = take_away(draft, &row);
+        gone.insert(row.id, decided);
     }
+    gone.retain(|_, decided| matches!(decided.decision, Decision::Remove));
     trash_copies_of(draft, &gone);
     if draft.input.scope.is_none() {
         untag(draft);
         let orphans = plan_orphans(draft);
         plan_duplicates(draft, &orphans);
     }
-}
-
-/// Plans the end of one playlist; what the policy says, where its files go as well.
-fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) -> Option<Verdict> {
-    let about = || Subject {
-        track: None,
-        label: row.name.clone(),
-    };
-    let gone = || Precondition::PlaylistAbsent {
-        playlist: row.id.clone(),
-    };
-    let known = facts::of_removed_playlist(row);
-    let mut decided = verdict(draft.input.policy, &known);
-    let text = "the playlist is gone from TIDAL";
-    if decided.decision != Decision::Keep
-        && let Some(hold) = facts::former_denial(draft, &known, Denied::Remove)
-    {
-        if let Some(before) = node_of(draft, row) {
-            let action = act(Class::Destructive, Effect::NodeRemove { before }, about());
-            draft.hold(&action.under(&row.id), hold);
-        }
-        decided.decision = Decision::Keep;
-    }
-    match &decided.decision {
-        Decision::Archive(folder) => archive(draft, row, folder, &decided),
-        Decision::Remove => {
-            if let Some(before) = node_of(draft, row) {
-                let pre = [
-                    gone(),
-                    Precondition::Node {
-                        node: before.clone(),
-                    },
-                ];
-                let action = act(Class::Destructive, Effect::NodeRemove { before }, about())
-                    .under(&row.id)
-                    .provided(pre)
-                    .because(&decided.name, text)
-                    .stated(&decided);
-                push_removal(draft, action, true);
-            }
-            trash_m3u8(draft, row, &decided);
-        }
-        Decision::Keep | Decision::Trash | Decision::Dedupe | Decision::Upgrade => {}
-    }
-    let before = Forgotten::Playlist(row.id.clone());
-    let action = act(Class::Remove, Effect::StateForget { before }, about())
-        .under(&row.id)
-        .provided([gone()])
-        .because(&decided.name, format!("{text}; its files stay"))
-        .stated(&decided);
-    push_removal(draft, action, false);
-    matches!(decided.decision, Decision::Remove).then_some(decided)
-}
-
-fn node_of(draft: &Draft<'_>, row: &PlaylistRow) -> Option<NodeAt> {
-    let id = draft.index.node(&ObjectKey::Playlist(row.id.clone()))?;
-    let node = draft.index.collection()?.nodes.get(id)?;
-    Some(NodeAt {
-        id: id.clone(),
-        name: node.name.clone(),
-        folder: draft.index.folder_path(id),
-        playlist: Some(row.id.clone()),
-    })
-}
-
-fn archive(draft: &mut Draft<'_>, row: &PlaylistRow, folder: &str, decided: &Verdict) {
-    let Some(before) = node_of(draft, row) else {
-        return;
-    };
-    let root = &draft.input.policy.rekordbox.folder;
-    let folder = language::archive_folder(&draft.input.policy.my_tags, folder, &row.name);
-    let folder: Vec<String> = root.iter().cloned().chain(folder).collect();
-    if before.folder == folder {
-        return;
-    }
-    let made = super::playlists::make_folders(draft, &folder);
-    let after = NodeAt {
-        folder,
-        ..before.clone()
-    };
-    let pre = Precondition::Node {
-        node: before.clone(),
-    };
-    let about = Subject {
-        track: None,
-        label: row.name.clone(),
-    };
-    let action = act(Class::Move, Effect::NodeUpdate { before, after }, about)
-        .under(&row.id)
-        .provided([
-            pre,
-            Precondition::PlaylistAbsent {
-                playlist: row.id.clone(),
-            },
-        ])
-        .because(
-            &decided.name,
-            "the playlist is gone from TIDAL and goes to the archive",
-        )
-        .stated(decided)
-        .after(made);
-    push_removal(draft, action, true);
-}
-
-fn trash_m3u8(draft: &mut Draft<'_>, row: &PlaylistRow, decided: &Verdict) {
-    let observation = draft.input.observation;
-    let file = observation.state.files.values().find(|file| {
-        file.role == FileRole::Playlist
-            && file.playlist.as_ref() == Some(&row.id)
-            && file.provenance.is_ours()
-    });
-    let Some(file) = file.and_then(|file| observation.library.value.sidecar(&file.path)) else {
-        return;
-    };
-    let before = Trashed {
-        path: file.path.clone(),
-        size: file.stat.size,
-        sha256: file.hash,
-    };
-    let pre = Precondition::File {
-        path: file.path.clone(),
-        size: file.stat.size,
-        mtime: file.stat.mtime,
-        sha256: Some(file.hash),
-    };
-    let about = Subject {
-        track: None,
-        label: file.path.to_string(),
-    };
-    let action = act(Class::Destructive, Effect::FileTrash { before }, about)
-        .under(&row.id)
-        .provided([
-            pre,
-            Precondition::PlaylistAbsent {
-                playlist: row.id.clone(),
-            },
-        ])
-        .because(
-            &decided.name,
-            "the playlist file of a playlist that is gone from TIDAL",
-        )
-        .stated(decided);
-    push_removal(draft, action, false);
 }
 
 pub(super) fn push_removal(draft: &mut Draft<'_>, action: Action, rekordbox: bool) {

@@ -306,7 +306,7 @@ pub const DEFAULTS: &[Key] = &[
     key(
         "playlist_removed",
         Word(&["soft-delete", "archive", "remove"]),
-        "of a playlist that is gone from TIDAL",
+        "of playlists that are gone from TIDAL, now or earlier",
     )
     .or(r#""soft-delete""#),
     key(

@@ -4,6 +4,7 @@
 //! `TIDAL_CLEANUP_CASES` says how many cases each law is tried with (256).
 #![expect(clippy::unwrap_used, reason = "a law fails where a world does")]
 
+mod given_up;
 mod model;
 mod world;
 
@@ -507,5 +508,58 @@ fn a_download_is_told_once() {
             ],
             "{notes:?}"
         );
+    });
+}
+
+/// Whichever file of a shared track somebody deletes: it comes back, under the name that it had. A copy may
+/// be what it comes back from, also where its list goes.
+#[test]
+fn a_deleted_file_of_a_shared_track_comes_back_under_its_name() {
+    let again = world::RECORDINGS;
+    let both = || vec![(0, 3, vec![0, again, 1]), (1, 4, vec![again, 0, 1, 0])];
+    let one = || vec![(0, 3, vec![0, again, 1])];
+    let all = |stage: &Stage| stage.files().into_keys().collect::<Vec<_>>();
+    for sharing in ["hardlink", "copy"] {
+        let begin = async |lists: &Lists| {
+            let more = "[defaults]\ntrack_removed = \"trash\"\nplaylist_removed = \"remove\"\n";
+            let mut stage = Stage::new(&format!("sharing = \"{sharing}\"\n{more}"));
+            stage.tidal(&both());
+            stage.sync().await.unwrap();
+            stage.tidal(lists);
+            stage
+        };
+        block_on(async {
+            for lists in [both(), one()] {
+                let mut calm = begin(&lists).await;
+                let ours = calm.ours(&calm.bench.state().await);
+                calm.sync().await;
+                let wanted = all(&calm);
+                for path in ours {
+                    let mut stage = begin(&lists).await;
+                    stage.bench.worlds.local.world.delete(&path);
+                    stage.sync().await;
+                    let what = format!("{sharing}: {path} was deleted, {lists:?}");
+                    assert_eq!(stage.plan().await.body.actions, [], "{what}");
+                    assert_eq!(all(&stage), wanted, "{what}");
+                }
+            }
+        });
+    }
+}
+
+/// The row of a recording has TIDAL's title of it, also where the id by which we know it is remembered alone.
+#[test]
+fn a_row_has_the_title_of_the_id_that_tidal_has_now() {
+    block_on(async {
+        let mut stage = Stage::new("[defaults]\nmode = \"additive\"\n");
+        stage.tidal(&vec![(1, 0, vec![2])]);
+        stage.sync().await.unwrap();
+        stage.catalogue.retitled.insert(2);
+        let lists = vec![(1, 0, vec![]), (2, 0, vec![2 + world::RECORDINGS])];
+        stage.tidal(&lists);
+        stage.sync().await.unwrap();
+        let again = stage.plan().await.body;
+        assert_eq!(again.actions, []);
+        stage.assert_lists_follow(&lists, &again.decisions).await;
     });
 }

@@ -188,6 +188,7 @@ impl Writer<'_> {
             actions.push(action);
         }
         if let Some((effect, pre)) = &inverse.state {
+            own.extend(step.records.iter().flat_map(|other| self.ids(*other)));
             actions.push(self.action(step, effect, pre, own));
         }
         let ids = actions.iter().map(|action| action.id.clone()).collect();

@@ -29,6 +29,8 @@ pub(super) struct Step<'a> {
     pub(super) followers: Vec<usize>,
     /// Of such a row: the moved file.
     pub(super) follows: Vec<usize>,
+    /// Of what an undo recorded: that which it had taken back with it.
+    pub(super) records: Vec<usize>,
     pub(super) found: Found,
     pub(super) obstacle: Option<String>,
     /// It is not asked for, and stays.
@@ -134,6 +136,7 @@ pub(super) fn steps<'a>(
                 dependents: Vec::new(),
                 followers: Vec::new(),
                 follows: Vec::new(),
+                records: Vec::new(),
                 found: Found::default(),
                 obstacle: None,
                 left: false,
@@ -201,6 +204,10 @@ pub(super) fn connect(steps: &mut [Step<'_>]) {
                 steps[later].follows.push(earlier);
             } else {
                 steps[earlier].dependents.push(later);
+            }
+            let is_record = |action: &Action| matches!(action.effect, Effect::StateRestore { .. });
+            if steps[later].action.is_some_and(is_record) {
+                steps[later].records.push(earlier);
             }
         }
     }

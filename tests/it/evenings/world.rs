@@ -148,7 +148,7 @@ pub(crate) fn arb_news() -> impl Strategy<Value = News> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Catalogue {
     /// Recordings that have another title now.
-    retitled: BTreeSet<usize>,
+    pub(crate) retitled: BTreeSet<usize>,
     /// Tracks that are not streamed at present.
     withdrawn: BTreeSet<usize>,
 }
