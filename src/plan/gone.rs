@@ -26,42 +26,36 @@ pub(super) fn leftovers(draft: &Draft<'_>) -> Vec<PlaylistRow> {
     let input = draft.input;
     let observation = input.observation;
     let (state, library) = (&observation.state, &observation.library.value);
-    let first = ObjectKey::Playlist(PlaylistId::new(""));
-    let lists = state
-        .objects
-        .range(first..)
-        .map_while(|(key, _)| match key {
-            ObjectKey::Playlist(id) => Some(id),
-            _ => None,
-        });
-    let lists = lists.filter(|id| {
-        draft
-            .index
-            .node(&ObjectKey::Playlist((*id).clone()))
-            .is_some()
-    });
-    let is_there = |file: &&FileRow| match file.role {
-        FileRole::Playlist => library.sidecar(&file.path).is_some(),
-        FileRole::Copy => draft.index.file(&file.path).is_some(),
-        FileRole::Track => false,
-    };
-    let files = state
-        .files
-        .values()
-        .filter(|file| file.provenance.is_ours());
-    let files = files
-        .filter(is_there)
-        .filter_map(|file| file.playlist.as_ref());
-    let read = &observation.tidal.value.playlists;
-    let read: BTreeSet<&PlaylistId> = read.iter().map(|playlist| &playlist.id).collect();
-    let over = |id: &&PlaylistId| {
+    let tidal = &observation.tidal.value;
+    if !tidal.complete {
+        return Vec::new();
+    }
+    let read: BTreeSet<&PlaylistId> = tidal.playlists.iter().map(|list| &list.id).collect();
+    let is_over = |id: &&PlaylistId| {
         let row = state.playlists.get(*id);
         row.is_none_or(|row| row.deleted_at.is_some())
             && !read.contains(*id)
             && !input.desired.unmanaged.contains(*id)
             && draft.in_scope(id)
     };
-    let ids: BTreeSet<&PlaylistId> = lists.chain(files).filter(over).collect();
+    let first = ObjectKey::Playlist(PlaylistId::new(""));
+    let lists = state.objects.range(first..);
+    let lists = lists.map_while(|(key, _)| match key {
+        ObjectKey::Playlist(id) => Some((key, id)),
+        _ => None,
+    });
+    let lists = lists.filter(|(key, id)| is_over(id) && draft.index.node(key).is_some());
+    let is_there = |file: &FileRow| match file.role {
+        FileRole::Playlist => library.sidecar(&file.path).is_some(),
+        FileRole::Copy => draft.index.file(&file.path).is_some(),
+        FileRole::Track => false,
+    };
+    let files = state.files.values().filter_map(|file| {
+        let ours = file.role != FileRole::Track && file.provenance.is_ours();
+        let list = file.playlist.as_ref().filter(|_| ours).filter(is_over);
+        list.filter(|_| is_there(file))
+    });
+    let ids: BTreeSet<&PlaylistId> = lists.map(|(_, id)| id).chain(files).collect();
     let row = |id: &PlaylistId| {
         let known = state.playlists.get(id).cloned();
         known.unwrap_or_else(|| unrecorded(draft, id))
