@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    desired::naming,
     diff::Change,
-    domain::{ActionId, ChangeKind, Class, ContentHash, PlaylistId, Provenance, Track, TrackId},
+    domain::{
+        ActionId, ChangeKind, Class, ContentHash, MediaPath, PlaylistId, Provenance, Track, TrackId,
+    },
     plan::{
         changes::{Occurrences, change_id, changes},
         document::{
@@ -272,11 +275,17 @@ fn planned_playlist(draft: &Draft<'_>, id: &PlaylistId) -> Option<PlannedPlaylis
             entries: playlist.entries.clone(),
         });
     }
-    let row = draft.input.observation.state.playlists.get(id)?;
+    let known = draft.input.observation.state.playlists.get(id);
+    let row = known.or_else(|| draft.leftovers.get(id))?;
+    // Where nothing says it any more; nothing is put there.
+    let would_be = || {
+        let base = MediaPath::new(draft.input.policy.library.playlists.trim_matches('/'));
+        base.join(&naming::playlist_folder_name(&row.name))
+    };
     Some(PlannedPlaylist {
         name: row.name.clone(),
         description: row.description.clone(),
-        folder: row.folder.clone().unwrap_or_else(|| "".into()),
+        folder: row.folder.clone().unwrap_or_else(would_be),
         rekordbox_name: row.name.clone(),
         rekordbox_folder: Vec::new(),
         entries: row

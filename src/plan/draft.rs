@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    domain::{ActionId, ContentId, Isrc, MediaPath, PlaylistId, TagName, TrackId},
+    domain::{
+        ActionId, ContentId, Isrc, MediaPath, PlaylistId, TagName, TrackId, state::PlaylistRow,
+    },
     plan::{
         PlanInput, canonical,
         document::{
@@ -53,6 +55,8 @@ pub(super) struct Draft<'a> {
     pub(super) observed: BTreeSet<&'a PlaylistId>,
     /// Files of ours that may not be needed, and what the policy makes of each, in words.
     pub(super) spare: BTreeMap<MediaPath, String>,
+    /// Playlists of which something is left that is over.
+    pub(super) leftovers: BTreeMap<PlaylistId, PlaylistRow>,
 }
 
 /// What the plan makes of one track.
@@ -131,6 +135,7 @@ impl<'a> Draft<'a> {
             duplicates: Vec::new(),
             awaiting: Leave::default(),
             spare: BTreeMap::new(),
+            leftovers: BTreeMap::new(),
         }
     }
 

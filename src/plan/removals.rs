@@ -39,7 +39,8 @@ pub(super) fn plan_removals(draft: &mut Draft<'_>) {
     }
     for row in leftovers(draft) {
         let decided = take_away(draft, &row);
-        gone.insert(row.id, decided);
+        gone.insert(row.id.clone(), decided);
+        draft.leftovers.insert(row.id.clone(), row);
     }
     gone.retain(|_, decided| matches!(decided.decision, Decision::Remove));
     trash_copies_of(draft, &gone);

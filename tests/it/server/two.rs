@@ -195,6 +195,37 @@ fn what_leaves_a_list_on_one_machine_leaves_it_on_the_other() {
     }
 }
 
+/// One machine takes the making of a list back, and TIDAL has it no more: the other one's Rekordbox lets go of
+/// it with its next apply.
+#[test]
+fn a_list_whose_making_was_taken_back_leaves_the_other_machine() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let url = server.database();
+    let studio = World::on_server(&url);
+    let club = beside(&studio, &url);
+    for machine in [&studio, &club] {
+        machine.sync_with(&first());
+    }
+    let with_new = first().list('d', "New", "12");
+    for machine in [&studio, &club] {
+        machine.sync_with(&with_new);
+    }
+    studio.tidal(&first());
+    studio.expect(0, &["undo", "3", "--yes"]);
+    assert_eq!(studio.titles("New"), None);
+    assert_eq!(club.titles("New"), titled("12"));
+    club.tidal(&first());
+    let said = club.expect(0, &["plan", "--out", "plan.json"]);
+    assert!(!said.out.contains("aaaaaaaa-"), "{}", said.out);
+    assert!(said.out.contains("New  (gone from TIDAL)"), "{}", said.out);
+    let digest = digits(&club.saved()).to_owned();
+    club.expect(0, &["apply", "plan.json", "--approve", &digest]);
+    assert_eq!(club.titles("New"), None);
+    club.assert_settled();
+}
+
 /// Numbers that are arbitrary and always the same.
 struct Random(u64);
 

@@ -6,7 +6,7 @@ use crate::{
     domain::{ActionId, PlaylistId, text::fold_name},
     plan::document::{
         Action, Body, ChangeKind, Check, CheckStatus, DecisionRequest, Drift, Held, Mode, Plan,
-        PlannedChange, Undo,
+        PlannedChange, Precondition, Undo,
     },
 };
 
@@ -78,6 +78,16 @@ struct Tally {
 
 fn tallies(body: &Body) -> BTreeMap<&PlaylistId, Tally> {
     let mut tallies: BTreeMap<&PlaylistId, Tally> = BTreeMap::new();
+    for action in &body.actions {
+        let is_gone = |pre: &Precondition| matches!(pre, Precondition::PlaylistAbsent { .. });
+        if let Some(playlist) = action
+            .playlist
+            .as_ref()
+            .filter(|_| action.pre.iter().any(is_gone))
+        {
+            tallies.entry(playlist).or_default().is_gone = true;
+        }
+    }
     for change in &body.changes {
         let tally = tallies.entry(&change.playlist).or_default();
         match change.kind {
