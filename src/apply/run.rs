@@ -529,7 +529,7 @@ where
             |seq: &usize| self.is_reversal(*seq) && self.depends_on[*seq].iter().all(is_done);
         let mut due = self.pending(Phase::State);
         due.retain(|seq| is_due(seq));
-        // Rows that stand for themselves were changed after those of what was done, and give way to them.
+        // Rows that stand for themselves were changed last and have to give way to the others; alone, they stay.
         if due.iter().all(|seq| self.depends_on[*seq].is_empty()) {
             return Ok(());
         }

@@ -87,6 +87,23 @@ fn unrecorded(draft: &Draft<'_>, id: &PlaylistId) -> PlaylistRow {
     }
 }
 
+/// Plans what becomes of such a playlist. A list that went to the archive is the DJ's to move; another machine's
+/// way there is caught up with.
+pub(super) fn clear_leftovers(draft: &mut Draft<'_>, row: &PlaylistRow) -> Verdict {
+    let decided = verdict(draft.input.policy, &facts::of_removed_playlist(row));
+    let is_behind = draft
+        .input
+        .observation
+        .state
+        .left_behind
+        .contains_key(&row.id);
+    let was_archived = row.deleted_at.is_some() && !is_behind;
+    match decided.decision {
+        Decision::Archive(_) if was_archived => decided,
+        _ => take_away(draft, row),
+    }
+}
+
 /// Plans the end of one playlist; what the policy says, where its files go as well.
 pub(super) fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) -> Verdict {
     let decided = take_away(draft, row);
@@ -97,9 +114,7 @@ pub(super) fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) -> Verdi
     let before = Forgotten::Playlist(row.id.clone());
     let action = act(Class::Remove, Effect::StateForget { before }, about)
         .under(&row.id)
-        .provided([Precondition::PlaylistAbsent {
-            playlist: row.id.clone(),
-        }])
+        .provided([absent(row)])
         .because(&decided.name, format!("{GONE}; its files stay"))
         .stated(&decided);
     push_removal(draft, action, false);
@@ -110,7 +125,7 @@ pub(super) fn remove_playlist(draft: &mut Draft<'_>, row: &PlaylistRow) -> Verdi
 const GONE: &str = "the playlist is gone from TIDAL";
 
 /// Plans what becomes of a playlist's list in Rekordbox and of its playlist file: what the policy says.
-pub(super) fn take_away(draft: &mut Draft<'_>, row: &PlaylistRow) -> Verdict {
+fn take_away(draft: &mut Draft<'_>, row: &PlaylistRow) -> Verdict {
     let about = || Subject {
         track: None,
         label: row.name.clone(),
@@ -131,9 +146,7 @@ pub(super) fn take_away(draft: &mut Draft<'_>, row: &PlaylistRow) -> Verdict {
         Decision::Remove => {
             if let Some(before) = node_of(draft, row) {
                 let pre = [
-                    Precondition::PlaylistAbsent {
-                        playlist: row.id.clone(),
-                    },
+                    absent(row),
                     Precondition::Node {
                         node: before.clone(),
                     },
@@ -150,6 +163,12 @@ pub(super) fn take_away(draft: &mut Draft<'_>, row: &PlaylistRow) -> Verdict {
         Decision::Keep | Decision::Trash | Decision::Dedupe | Decision::Upgrade => {}
     }
     decided
+}
+
+fn absent(row: &PlaylistRow) -> Precondition {
+    Precondition::PlaylistAbsent {
+        playlist: row.id.clone(),
+    }
 }
 
 fn node_of(draft: &Draft<'_>, row: &PlaylistRow) -> Option<NodeAt> {
@@ -187,12 +206,7 @@ fn archive(draft: &mut Draft<'_>, row: &PlaylistRow, folder: &str, decided: &Ver
     };
     let action = act(Class::Move, Effect::NodeUpdate { before, after }, about)
         .under(&row.id)
-        .provided([
-            pre,
-            Precondition::PlaylistAbsent {
-                playlist: row.id.clone(),
-            },
-        ])
+        .provided([pre, absent(row)])
         .because(
             &decided.name,
             "the playlist is gone from TIDAL and goes to the archive",
@@ -233,12 +247,7 @@ fn trash_list(draft: &mut Draft<'_>, row: &PlaylistRow, file: &SidecarFile, deci
     };
     let action = act(Class::Destructive, Effect::FileTrash { before }, about)
         .under(&row.id)
-        .provided([
-            pre,
-            Precondition::PlaylistAbsent {
-                playlist: row.id.clone(),
-            },
-        ])
+        .provided([pre, absent(row)])
         .because(
             &decided.name,
             "the playlist file of a playlist that is gone from TIDAL",

@@ -13,7 +13,7 @@ use crate::{
         document::{Action, Effect, Estimate, Precondition, Risk, Subject, TagSet, Trashed},
         draft::{Draft, Hold, act},
         facts,
-        gone::{leftovers, remove_playlist, take_away},
+        gone::{clear_leftovers, leftovers, remove_playlist},
         tracks::linked_rows,
     },
     policy::{
@@ -38,7 +38,7 @@ pub(super) fn plan_removals(draft: &mut Draft<'_>) {
         }
     }
     for row in leftovers(draft) {
-        let decided = take_away(draft, &row);
+        let decided = clear_leftovers(draft, &row);
         gone.insert(row.id.clone(), decided);
         draft.leftovers.insert(row.id.clone(), row);
     }

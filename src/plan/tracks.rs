@@ -115,15 +115,10 @@ fn plan_track(
             // What TIDAL says now counts before what is remembered of an id that it has no more.
             let desired = draft.input.desired;
             let is_read = |id: &&TrackId| desired.in_tidal.contains(*id);
-            let teller = same.iter().copied().find(is_read);
-            match teller.filter(|_| !is_read(&id)) {
-                Some(teller) => {
-                    if let Some(told) = desired.tracks.get(teller) {
-                        plan_fields(draft, teller, told, &planned, true);
-                    }
-                }
-                None => plan_fields(draft, id, want, &planned, metadata),
-            }
+            let mut ids = std::iter::once(id).chain(same.iter().copied());
+            let teller = ids.find(is_read).unwrap_or(id);
+            let told = desired.tracks.get(teller).unwrap_or(want);
+            plan_fields(draft, teller, told, &planned, metadata || teller != id);
             let mut all = Cow::Borrowed(want);
             for same in same {
                 let tags = draft.input.desired.tracks.get(*same).map(|want| &want.tags);

@@ -1,8 +1,11 @@
 //! Runs that are given up half-way, and what the next plans make of what they left.
 
-use tidal_cleanup::edge::store::StateReader as _;
+use tidal_cleanup::edge::{
+    rekordbox::{Edit, Parent, RekordboxLibrary as _},
+    store::StateReader as _,
+};
 
-use super::world::{Lists, RECORDINGS, Stage, block_on};
+use super::world::{Lists, RECORDINGS, Stage, block_on, list_id};
 use crate::apply::{bench::deaths, mortal::Death};
 
 fn first() -> Lists {
@@ -130,5 +133,27 @@ fn a_list_that_was_kept_goes_when_the_policy_says_so() {
         assert_eq!(nodes, ["Mine", "Party", "TIDAL"]);
         let lists = files.iter().filter(|name| name.ends_with(".m3u8"));
         assert_eq!(lists.collect::<Vec<_>>(), ["Party.m3u8"]);
+    });
+}
+
+/// Where the DJ puts a list that went to the archive, it stays.
+#[test]
+fn a_list_in_the_archive_is_the_djs_to_move() {
+    block_on(async {
+        let mut stage = Stage::new("[defaults]\nplaylist_removed = \"archive\"\n");
+        settle(&mut stage, &first(), "at first").await;
+        let node = stage.node(&list_id(2)).await.unwrap();
+        let before = stage.bench.collection().await.nodes[&node].parent.clone();
+        settle(&mut stage, &neither(), "two lists less").await;
+        let archived = stage.bench.collection().await.nodes[&node].parent.clone();
+        assert_ne!(archived, before);
+        let (id, name, parent) = (node, None, Some(Parent::Root));
+        let rekordbox = stage.bench.worlds.rekordbox.as_mut().unwrap();
+        let at = jiff::Timestamp::from_second(1_800_000_000).unwrap();
+        let edits = [Edit::UpdateNode { id, name, parent }];
+        let staged = rekordbox.world.stage(&edits, at).await.unwrap();
+        let rows: Vec<_> = staged.into_iter().map(|staged| staged.rows).collect();
+        rekordbox.world.commit(&rows, at).await.unwrap();
+        assert_eq!(stage.plan().await.body.actions, []);
     });
 }
