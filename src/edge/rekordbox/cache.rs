@@ -8,7 +8,7 @@ mod form;
 
 use std::{
     fs,
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::Path,
 };
 
@@ -21,76 +21,94 @@ use super::key::SaltAndKey;
 use bytes::Out;
 
 /// The first bytes of the file; the last one counts the versions of its form.
-const MAGIC: &[u8; 8] = b"tclrbox\x05";
-/// Key and seal, head, tracks in portions, nodes.
+const MAGIC: &[u8; 8] = b"tclrbox\x06";
+/// Key and seal, head, nodes, tracks in portions.
 const PARTS: usize = 3 + PORTIONS;
-/// Tracks are decoded in so many threads.
-const PORTIONS: usize = 2;
-/// Magic, checksum, and the lengths of the parts.
-const HEADER: usize = 8 + 4 + PARTS * 8;
+const KEY_AND_SEAL: usize = 0;
+const HEAD: usize = 1;
+const NODES: usize = 2;
+const TRACKS: usize = 3;
+/// Tracks are read in so many threads.
+const PORTIONS: usize = 3;
+/// Magic, the checksum of the rest of the header, and of every part its length and checksum.
+const HEADER: usize = 8 + 4 + PARTS * 12;
 
-/// A cache file, read and found whole.
-pub(super) struct Kept(Vec<u8>);
+/// A cache file whose key and seal were read. Each of the other parts is read, held against its checksum
+/// and decoded by a thread of its own: of twenty megabytes no step is done for all of them first.
+pub(super) struct Kept<'p> {
+    path: &'p Path,
+    header: [u8; HEADER],
+    key_and_seal: Vec<u8>,
+}
 
-impl Kept {
+impl<'p> Kept<'p> {
     /// The cache at `path`; `None` when there is none, or it is damaged or of another version.
-    pub(super) fn load(path: &Path) -> Option<Self> {
-        let bytes = fs::read(path).ok()?;
-        let rest = bytes.strip_prefix(MAGIC)?;
+    pub(super) fn load(path: &'p Path) -> Option<Self> {
+        let mut header = [0; HEADER];
+        fs::File::open(path).ok()?.read_exact(&mut header).ok()?;
+        let rest = header.strip_prefix(MAGIC)?;
         let (sum, rest) = rest.split_first_chunk::<4>()?;
-        (u32::from_le_bytes(*sum) == checksum(rest)).then_some(Self(bytes))
+        if u32::from_le_bytes(*sum) != checksum(rest) {
+            return None;
+        }
+        let mut kept = Self {
+            path,
+            header,
+            key_and_seal: Vec::new(),
+        };
+        kept.key_and_seal = kept.part(KEY_AND_SEAL)?;
+        Some(kept)
     }
 
-    fn part(&self, number: usize) -> &[u8] {
-        let length = |n: usize| {
-            let at = 12 + n * 8;
-            let bytes = self.0.get(at..at + 8).and_then(|b| b.try_into().ok());
-            bytes.map_or(0, |bytes| {
-                usize::try_from(u64::from_le_bytes(bytes)).unwrap_or(0)
-            })
-        };
-        let start = HEADER + (0..number).map(length).sum::<usize>();
-        self.0
-            .get(start..start + length(number))
-            .unwrap_or_default()
+    /// A part that is whole. The file is opened again: should another have come to its place since, the
+    /// checksum says so.
+    fn part(&self, number: usize) -> Option<Vec<u8>> {
+        let (lengths, sums) = self.header[12..].split_at(PARTS * 8);
+        let length = |n: usize| Some(u64::from_le_bytes(*lengths.get(n * 8..)?.first_chunk()?));
+        let start = (0..number).try_fold(HEADER as u64, |sum, n| sum.checked_add(length(n)?))?;
+        let mut file = fs::File::open(self.path).ok()?;
+        // A length from nowhere claims no memory.
+        let rest = file.metadata().ok()?.len().checked_sub(start)?;
+        let length = length(number).filter(|length| *length <= rest)?;
+        file.seek(SeekFrom::Start(start)).ok()?;
+        let mut bytes = vec![0; usize::try_from(length).ok()?];
+        file.read_exact(&mut bytes).ok()?;
+        let sum = u32::from_le_bytes(*sums.get(number * 4..)?.first_chunk()?);
+        (sum == checksum(&bytes)).then_some(bytes)
     }
 
     /// The key that was derived for a salt: public knowledge both, and a tenth of a second to derive.
     pub(super) fn key(&self) -> Option<SaltAndKey> {
-        salt_and_key(self.part(0))
+        salt_and_key(&self.key_and_seal)
     }
 
-    /// What was read when the files looked like `seal`. Tracks and nodes are decoded side by side.
+    /// What was read when the files looked like `seal`.
     pub(super) fn reading(&self, seal: &Seal) -> Option<Observed<Collection>> {
-        if self.part(0).get(48..)? != seal.bytes() {
+        if self.key_and_seal.get(48..)? != seal.bytes() {
             return None;
         }
-        let (contents, lists) = std::thread::scope(|scope| {
-            let lists = scope.spawn(|| form::nodes(self.part(2 + PORTIONS)));
-            let second = scope.spawn(|| form::contents(self.part(3)));
-            let mut all = form::contents(self.part(2))?;
-            all.append(&mut second.join().ok()??);
-            Some((all, lists.join().ok()??))
-        })?;
-        let (mut value, problems) = form::head(self.part(1))?;
-        // Sorted as they are, they become a map without a comparison out of place.
-        value.contents = contents.into_iter().collect();
-        value.nodes = lists;
-        Some(Observed { value, problems })
+        let contents = |number| form::contents(&self.part(number)?);
+        std::thread::scope(|scope| {
+            let lists = scope.spawn(|| form::nodes(&self.part(NODES)?));
+            let rest: Vec<_> = (TRACKS + 1..PARTS)
+                .map(|number| scope.spawn(move || contents(number)))
+                .collect();
+            let mut all = contents(TRACKS)?;
+            for portion in rest {
+                all.append(&mut portion.join().ok()??);
+            }
+            let (mut value, problems) = form::head(&self.part(HEAD)?)?;
+            // Sorted as they are, they become a map without a comparison out of place.
+            value.contents = all.into_iter().collect();
+            value.nodes = lists.join().ok()??;
+            Some(Observed { value, problems })
+        })
     }
 }
 
 fn salt_and_key(bytes: &[u8]) -> Option<SaltAndKey> {
     let (salt, rest) = bytes.split_first_chunk::<16>()?;
     Some((*salt, *rest.first_chunk::<32>()?))
-}
-
-/// The key in the cache at `path`, without the rest of it: nothing says that it is whole.
-pub(super) fn key_in(path: &Path) -> Option<SaltAndKey> {
-    let mut bytes = [0; HEADER + 48];
-    fs::File::open(path).ok()?.read_exact(&mut bytes).ok()?;
-    let rest = bytes.strip_prefix(MAGIC)?;
-    salt_and_key(rest.get(HEADER - MAGIC.len()..)?)
 }
 
 /// Writes the cache by a temporary name and a rename, for the user's eyes only.
@@ -113,41 +131,36 @@ pub(super) fn save(
 }
 
 fn render((salt, key): SaltAndKey, reading: Option<(&Seal, &Observed<Collection>)>) -> Vec<u8> {
-    let mut bytes = vec![0; HEADER];
-    let mut lengths = Vec::new();
-    let mut begun = HEADER;
-    let mut end = |bytes: &Vec<u8>| {
-        lengths.push(bytes.len() - begun);
-        begun = bytes.len();
-    };
-    bytes.extend(salt);
-    bytes.extend(key);
-    match reading {
-        None => end(&bytes),
-        Some((seal, observed)) => {
-            bytes.extend(seal.bytes());
-            end(&bytes);
-            let mut part = |put: &dyn Fn(&mut Out)| {
-                let mut out = Out::default();
-                put(&mut out);
-                out.put(&mut bytes);
-                end(&bytes);
-            };
-            part(&|out| form::put_head(out, observed));
-            let all = &observed.value.contents;
-            let half = all.len() / PORTIONS;
-            part(&|out| form::put_contents(out, all.iter().take(half)));
-            part(&|out| form::put_contents(out, all.iter().skip(half)));
-            part(&|out| form::put_nodes(out, &observed.value));
+    let mut first = [salt.as_slice(), &key].concat();
+    let mut parts = Vec::new();
+    if let Some((seal, observed)) = reading {
+        first.extend(seal.bytes());
+        let mut part = |put: &dyn Fn(&mut Out)| {
+            let (mut out, mut bytes) = (Out::default(), Vec::new());
+            put(&mut out);
+            out.put(&mut bytes);
+            parts.push(bytes);
+        };
+        part(&|out| form::put_head(out, observed));
+        part(&|out| form::put_nodes(out, &observed.value));
+        let all = &observed.value.contents;
+        let cut = |portion: usize| all.len() * portion / PORTIONS;
+        for portion in 0..PORTIONS {
+            let (from, to) = (cut(portion), cut(portion + 1));
+            part(&|out| form::put_contents(out, all.iter().skip(from).take(to - from)));
         }
     }
-    lengths.resize(PARTS, 0);
-    for (slot, length) in bytes[12..HEADER].chunks_exact_mut(8).zip(lengths) {
-        slot.copy_from_slice(&(length as u64).to_le_bytes());
-    }
-    let sum = checksum(&bytes[12..]);
-    bytes[..8].copy_from_slice(MAGIC);
-    bytes[8..12].copy_from_slice(&sum.to_le_bytes());
+    parts.insert(KEY_AND_SEAL, first);
+    parts.resize(PARTS, Vec::new());
+    let lengths = parts
+        .iter()
+        .flat_map(|part| (part.len() as u64).to_le_bytes());
+    let sums = parts.iter().flat_map(|part| checksum(part).to_le_bytes());
+    let directory: Vec<u8> = lengths.chain(sums).collect();
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(checksum(&directory).to_le_bytes());
+    bytes.extend(directory);
+    bytes.extend(parts.concat());
     bytes
 }
 
@@ -242,7 +255,6 @@ mod tests {
         save(&path, key, Some((&seal, &sample()))).unwrap();
         let kept = Kept::load(&path).unwrap();
         assert_eq!(kept.key(), Some(key));
-        assert_eq!(key_in(&path), Some(key));
         assert_eq!(kept.reading(&seal), Some(sample()));
         #[cfg(unix)]
         {
@@ -256,18 +268,21 @@ mod tests {
     }
 
     #[test]
-    fn every_damaged_or_shortened_cache_is_none() {
+    fn every_damaged_or_shortened_cache_has_no_reading() {
         let library = Library::new();
         let path = library.folder.path().join("cache");
         let seal = library.seal();
         let bytes = render(([1; 16], [2; 32]), Some((&seal, &sample())));
+        let read = || Kept::load(&path).and_then(|kept| kept.reading(&seal));
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(read(), Some(sample()));
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
             fs::write(&path, damaged).unwrap();
-            assert!(Kept::load(&path).is_none(), "{at}");
+            assert_eq!(read(), None, "{at}");
             fs::write(&path, &bytes[..at]).unwrap();
-            assert!(Kept::load(&path).is_none(), "{at}");
+            assert_eq!(read(), None, "{at}");
         }
     }
 }

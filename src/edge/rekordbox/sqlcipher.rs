@@ -22,7 +22,7 @@ use sqlx::{
 use super::{
     RekordboxError,
     backup::{io, sync_file},
-    cache,
+    cache::Kept,
     key::{self, Keyring, Salt},
 };
 use crate::edge::seal::{beside, inode};
@@ -99,7 +99,9 @@ impl Database {
         let salt = salt(file)?;
         let is_known = self.keys.known().is_some_and(|(known, _)| known == salt);
         if let Some(cache) = self.cache.as_deref().filter(|_| !is_known)
-            && let Some(kept) = cache::key_in(cache).filter(|(known, _)| *known == salt)
+            && let Some(kept) = Kept::load(cache)
+                .and_then(|cache| cache.key())
+                .filter(|(known, _)| *known == salt)
         {
             // A kept key that was tampered with must not lock anybody out.
             let tried = options(file, key::pragma(kept))
@@ -368,6 +370,7 @@ fn head(path: &Path, length: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::rekordbox::cache::save;
 
     /// An encrypted database that nobody's passphrase opens.
     async fn strange(path: &Path, salt: Salt, key: [u8; 32]) {
@@ -384,7 +387,7 @@ mod tests {
         let (path, cache) = (folder.path().join("master.db"), folder.path().join("cache"));
         let (salt, key) = ([7; 16], [9; 32]);
         strange(&path, salt, key).await;
-        cache::save(&cache, (salt, key), None).unwrap();
+        save(&cache, (salt, key), None).unwrap();
         let without = Database::new(path.clone());
         let refused = without.writable().await.unwrap_err();
         assert!(matches!(refused, RekordboxError::NotADatabase(_)));
@@ -401,7 +404,7 @@ mod tests {
         let made = Database::new(path.clone());
         made.create().await.unwrap().close().await.unwrap();
         let (salt, key) = made.keys().known().unwrap();
-        cache::save(&cache, (salt, [1; 32]), None).unwrap();
+        save(&cache, (salt, [1; 32]), None).unwrap();
         let database = Database::new(path).with_cache(Some(cache));
         database.writable().await.unwrap().close().await.unwrap();
         assert_eq!(database.keys().known(), Some((salt, key)));
