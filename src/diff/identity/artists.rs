@@ -114,7 +114,7 @@ impl Artists {
     }
 
     fn add(&mut self, credit: &str) {
-        let folded = words::canonical(&fold(credit));
+        let folded = words::canonical(fold(credit));
         if !is_joined(credit, &folded) {
             push(&mut self.whole, clean(&folded));
             return;
@@ -246,7 +246,7 @@ fn is_joined(credit: &str, folded: &str) -> bool {
 }
 
 fn folded_name(name: &str) -> String {
-    words::canonical(&fold(name))
+    words::canonical(fold(name))
 }
 
 fn clean(folded: &str) -> &str {

@@ -10,9 +10,10 @@ use rayon::prelude::*;
 
 use super::{
     Candidate, How, Identities, LocalFacts, Match,
-    block::{Index, is_latin},
+    block::Index,
     exact::{self, Exact},
     judge::{Local, Ranked, Verdict, Wanted, is_out_of_length, judge, rank},
+    reading::Tagged,
 };
 use crate::{
     domain::{
@@ -116,10 +117,7 @@ impl Look {
     fn is_foreign(&self) -> bool {
         match self {
             Self::Exact(_) => false,
-            Self::Judge(local) => local
-                .readings()
-                .iter()
-                .any(|reading| !is_latin(&reading.title.core)),
+            Self::Judge(local) => !local.is_latin(),
         }
     }
 }
@@ -222,12 +220,13 @@ impl<'a> Search<'a, '_> {
             return Claims::default();
         }
         let codes = exact::codes(self.tracks);
-        let exact = Exact::new(self.tracks, &codes);
-        let wanted: Vec<Wanted> = self
-            .tracks
-            .par_iter()
-            .map(|track| Wanted::new(track))
-            .collect();
+        let (exact, wanted) = rayon::join(
+            || Exact::new(self.tracks, &codes),
+            || -> Vec<Wanted> {
+                let tracks = self.tracks.par_iter();
+                tracks.map(|track| Wanted::new(track)).collect()
+            },
+        );
         let looks: Vec<(usize, Look)> = free
             .into_par_iter()
             .map(|at| (at, self.look(at, &exact)))
@@ -239,7 +238,7 @@ impl<'a> Search<'a, '_> {
             .flat_map_iter(|(file, look)| {
                 let found = match look {
                     Look::Exact(found) => found,
-                    Look::Judge(local) => self.judged(&local, &index),
+                    Look::Judge(local) => self.judged(*local, &index),
                 };
                 found
                     .into_iter()
@@ -258,15 +257,25 @@ impl<'a> Search<'a, '_> {
         let file = &self.shelf.files[file];
         let name = file.path.file_name();
         let facts = LocalFacts::of(file, &name);
-        let found = exact.find(&facts, self.policy);
+        let tagged = Tagged::of(&facts);
+        let found = exact.find(&facts, tagged.as_ref(), self.policy);
         if found.is_empty() {
-            Look::Judge(Box::new(Local::new(&facts)))
+            Look::Judge(Box::new(Local::new(&facts, tagged.as_ref())))
         } else {
             Look::Exact(found)
         }
     }
 
-    fn judged(&self, local: &Local, index: &Index<'_>) -> Vec<(u32, Ranked)> {
+    fn judged(&self, mut local: Local, index: &Index<'_>) -> Vec<(u32, Ranked)> {
+        let found = self.compared(&local, index);
+        let is_told = |(_, ranked): &(u32, Ranked)| ranked.judgement.verdict == Verdict::Auto;
+        if found.iter().any(is_told) || !local.swap() {
+            return found;
+        }
+        self.compared(&local, index)
+    }
+
+    fn compared(&self, local: &Local, index: &Index<'_>) -> Vec<(u32, Ranked)> {
         let candidates = index.candidates(local).into_iter();
         candidates
             .filter_map(|track| {
@@ -294,11 +303,18 @@ impl<'a> Search<'a, '_> {
     /// Settles who gets what.
     fn resolve(mut self, claims: Claims) -> Identities {
         let Claims { wanted, list } = claims;
-        let mut settled = Settled::default();
+        let mut settled = Settled {
+            owned: Vec::with_capacity(list.len()),
+            ..Settled::default()
+        };
         // The claims on one file stand together, in the order of the files' paths.
         let mut list = list.into_iter().peekable();
         while let Some(first) = list.next() {
             let file = first.file;
+            if list.peek().is_none_or(|next| next.file != file) {
+                settled.settle_only(first);
+                continue;
+            }
             let mut claims = vec![first];
             while let Some(claim) = list.next_if(|claim| claim.file == file) {
                 claims.push(claim);
@@ -307,7 +323,7 @@ impl<'a> Search<'a, '_> {
         }
         let folders = Folders::of(self.state);
         // By track; of each, its files in the order of their paths.
-        settled.owned.sort_by_key(|claim| claim.track);
+        settled.owned.par_sort_by_key(|claim| claim.track);
         let mut owned = std::mem::take(&mut settled.owned).into_iter().peekable();
         while let Some(first) = owned.next() {
             let track = first.track;
@@ -551,6 +567,14 @@ struct Settled {
 }
 
 impl Settled {
+    /// The only claim on a file.
+    fn settle_only(&mut self, claim: Claim) {
+        match claim.ranked.judgement.verdict {
+            Verdict::Auto => self.owned.push(claim),
+            Verdict::Ask | Verdict::No => self.ask(claim, false),
+        }
+    }
+
     /// The claims on one file: the best wins, together with tracks that are the same recording. Other
     /// recordings that fit as well make it a question for all of them.
     fn settle(&mut self, mut claims: Vec<Claim>, wanted: &[Wanted]) {

@@ -133,7 +133,7 @@ pub(super) fn same_writing(a: &Title, b: &Title) -> bool {
         title
             .written
             .as_deref()
-            .map(|text| key(&words::canonical(&fold(text))))
+            .map(|text| key(&words::canonical(fold(text))))
     };
     written(a)
         .zip(written(b))

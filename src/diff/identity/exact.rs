@@ -6,8 +6,7 @@ use super::{
     fold::{fold, key},
     judge::{Judgement, Ranked, Verdict},
     length::Span,
-    reading::{adds_nothing, from_name},
-    repair::repair,
+    reading::{Tagged, from_name},
     table::{Table, hash, mixed, name_key, words},
 };
 use crate::{domain::Track, policy::MatchPolicy};
@@ -49,27 +48,20 @@ impl<'a> Exact<'a> {
     /// The tracks with the very title, artists and length of the file; none when anything else about the
     /// file calls for a judgement: its name says more than its tags, a code of it belongs to another
     /// track, an album is of a kind of its own.
-    pub(super) fn find(&self, facts: &LocalFacts<'_>, policy: &MatchPolicy) -> Vec<(u32, Ranked)> {
+    pub(super) fn find(
+        &self,
+        facts: &LocalFacts<'_>,
+        tagged: Option<&Tagged>,
+        policy: &MatchPolicy,
+    ) -> Vec<(u32, Ranked)> {
         let mut found = Vec::new();
-        match facts.title {
-            Some(title) => {
-                let title = fold(&repair(title));
-                let artists: Vec<String> = facts
-                    .artists
-                    .iter()
-                    .map(|artist| fold(&repair(artist)))
-                    .collect();
-                if adds_nothing(facts, &title, &artists) {
-                    let artists = artists.iter().map(|artist| credit(artist));
-                    self.look_up(
-                        facts,
-                        artists.fold(0, u64::wrapping_add),
-                        &title,
-                        policy,
-                        &mut found,
-                    );
-                }
+        match tagged {
+            Some(tagged) if tagged.say_all => {
+                let artists = tagged.artists.iter().map(|artist| credit(artist));
+                let artists = artists.fold(0, u64::wrapping_add);
+                self.look_up(facts, artists, &tagged.title, policy, &mut found);
             }
+            Some(_) => {}
             None if facts.artists.is_empty() => {
                 for named in from_name(facts.file_name)
                     .iter()

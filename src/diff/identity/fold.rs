@@ -29,16 +29,22 @@ pub(super) fn fold(text: &str) -> String {
     }
 }
 
-/// The fold of a text of unaccented letters, digits, and signs that only set words apart, as most are;
-/// `None` for every other.
+/// The fold of a text of unaccented letters, digits, and signs that set words apart or vanish, as most
+/// are; `None` for every other.
 fn plain_words(text: &str) -> Option<String> {
     // One more than the text at most: the blank before a word stands where a sign did.
     let mut out = vec![0; text.len() + 1];
     let (mut end, mut gap) = (0, false);
-    for byte in text.bytes() {
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
         match PLAIN[usize::from(byte)] {
             0 => return None,
             b' ' => gap = end > 0,
+            // `12''` is a length, `M.I.A.` a word.
+            b'\'' if bytes.peek() == Some(&b'\'') => return None,
+            b'\'' => {}
+            b'.' if bytes.peek().is_some_and(u8::is_ascii_alphanumeric) => return None,
+            b'.' => gap = end > 0,
             letter => {
                 out[end] = b' ';
                 end += usize::from(gap);
@@ -52,13 +58,15 @@ fn plain_words(text: &str) -> Option<String> {
     String::from_utf8(out).ok().filter(|out| !out.is_empty())
 }
 
-/// What becomes of each byte there: a letter or digit, a blank, or 0 for what is not plain.
+/// What becomes of each byte there: a letter or digit, a blank, itself where it depends on the next, or 0
+/// for what is not plain.
 const PLAIN: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0_u8;
     while byte < 128 {
         table[byte as usize] = match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => byte.to_ascii_lowercase(),
+            b'\'' | b'.' => byte,
             b' ' | b',' | b'-' | b'(' | b')' | b'[' | b']' | b'/' | b'_' | b':' | b';' => b' ',
             _ => 0,
         };
@@ -291,13 +299,9 @@ fn sound(latin: &str) -> String {
             seen.add(to);
         }
     }
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if !out.ends_with(c) {
-            out.push(c);
-        }
-    }
-    out
+    let mut before = None;
+    text.retain(|c| before.replace(c) != Some(c));
+    text
 }
 
 fn plain_letters(text: &str) -> String {
@@ -522,7 +526,14 @@ mod tests {
             let text = format!("{a}{b}");
             assert_eq!(plain_letters(&text), normalised(&text), "{a:?} {b:?}");
         }
-        for text in ["Two Words (of, it) [x/y_z]: 1;2", "-a-", " A  b "] {
+        for text in [
+            "Two Words (of, it) [x/y_z]: 1;2",
+            "-a-",
+            " A  b ",
+            "Don't 'n' B feat. C. D.",
+            "'. a",
+            "a.'b",
+        ] {
             assert_eq!(plain_words(text).unwrap(), words(text), "{text}");
         }
     }

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use super::{
     LocalFacts,
     artists::Artists,
+    block::is_latin,
     compare::{Pair, version_vetoes},
     fit::{Fit, fit},
     fold::fold,
     length::Span,
-    reading::{Reading, readings},
+    reading::{Reading, Swap, Tagged, readings},
     version::Title,
 };
 use crate::{
@@ -45,6 +46,7 @@ pub struct Judgement {
 #[derive(Clone, Debug)]
 pub(super) struct Local {
     readings: Vec<Reading>,
+    swap: Option<Swap>,
     isrc: Option<Isrc>,
     tidal_id: Option<TrackId>,
     album: Option<String>,
@@ -96,9 +98,11 @@ impl Ranked {
 }
 
 impl Local {
-    pub(super) fn new(facts: &LocalFacts<'_>) -> Self {
+    pub(super) fn new(facts: &LocalFacts<'_>, tagged: Option<&Tagged>) -> Self {
+        let readings = readings(facts, tagged);
         Self {
-            readings: readings(facts),
+            swap: tagged.and_then(|_| Swap::of(facts, &readings)),
+            readings,
             isrc: facts.isrc.cloned(),
             tidal_id: facts
                 .tidal_id
@@ -107,6 +111,21 @@ impl Local {
             album: facts.album.map(str::to_owned),
             duration_ms: facts.duration_ms.filter(|ms| *ms > 0),
         }
+    }
+
+    /// Reads artist and title in each other's place as well; whether there is something to read so.
+    pub(super) fn swap(&mut self) -> bool {
+        let swapped = self.swap.take().zip(self.readings.first());
+        let swapped = swapped.map(|(swap, first)| swap.reading(first));
+        let is_new = swapped.is_some();
+        self.readings.extend(swapped);
+        is_new
+    }
+
+    /// Whether all that may be its title is in Latin letters.
+    pub(super) fn is_latin(&self) -> bool {
+        let mut titles = self.readings.iter().map(|reading| &reading.title.core);
+        titles.all(|title| is_latin(title)) && self.swap.as_ref().is_none_or(Swap::is_latin)
     }
 
     pub(super) fn album(&self) -> Option<&str> {
@@ -209,7 +228,13 @@ fn numeric_name(file_name: &str) -> Option<TrackId> {
 /// veto speaks; a different one proves nothing, since re-releases get new ones.
 #[must_use]
 pub fn judge(local: &LocalFacts<'_>, track: &Track, policy: &MatchPolicy) -> Judgement {
-    rank(&Local::new(local), &Wanted::new(track), policy, true).judgement
+    let mut local = Local::new(local, Tagged::of(local).as_ref());
+    let wanted = Wanted::new(track);
+    let judgement = rank(&local, &wanted, policy, true).judgement;
+    if judgement.verdict == Verdict::Auto || !local.swap() {
+        return judgement;
+    }
+    rank(&local, &wanted, policy, true).judgement
 }
 
 /// Whether the lengths alone forbid it, so that nothing else needs to be compared.

@@ -3,6 +3,7 @@
 use super::{
     LocalFacts,
     artists::{Artists, ratio},
+    block::is_latin,
     fold::{fold, scripts, squash},
     repair::repair,
     version::Title,
@@ -20,10 +21,39 @@ pub(super) struct Reading {
     pub cost: u8,
 }
 
+/// What the tags of a file with a title say, folded once for all who ask.
+pub(super) struct Tagged {
+    /// The title.
+    pub title: String,
+    /// The artists.
+    pub artists: Vec<String>,
+    /// Whether the file's name has no word that title and artists do not have.
+    pub say_all: bool,
+}
+
+impl Tagged {
+    /// `None` where no title is tagged.
+    pub(super) fn of(facts: &LocalFacts<'_>) -> Option<Self> {
+        let title = fold(&repair(facts.title?));
+        let artists = facts.artists.iter().map(|artist| fold(&repair(artist)));
+        let artists: Vec<String> = artists.collect();
+        let say_all = adds_nothing(facts, &title, &artists);
+        Some(Self {
+            title,
+            artists,
+            say_all,
+        })
+    }
+}
+
 /// All ways to read a file, the most trustworthy first.
-pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
+pub(super) fn readings(facts: &LocalFacts<'_>, tagged: Option<&Tagged>) -> Vec<Reading> {
     let nobody = || Artists::parse(facts.artists.iter().map(String::as_str)).is_unknown();
-    let Some(title) = facts.title.filter(|title| !is_generic(title, nobody)) else {
+    let Some((title, tagged)) = facts
+        .title
+        .zip(tagged)
+        .filter(|(_, tagged)| !is_generic(&tagged.title, nobody))
+    else {
         let artists = Artists::parse(facts.artists.iter().map(String::as_str));
         return from_name(facts.file_name)
             .into_iter()
@@ -31,12 +61,7 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
             .collect();
     };
     let mut readings = from_tags(title, facts);
-    let artists: Vec<String> = facts
-        .artists
-        .iter()
-        .map(|artist| fold(&repair(artist)))
-        .collect();
-    if adds_nothing(facts, &fold(&repair(title)), &artists) {
+    if tagged.say_all {
         return readings;
     }
     // Most of what a name can be read as is another song than the tags': that is told without taking it
@@ -51,7 +76,7 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
     let named: Vec<(Named, Title)> = from_name(facts.file_name)
         .into_iter()
         .filter(|named| {
-            let text = words::with_digits(&words::canonical(&fold(&repair(&named.title))));
+            let text = words::with_digits(words::canonical(fold(&repair(&named.title))));
             scripts(&text) & script == 0 || {
                 let text = squash(&text);
                 clues.iter().any(|clue| clue.fits(&text))
@@ -93,7 +118,7 @@ pub(super) fn readings(facts: &LocalFacts<'_>) -> Vec<Reading> {
 
 /// Whether a file's name has no word that its folded title and artists do not have. A number at its
 /// beginning is the track's place in a list, and one too long for a part or a year is somebody's id.
-pub(super) fn adds_nothing(facts: &LocalFacts<'_>, title: &str, artists: &[String]) -> bool {
+fn adds_nothing(facts: &LocalFacts<'_>, title: &str, artists: &[String]) -> bool {
     if is_artist_and_title(facts) {
         return true;
     }
@@ -141,16 +166,44 @@ fn from_tags(title: &str, facts: &LocalFacts<'_>) -> Vec<Reading> {
             readings.push(reading(Some(right), left, &Artists::default(), 2));
         }
     }
-    // Artist and title in each other's place.
-    if let [artist] = facts.artists
-        && !artists.is_unknown()
-    {
-        let mut swapped = reading(Some(title), artist, &Artists::default(), 8);
-        // What the title says of the version is true in the artist's place as well.
-        add_labels(&mut swapped.title, &readings[0].title);
-        readings.push(swapped);
-    }
     readings
+}
+
+/// Artist and title of the tags, which may stand in each other's place. To be read so only where nothing
+/// else fits: nearly all files have them right.
+#[derive(Clone, Debug)]
+pub(super) struct Swap {
+    artist: String,
+    title: String,
+}
+
+impl Swap {
+    /// `None` where there are not two of them.
+    pub(super) fn of(facts: &LocalFacts<'_>, readings: &[Reading]) -> Option<Self> {
+        let (Some(title), [artist]) = (facts.title, facts.artists) else {
+            return None;
+        };
+        let is_known = readings
+            .first()
+            .is_some_and(|first| !first.artists.is_unknown());
+        is_known.then(|| Self {
+            artist: artist.clone(),
+            title: title.to_owned(),
+        })
+    }
+
+    /// Whether what would be read as the title is in Latin letters.
+    pub(super) fn is_latin(&self) -> bool {
+        is_latin(&self.artist)
+    }
+
+    /// The title read as the artist and the artist as the title; `first`: as they stand.
+    pub(super) fn reading(&self, first: &Reading) -> Reading {
+        let mut swapped = reading(Some(&self.title), &self.artist, &Artists::default(), 8);
+        // What the title says of the version is true in the artist's place as well.
+        add_labels(&mut swapped.title, &first.title);
+        swapped
+    }
 }
 
 fn reading(artist: Option<&str>, title: &str, known: &Artists, cost: u8) -> Reading {
@@ -403,6 +456,10 @@ fn without_number(text: &str) -> &str {
 
 fn dash_parts(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
+    if text.is_ascii() && !text.contains('-') {
+        parts.extend(Some(text.trim()).filter(|part| !part.is_empty()));
+        return parts;
+    }
     let mut rest = text;
     let mut depth_start = 0;
     while let Some((at, len)) = [" - ", " – ", " — ", " -- "]
@@ -441,10 +498,9 @@ fn splits(text: &str) -> Vec<(&str, &str)> {
     vec![(left, &text[at..])]
 }
 
-/// Whether a title is what rippers write when they know nothing; `nobody`: whether no artist is known
-/// either.
-fn is_generic(title: &str, nobody: impl Fn() -> bool) -> bool {
-    let folded = fold(title);
+/// Whether a folded title is what rippers write when they know nothing; `nobody`: whether no artist is
+/// known either.
+fn is_generic(folded: &str, nobody: impl Fn() -> bool) -> bool {
     let bare = folded.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
     folded.is_empty()
         || matches!(

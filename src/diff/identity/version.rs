@@ -187,7 +187,7 @@ impl Title {
             };
             parsed.take_label(&text, square, &mut names);
         }
-        parsed.name(&title, &names);
+        parsed.name(&title, names);
         parsed.written = Some(match version {
             Some(version) => format!("{title} {version}"),
             None => title.into_owned(),
@@ -196,26 +196,19 @@ impl Title {
     }
 
     /// Composes core and full title of its named parts (text, whether it is a subtitle).
-    fn name(&mut self, title: &str, names: &[(String, bool)]) {
-        let join = |all: bool| {
-            names
-                .iter()
-                .filter(|(_, extra)| all || !extra)
-                .map(|(text, _)| words::with_digits(text))
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
-        self.full = join(true);
-        self.core = join(false);
-        self.extras = names
-            .iter()
-            .filter(|(_, extra)| *extra)
-            .map(|(text, _)| words::with_digits(text))
-            .collect();
+    fn name(&mut self, title: &str, names: Vec<(String, bool)>) {
+        for (text, is_extra) in names {
+            let text = words::with_digits(text);
+            append(&mut self.full, &text);
+            match is_extra {
+                true => self.extras.push(text),
+                false => append(&mut self.core, &text),
+            }
+        }
         if self.core.is_empty() {
             // A title that stands in brackets as a whole, or is nothing but a version (`Intro`).
             self.core = if self.full.is_empty() {
-                words::with_digits(&words::canonical(&fold(title)))
+                words::with_digits(words::canonical(fold(title)))
             } else {
                 self.extras.clear();
                 self.full.clone()
@@ -233,7 +226,7 @@ impl Title {
     }
 
     fn take_name(&mut self, text: &str, names: &mut Vec<(String, bool)>) {
-        let folded = words::canonical(&fold(text));
+        let folded = words::canonical(fold(text));
         let (name, feats) = words::split_feat(&folded);
         let (name, label) = words::split_trailing_label(name);
         if !name.is_empty() {
@@ -250,7 +243,7 @@ impl Title {
     }
 
     fn take_dash(&mut self, text: &str, names: &mut Vec<(String, bool)>) {
-        let folded = words::canonical(&fold(text));
+        let folded = words::canonical(fold(text));
         // The `?` behind a bracket.
         if !folded.contains(char::is_alphanumeric) && !names.is_empty() {
             return;
@@ -268,7 +261,7 @@ impl Title {
             let parts: Vec<Label> = text
                 .split(separators)
                 .flat_map(|part| part.split(" - "))
-                .map(|part| words::canonical(&fold(part)))
+                .map(|part| words::canonical(fold(part)))
                 .filter(|part| !part.is_empty())
                 .map(|part| labels::classify(&part, square))
                 .collect();
@@ -278,7 +271,7 @@ impl Title {
                 return;
             }
         }
-        let folded = words::canonical(&fold(text));
+        let folded = words::canonical(fold(text));
         match labels::classify(&folded, square) {
             Label::Name if folded.is_empty() => {}
             Label::Name => names.push((folded, true)),
@@ -305,6 +298,14 @@ impl Title {
         self.version.join(version);
         self.version.open |= version.open;
     }
+}
+
+/// Adds words behind a blank.
+fn append(text: &mut String, words: &str) {
+    if !text.is_empty() {
+        text.push(' ');
+    }
+    text.push_str(words);
 }
 
 /// A stretch of a title.

@@ -3,7 +3,15 @@
 use std::{collections::HashSet, sync::LazyLock};
 
 /// One spelling for parts and numbers: `pt ii`, `part two` and `parts 2` become `part 2`; `u` is `you`.
-pub(super) fn canonical(folded: &str) -> String {
+pub(super) fn canonical(folded: String) -> String {
+    // Most texts are in it: no word has another spelling, and none says that the next may have.
+    let is_its_own = |(at, word): (usize, &str)| {
+        spelling(word, false) == (word, false)
+            && (at == 0 || word.len() < 2 || roman(word).is_none())
+    };
+    if folded.split(' ').enumerate().all(is_its_own) {
+        return folded;
+    }
     let mut out = String::with_capacity(folded.len() + 4);
     let (mut after_part, mut range) = (false, false);
     for (at, word) in folded.split(' ').enumerate() {
@@ -50,9 +58,9 @@ fn spelling(word: &str, after_part: bool) -> (&str, bool) {
 }
 
 /// Number words as digits: `2 Become 1` is `Two Become One`.
-pub(super) fn with_digits(canonical: &str) -> String {
+pub(super) fn with_digits(canonical: String) -> String {
     if !canonical.split(' ').any(|word| digit(word).is_some()) {
-        return canonical.to_owned();
+        return canonical;
     }
     canonical
         .split(' ')
@@ -142,10 +150,11 @@ fn introduces_a_part(word: &str) -> bool {
 
 /// Whether a number is introduced as that of a part.
 pub(super) fn names_a_part(canonical: &str) -> bool {
-    let words: Vec<&str> = canonical.split(' ').collect();
-    words
-        .windows(2)
-        .any(|pair| introduces_a_part(pair[0]) && pair[1].bytes().all(|b| b.is_ascii_digit()))
+    let mut introduced = false;
+    canonical.split(' ').any(|word| {
+        let is_number = word.bytes().all(|b| b.is_ascii_digit());
+        std::mem::replace(&mut introduced, introduces_a_part(word)) && is_number
+    })
 }
 
 /// Words that introduce guests.
