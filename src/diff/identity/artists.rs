@@ -32,34 +32,6 @@ pub(super) enum Agreement {
     Different,
 }
 
-const GENERIC: &[&str] = &[
-    "",
-    "va",
-    "v a",
-    "various",
-    "various artists",
-    "various artist",
-    "unknown",
-    "unknown artist",
-    "unbekannter interpret",
-    "unbekannt",
-    "artist",
-    "interpret",
-    "verschiedene",
-    "verschiedene interpreten",
-    "artistes divers",
-    "varios artistas",
-    "artisti vari",
-    "none",
-    "null",
-    "soundtrack",
-    "n and a",
-    "n a",
-    "dj",
-    "no artist",
-    "<unknown>",
-];
-
 impl Artists {
     /// Reads credits, each of which may name several artists.
     pub(super) fn parse<'a>(credits: impl IntoIterator<Item = &'a str>) -> Self {
@@ -92,13 +64,13 @@ impl Artists {
 
     /// Whether every word of a folded text is from the names.
     pub(super) fn spell(&self, text: &str) -> bool {
-        text.split(' ').all(|word| {
+        words::each(text).all(|word| {
             matches!(
                 word,
                 "and" | "vs" | "x" | "with" | "versus" | "by" | "meets" | "the" | "feat" | "ft"
             ) || self
                 .names()
-                .any(|name| name.split(' ').any(|part| part == word))
+                .any(|name| words::each(name).any(|part| part == word))
         })
     }
 
@@ -187,8 +159,39 @@ impl Artists {
     }
 }
 
+/// Whether a folded credit is what stands where nobody is named.
+fn is_nobody(name: &str) -> bool {
+    matches!(
+        name.as_bytes(),
+        b"" | b"va"
+            | b"v a"
+            | b"various"
+            | b"various artists"
+            | b"various artist"
+            | b"unknown"
+            | b"unknown artist"
+            | b"unbekannter interpret"
+            | b"unbekannt"
+            | b"artist"
+            | b"interpret"
+            | b"verschiedene"
+            | b"verschiedene interpreten"
+            | b"artistes divers"
+            | b"varios artistas"
+            | b"artisti vari"
+            | b"none"
+            | b"null"
+            | b"soundtrack"
+            | b"n and a"
+            | b"n a"
+            | b"dj"
+            | b"no artist"
+            | b"<unknown>"
+    )
+}
+
 fn push(names: &mut Vec<String>, name: &str) {
-    if !GENERIC.contains(&name) && !names.iter().any(|known| known == name) {
+    if !is_nobody(name) && !names.iter().any(|known| known == name) {
         names.push(name.to_owned());
     }
 }
@@ -222,7 +225,7 @@ fn is_joined(credit: &str, folded: &str) -> bool {
         ';', ',', '/', '|', '\0', '、', '·', '&', '；', '，', '(', '[', '+', '×',
     ];
     credit.contains(MARKS)
-        || folded.split(' ').any(|word| {
+        || words::each(folded).any(|word| {
             matches!(
                 word.as_bytes(),
                 b"feat"
@@ -366,7 +369,7 @@ fn unleet(squashed: &str) -> Cow<'_, str> {
 
 /// Who plays what somebody else has made.
 fn imitates(name: &str) -> bool {
-    name.split(' ').any(|word| {
+    words::each(name).any(|word| {
         matches!(
             word,
             "tribute"

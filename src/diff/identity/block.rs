@@ -1,5 +1,7 @@
 //! Finds the few tracks that a file may be, without comparing it with all of them.
 
+use std::cmp::Reverse;
+
 use super::{
     fold::{LATIN, key, romanised, scripts},
     judge::{Local, Wanted},
@@ -106,8 +108,13 @@ impl<'a> Index<'a> {
             .chunk_by(|a, b| a == b)
             .map(|same| (same.len(), same[0]))
             .collect();
-        counted.sort_unstable_by_key(|(count, track)| (std::cmp::Reverse(*count), *track));
-        found.extend(counted.into_iter().take(CANDIDATES).map(|(_, track)| track));
+        // Their order is of no matter: what is found is sorted in the end.
+        if counted.len() > CANDIDATES {
+            counted
+                .select_nth_unstable_by_key(CANDIDATES, |(count, track)| (Reverse(*count), *track));
+            counted.truncate(CANDIDATES);
+        }
+        found.extend(counted.into_iter().map(|(_, track)| track));
     }
 
     fn by_sound(&self, file: &Local, found: &mut Vec<u32>) {

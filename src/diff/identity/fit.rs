@@ -10,6 +10,7 @@ use super::{
     length::Span,
     reading::Reading,
     version::{Kinds, Title},
+    words,
 };
 use crate::policy::MatchPolicy;
 
@@ -211,7 +212,7 @@ impl Fit {
 }
 
 fn is_classical(title: &str) -> bool {
-    title.split(' ').any(|word| {
+    words::each(title).any(|word| {
         matches!(
             word,
             "op" | "opus"
@@ -235,7 +236,7 @@ fn is_classical(title: &str) -> bool {
 /// The kinds that an album's title gives to its tracks.
 fn album_kinds(album: &str, artists: &Artists) -> Kinds {
     let folded = fold(album);
-    if !folded.split(' ').any(is_album_kind) {
+    if !words::each(&folded).any(is_album_kind) {
         return Kinds::default();
     }
     let version = Title::parse(album, None).version;
@@ -251,7 +252,7 @@ fn album_kinds(album: &str, artists: &Artists) -> Kinds {
             .with(Kinds::DEMO)
             .with(Kinds::ORCHESTRAL),
     );
-    if folded.split(' ').any(is_named_album) {
+    if words::each(&folded).any(is_named_album) {
         kinds = kinds.with(Kinds::NAMED);
     }
     if is_live_album(&folded) {
@@ -262,7 +263,7 @@ fn album_kinds(album: &str, artists: &Artists) -> Kinds {
         by.strip_suffix('s').is_some_and(|name| {
             artists
                 .names()
-                .any(|artist| artist.split(' ').any(|w| w == name))
+                .any(|artist| words::each(artist).any(|w| w == name))
         })
     };
     if version.kinds.has(Kinds::NAMED) && version.by.iter().any(own) {
@@ -273,7 +274,7 @@ fn album_kinds(album: &str, artists: &Artists) -> Kinds {
 
 /// Whether an album's title says nothing of its tracks, at a glance.
 pub(super) fn says_nothing(album: Option<&str>) -> bool {
-    album.is_none_or(|album| !fold(album).split(' ').any(is_album_kind))
+    album.is_none_or(|album| !words::each(&fold(album)).any(is_album_kind))
 }
 
 /// Words without which an album's title says nothing of its tracks.

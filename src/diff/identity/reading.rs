@@ -122,11 +122,11 @@ fn adds_nothing(facts: &LocalFacts<'_>, title: &str, artists: &[String]) -> bool
     if is_artist_and_title(facts) {
         return true;
     }
-    let said = |text: &str, word: &str| text.split(' ').any(|own| own == word);
+    let said = |text: &str, word: &str| words::each(text).any(|own| own == word);
     let known = |word: &str| said(title, word) || artists.iter().any(|artist| said(artist, word));
     let name = fold(&name_text(facts.file_name));
     !artists.is_empty()
-        && name.split(' ').enumerate().all(|(at, word)| {
+        && words::each(&name).enumerate().all(|(at, word)| {
             let is_place = at == 0 && word.bytes().any(|b| b.is_ascii_digit());
             is_place || is_id(word) || known(word)
         })
@@ -462,15 +462,10 @@ fn dash_parts(text: &str) -> Vec<&str> {
     }
     let mut rest = text;
     let mut depth_start = 0;
-    while let Some((at, len)) = [" - ", " – ", " — ", " -- "]
-        .iter()
-        .filter_map(|dash| {
-            rest[depth_start..]
-                .find(dash)
-                .map(|at| (at + depth_start, dash.len()))
-        })
-        .min()
+    while let Some((at, len)) =
+        words::find_first(&rest[depth_start..], &[" - ", " – ", " — ", " -- "])
     {
+        let at = at + depth_start;
         let open = rest[..at].matches(['(', '[']).count();
         let closed = rest[..at].matches([')', ']']).count();
         if open > closed {

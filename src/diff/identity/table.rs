@@ -2,9 +2,11 @@
 
 use rayon::prelude::*;
 
+use super::words;
+
 /// The words of a folded text.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(' ').filter(|word| !word.is_empty())
+    words::each(text).filter(|word| !word.is_empty())
 }
 
 /// The key of an artist (by the hash of its own) and a title.

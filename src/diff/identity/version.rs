@@ -189,7 +189,7 @@ impl Title {
         }
         parsed.name(&title, names);
         parsed.written = Some(match version {
-            Some(version) => format!("{title} {version}"),
+            Some(version) => [&title, " ", version].concat(),
             None => title.into_owned(),
         });
         parsed
@@ -373,10 +373,7 @@ fn flush(plain: &mut String, out: &mut Vec<Piece>) {
     let spaced = text.replace([' ', '\t', '\u{a0}'], " ");
     let mut rest = spaced.as_str();
     loop {
-        let cut = [" - ", " – ", " — ", " / ", " | ", " // ", " ~ "]
-            .iter()
-            .filter_map(|dash| rest.find(dash).map(|at| (at, dash.len())))
-            .min();
+        let cut = words::find_first(rest, &[" - ", " – ", " — ", " / ", " | ", " // ", " ~ "]);
         let (piece, after) = match cut {
             Some((at, len)) => (&rest[..at], Some(&rest[at + len..])),
             None => (rest, None),

@@ -1,6 +1,32 @@
 //! Words of titles: one spelling for each, the numbers among them, and where a title ends.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::{iter, sync::LazyLock};
+
+use foldhash::HashSet;
+
+/// The words of a folded text. They are short: to look at every byte is quicker than to search.
+pub(super) fn each(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    iter::from_fn(move || {
+        let text = rest?;
+        let Some(end) = text.bytes().position(|byte| byte == b' ') else {
+            return rest.take();
+        };
+        rest = Some(&text[end + 1..]);
+        Some(&text[..end])
+    })
+}
+
+/// Where the first of some separators stands, each of which begins with a blank, and its length.
+pub(super) fn find_first(text: &str, separators: &[&str]) -> Option<(usize, usize)> {
+    let blanks = text.bytes().enumerate().filter(|(_, byte)| *byte == b' ');
+    let mut found = blanks.filter_map(|(at, _)| {
+        let fits = |separator: &&&str| text[at..].starts_with(**separator);
+        let separator = separators.iter().find(fits)?;
+        Some((at, separator.len()))
+    });
+    found.next()
+}
 
 /// One spelling for parts and numbers: `pt ii`, `part two` and `parts 2` become `part 2`; `u` is `you`.
 pub(super) fn canonical(folded: String) -> String {
@@ -9,12 +35,12 @@ pub(super) fn canonical(folded: String) -> String {
         spelling(word, false) == (word, false)
             && (at == 0 || word.len() < 2 || roman(word).is_none())
     };
-    if folded.split(' ').enumerate().all(is_its_own) {
+    if each(&folded).enumerate().all(is_its_own) {
         return folded;
     }
     let mut out = String::with_capacity(folded.len() + 4);
     let (mut after_part, mut range) = (false, false);
-    for (at, word) in folded.split(' ').enumerate() {
+    for (at, word) in each(&folded).enumerate() {
         let (spelled, part) = spelling(word, after_part);
         if at > 0 {
             out.push(' ');
@@ -59,11 +85,10 @@ fn spelling(word: &str, after_part: bool) -> (&str, bool) {
 
 /// Number words as digits: `2 Become 1` is `Two Become One`.
 pub(super) fn with_digits(canonical: String) -> String {
-    if !canonical.split(' ').any(|word| digit(word).is_some()) {
+    if !each(&canonical).any(|word| digit(word).is_some()) {
         return canonical;
     }
-    canonical
-        .split(' ')
+    each(&canonical)
         .map(|word| digit(word).unwrap_or(word))
         .collect::<Vec<_>>()
         .join(" ")
@@ -106,8 +131,7 @@ fn roman(word: &str) -> Option<&'static str> {
 /// The numbers of a canonical text in ascending order; years count by their last two digits, so that
 /// `'88` is `1988`.
 pub(super) fn numbers(canonical: &str) -> Vec<u32> {
-    let mut numbers: Vec<u32> = canonical
-        .split(' ')
+    let mut numbers: Vec<u32> = each(canonical)
         .filter(|word| word.len() <= 6)
         .filter_map(|word| word.parse().ok())
         .map(|number: u32| match number {
@@ -121,8 +145,7 @@ pub(super) fn numbers(canonical: &str) -> Vec<u32> {
 
 /// The text without its numbers and the words that introduce them.
 pub(super) fn without_numbers(canonical: &str) -> String {
-    canonical
-        .split(' ')
+    each(canonical)
         .filter(|word| !introduces_a_part(word) && !word.bytes().all(|b| b.is_ascii_digit()))
         .collect::<Vec<_>>()
         .join(" ")
@@ -151,7 +174,7 @@ fn introduces_a_part(word: &str) -> bool {
 /// Whether a number is introduced as that of a part.
 pub(super) fn names_a_part(canonical: &str) -> bool {
     let mut introduced = false;
-    canonical.split(' ').any(|word| {
+    each(canonical).any(|word| {
         let is_number = word.bytes().all(|b| b.is_ascii_digit());
         std::mem::replace(&mut introduced, introduces_a_part(word)) && is_number
     })
@@ -163,7 +186,7 @@ pub(super) const FEAT: &[&str] = &["feat", "ft", "featuring", "feats", "feature"
 /// `name feat. guests` apart.
 pub(super) fn split_feat(folded: &str) -> (&str, Option<&str>) {
     let mut at = 0;
-    for word in folded.split(' ') {
+    for word in each(folded) {
         if at > 0 && FEAT.contains(&word) {
             let after = folded.get(at + word.len() + 1..).unwrap_or_default();
             return (folded[..at].trim_end(), Some(after));
@@ -270,7 +293,7 @@ pub(super) fn split_trailing_label(folded: &str) -> (&str, Option<&str>) {
     {
         return (name, Some("remastered"));
     }
-    if let Some(at) = folded.find(" live ") {
+    if let Some((at, _)) = find_first(folded, &[" live "]) {
         let after = &folded[at + 6..];
         let place = ["at ", "from ", "on ", "in concert"];
         if place.iter().any(|word| after.starts_with(word)) {
