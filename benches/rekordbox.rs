@@ -58,6 +58,16 @@ fn main() {
         let scanned = runtime.block_on(scan(&path));
         std::hint::black_box(scanned);
     };
+    // First, as a run of the program does nothing before it either: the readings that are forgotten here stay
+    // in memory, and the next one is the slower for them.
+    read(Some(&cache));
+    println!(
+        "cache {} bytes",
+        std::fs::metadata(&cache).map_or(0, |about| about.len())
+    );
+    pairs::alone("read, unchanged since last time", "50 ms", 9, || {
+        read(Some(&cache));
+    });
     if std::env::var_os("BENCH_ONLY").is_none_or(|only| only != "unchanged") {
         pairs::alone("read everything, key derived", "1.0 s", 7, || read(None));
         pairs::pair(
@@ -67,14 +77,6 @@ fn main() {
             scan,
         );
     }
-    read(Some(&cache));
-    println!(
-        "cache {} bytes",
-        std::fs::metadata(&cache).map_or(0, |about| about.len())
-    );
-    pairs::alone("read, unchanged since last time", "50 ms", 9, || {
-        read(Some(&cache));
-    });
 }
 
 /// Has SQLite look at every row of every table that matters, over a connection that derives its key as

@@ -56,6 +56,12 @@ pub fn present(
         let beside = Beside {
             older: beside.older.as_ref().map(|older| redactor.plan(older)),
             names: Vec::new(),
+            // The folders of its file are names as well.
+            saved: beside
+                .saved
+                .as_deref()
+                .and_then(Path::file_name)
+                .map(PathBuf::from),
             ..beside.clone()
         };
         let format = Rendering {
@@ -65,8 +71,13 @@ pub fn present(
         let plan = redactor.plan(plan);
         return present(ui, &plan, &canonical::to_json(&plan), &format, &beside);
     }
+    let saved = beside
+        .saved
+        .as_deref()
+        .map(|path| path.display().to_string());
+    let saved = saved.as_deref();
     if let Some(path) = &beside.html {
-        write_document(path, &html(plan, beside.undo_until))?;
+        write_document(path, &html(plan, saved, beside.undo_until))?;
         ui.status(format!("Saved {}.", path.display()));
     }
     if let Some(older) = &beside.older {
@@ -78,7 +89,7 @@ pub fn present(
         return ui.answer_either(view, &Envelope::new("plan-difference", &difference));
     }
     if let Some(budget) = format.markdown.budget {
-        return ui.answer(markdown(plan, budget));
+        return ui.answer(markdown(plan, saved, budget));
     }
     if ui.is_json() {
         return ui.answer(json);
@@ -89,14 +100,10 @@ pub fn present(
             look: ui.look(),
         });
     }
-    let saved = beside
-        .saved
-        .as_deref()
-        .map(|path| path.display().to_string());
     let view = PlanView {
         plan,
         look: ui.look(),
-        saved: saved.as_deref(),
+        saved,
         undo_until: beside.undo_until,
     };
     ui.answer(view)?;

@@ -13,7 +13,9 @@ use crate::plan::document::{Body, Plan};
 
 use super::{
     Look,
-    plan::{PlanView, Section, check_row, closing, estimates, sections_of, short_digest},
+    plan::{
+        PlanView, Section, apply_command, check_row, closing, estimates, sections_of, short_digest,
+    },
     rows::{Row, Symbol},
     text::{bytes, count, number, visible},
 };
@@ -21,9 +23,10 @@ use super::{
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
-/// The page. `undo_until`: until when trashed files can be brought back, where that is known.
+/// The page. `saved`: the name of the plan's file; `undo_until`: until when trashed files can be brought
+/// back. `None` where that is not known.
 #[must_use]
-pub fn html(plan: &Plan, undo_until: Option<jiff::civil::Date>) -> String {
+pub fn html(plan: &Plan, saved: Option<&str>, undo_until: Option<jiff::civil::Date>) -> String {
     let look = Look {
         verbose: true,
         ..Look::plain()
@@ -48,7 +51,7 @@ pub fn html(plan: &Plan, undo_until: Option<jiff::civil::Date>) -> String {
         source(STYLE),
         source(SCRIPT),
     );
-    head(&mut page, plan);
+    head(&mut page, plan, saved);
     controls(&mut page, &sections);
     page.push_str("<main>\n");
     for section in &sections {
@@ -68,7 +71,7 @@ fn source(text: &str) -> String {
     STANDARD.encode(Sha256::digest(text.as_bytes()))
 }
 
-fn head(page: &mut String, plan: &Plan) {
+fn head(page: &mut String, plan: &Plan, saved: Option<&str>) {
     let body = &plan.body;
     let digest = short_digest(&plan.digest);
     let _ = write!(
@@ -130,7 +133,8 @@ fn head(page: &mut String, plan: &Plan) {
     if body.applyable && !body.actions.is_empty() {
         let _ = writeln!(
             page,
-            "<p>Apply it with <code>tidal-cleanup apply plan.json --approve {digest}</code></p>"
+            "<p>Apply it with <code>{}</code></p>",
+            escaped(&apply_command(plan, saved))
         );
     }
     page.push_str("</header>\n");
@@ -297,7 +301,10 @@ mod tests {
                 verbose: true,
                 ..Look::plain()
             };
-            let page = html(&plan, None);
+            let page = html(&plan, Some("my <plan>.json"), None);
+            assert!(
+                !plan.body.applyable || read(&page).contains("apply \"my <plan>.json\" --approve")
+            );
             let mut rest = page.as_str();
             let mut rows = 0;
             for section in sections(&plan, &look) {
@@ -333,7 +340,7 @@ mod tests {
         let track = sample.track(evil, evil);
         sample.added(&list, &track, 1);
         sample.trashed(&format!("{evil}.mp3"));
-        let page = html(&sample.plan(), None);
+        let page = html(&sample.plan(), None, None);
         assert_eq!(page.matches("<script").count(), 1);
         assert!(
             !page.contains("<img") && !page.contains("onerror='") && !page.contains('\u{202e}')
@@ -346,7 +353,7 @@ mod tests {
 
     #[test]
     fn the_page_needs_nobody() {
-        let page = html(&sample::everyday(), None);
+        let page = html(&sample::everyday(), None, None);
         assert!(page.contains("default-src 'none'"));
         for address in [
             "http:",
@@ -360,6 +367,6 @@ mod tests {
         ] {
             assert!(!page.contains(address), "{address}");
         }
-        assert_eq!(page, html(&sample::everyday(), None));
+        assert_eq!(page, html(&sample::everyday(), None, None));
     }
 }

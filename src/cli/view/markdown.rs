@@ -6,7 +6,7 @@ use crate::plan::document::Plan;
 
 use super::{
     Look,
-    plan::{Section, closing, estimates, is_empty, sections, short_digest},
+    plan::{Section, apply_command, closing, estimates, is_empty, sections, short_digest},
     rows::{Row, Symbol},
     text::{count, visible},
 };
@@ -14,11 +14,12 @@ use super::{
 /// What still fits when nothing else does.
 const SMALLEST: usize = 200;
 
-/// The plan as Markdown in at most `budget` bytes (never fewer than 200 are used).
+/// The plan as Markdown in at most `budget` bytes (never fewer than 200 are used). `saved`: the name of its
+/// file, where it has one.
 #[must_use]
-pub fn markdown(plan: &Plan, budget: usize) -> String {
+pub fn markdown(plan: &Plan, saved: Option<&str>, budget: usize) -> String {
     let budget = budget.max(SMALLEST);
-    let mut text = cut(&head(plan), budget);
+    let mut text = cut(&head(plan, saved), budget);
     let mut left_out = Vec::new();
     for (symbol, rows) in by_danger(plan) {
         let mut written = 0;
@@ -50,7 +51,7 @@ pub fn markdown(plan: &Plan, budget: usize) -> String {
 /// Room for the line that says what was left out.
 const RESERVE: usize = 160;
 
-fn head(plan: &Plan) -> String {
+fn head(plan: &Plan, saved: Option<&str>) -> String {
     let mut text = format!(
         "### tidal-cleanup plan `{}`\n\n",
         short_digest(&plan.digest)
@@ -63,8 +64,8 @@ fn head(plan: &Plan) -> String {
     if !is_empty(&plan.body) && plan.body.applyable {
         let _ = writeln!(
             text,
-            "\nApply it with `tidal-cleanup apply plan.json --approve {}`.",
-            short_digest(&plan.digest)
+            "\nApply it with {}.",
+            code(&apply_command(plan, saved))
         );
     }
     text
@@ -140,6 +141,19 @@ const fn title(symbol: Symbol) -> &'static str {
     }
 }
 
+/// A code span, whatever backticks the text has.
+fn code(text: &str) -> String {
+    let text = visible(text);
+    let longest = text.split(|c| c != '`').map(str::len).max();
+    match longest.unwrap_or_default() {
+        0 => format!("`{text}`"),
+        run => {
+            let fence = "`".repeat(run + 1);
+            format!("{fence} {text} {fence}")
+        }
+    }
+}
+
 /// The text with nothing in it that Markdown or HTML would read as markup.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -171,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_most_dangerous_rows_come_first() {
-        insta::assert_snapshot!(markdown(&sample::everyday(), 65_536), @r#"
+        insta::assert_snapshot!(markdown(&sample::everyday(), None, 65_536), @r#"
         ### tidal-cleanup plan `9f2c41d0`
 
         Plan: 2 to add, 1 to change, 1 to move, 1 to remove, 1 to trash, 1 to decide, 1 held back. Download 38 MB. Digest 9f2c41d0.
@@ -222,15 +236,36 @@ mod tests {
         }
         let plan = sample.plan();
         for budget in (0..12_000).step_by(37) {
-            let text = markdown(&plan, budget);
+            let text = markdown(&plan, None, budget);
             assert!(text.len() <= budget.max(SMALLEST), "{budget}");
         }
-        let text = markdown(&plan, 1_500);
+        let text = markdown(&plan, None, 1_500);
         assert!(
             text.contains("`x` **Playlists") && !text.contains("`+`  Émigré"),
             "{text}"
         );
         assert!(text.ends_with("40 `+`.*\n"), "{text}");
+    }
+
+    #[test]
+    fn what_to_type_names_the_file_of_the_plan() {
+        for (saved, expected) in [
+            (
+                "plans/friday.json",
+                "`tidal-cleanup apply plans/friday.json --approve 9f2c41d0`.",
+            ),
+            (
+                "my plan.json",
+                "`tidal-cleanup apply \"my plan.json\" --approve 9f2c41d0`.",
+            ),
+            (
+                "a`b.json",
+                "`` tidal-cleanup apply 'a`b.json' --approve 9f2c41d0 ``.",
+            ),
+        ] {
+            let text = markdown(&sample::everyday(), Some(saved), 65_536);
+            assert!(text.contains(expected), "{text}");
+        }
     }
 
     #[test]

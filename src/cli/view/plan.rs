@@ -10,6 +10,7 @@ use crate::plan::document::{Body, Plan, Summary};
 
 use super::{
     Look,
+    db::shell_word,
     rows::{Rows, paragraph},
     text::{bytes, count, number},
 };
@@ -69,6 +70,16 @@ impl fmt::Display for PlanView<'_> {
 #[must_use]
 pub fn is_empty(body: &Body) -> bool {
     body.actions.is_empty() && body.decisions.is_empty() && body.held.is_empty()
+}
+
+/// What to type to apply the plan as it was read. `saved`: the name of its file, where it has one.
+#[must_use]
+pub fn apply_command(plan: &Plan, saved: Option<&str>) -> String {
+    let file = shell_word(saved.unwrap_or("plan.json"));
+    format!(
+        "tidal-cleanup apply {file} --approve {}",
+        short_digest(&plan.digest)
+    )
 }
 
 /// `Plan: 2 to add, 1 to move. Download 38 MB. Digest 9f2c41d0. Saved plan.json.`, or `No changes. …`;

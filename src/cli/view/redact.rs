@@ -350,8 +350,8 @@ mod tests {
                 look: &look,
             }
             .to_string(),
-            markdown(&redacted, 65_536),
-            html(&redacted, None),
+            markdown(&redacted, None, 65_536),
+            html(&redacted, None, None),
             canonical::to_json(&redacted),
         ];
         let names = [

@@ -151,7 +151,7 @@ fn names_of_all_kinds() {
         ("80 columns", text(&plan, &columns(80))),
         ("40 columns", text(&plan, &columns(40))),
         ("ASCII", text(&plan, &ascii(columns(60)))),
-        ("Markdown", markdown(&plan, 65_536)),
+        ("Markdown", markdown(&plan, None, 65_536)),
     ]));
 }
 
@@ -445,13 +445,13 @@ fn for_others() {
     let day = sample::everyday();
     let redacted = Redactor::of(&day, []).plan(&day);
     insta::assert_snapshot!(album(&[
-        ("Markdown", markdown(&day, 65_536)),
-        ("Markdown in 600 bytes", markdown(&day, 600)),
+        ("Markdown", markdown(&day, None, 65_536)),
+        ("Markdown in 600 bytes", markdown(&day, None, 600)),
         (
             "Markdown in 900 bytes of a large plan",
-            markdown(&many(40, 40), 900)
+            markdown(&many(40, 40), None, 900)
         ),
         ("without names", text(&redacted, &columns(80))),
-        ("without names, Markdown", markdown(&redacted, 65_536)),
+        ("without names, Markdown", markdown(&redacted, None, 65_536)),
     ]));
 }
