@@ -21,6 +21,12 @@ review:
 rehearse:
     cargo run --example rehearsal
 
+# the program as it is given away: the same bytes from whatever folder (docs/CONTRIBUTING.md)
+release target="/tmp/tidal-cleanup-release":
+    CARGO_TARGET_DIR={{target}} SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" \
+    RUSTFLAGS="--remap-path-prefix=$PWD=/src --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
+        cargo build --release --locked
+
 # the small world
 demo dir="tidal-cleanup-demo":
     cargo run --release -- demo {{dir}}
