@@ -2,7 +2,7 @@
 //!
 //! The server of the tests answers each page after 0.7 s, as the live one was seen to. The floor of a
 //! library is the greater of its requests at the allowed pace and its requests at that latency, four in
-//! flight. `cargo bench --bench tidal -- warm parse` runs what is named; everything takes four minutes.
+//! flight. `cargo bench --bench tidal -- warm parse` runs what is named; everything takes seven minutes.
 
 #![expect(clippy::print_stdout, reason = "a bench is read from its output")]
 #![expect(clippy::unwrap_used, reason = "what cannot be measured ends the bench")]
@@ -25,7 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use server::{Bucket, Seen, Server};
+use server::{Bucket, Odd, Seen, Server};
 use tidal_cleanup::{
     domain::TidalReading,
     edge::tidal::{
@@ -88,6 +88,20 @@ fn main() {
             Some(first),
             floor(5.0, Some(4.0)),
         );
+    }
+    if runs("pressed") {
+        let (server, timing) = (slow(&[50; 20], LATENCY), Timing::default());
+        server.lock().limit = Some(Bucket::new(2.5, 8.0, 4));
+        read(
+            "pressed: 20 x 50, the service bears 2.5/s",
+            &server,
+            &timing,
+            None,
+            floor(41.0, Some(2.5)),
+        );
+    }
+    if runs("outage") {
+        outages();
     }
     if runs("free") {
         let server = slow(&[100; 100], LATENCY);
@@ -157,6 +171,37 @@ fn read(
         state.most_in_flight,
     );
     observed.value
+}
+
+/// How long a service that fails from its twelfth answer on is waited for, in every way that it can fail.
+fn outages() {
+    let refused = vec![("Retry-After", "20".to_owned())];
+    for (name, odd) in [
+        ("no answer", Odd::Stall(Duration::from_secs(200))),
+        ("status 500", Odd::Status(500, Vec::new(), "")),
+        (
+            "status 429, retry after 20 s",
+            Odd::Status(429, refused, ""),
+        ),
+        ("a page of HTML", Odd::Status(200, Vec::new(), "<html>")),
+        ("connections cut", Odd::Reset),
+    ] {
+        let server = slow(&[100; 30], 0.0);
+        server.script(move |number, _, _| (number > 12).then(|| odd.clone()));
+        let dir = tempfile::tempdir().unwrap();
+        let mut settings = server.logged_in(dir.path());
+        settings.timing = Timing::default();
+        let service = TidalService::open(&settings, ReadOptions::default()).unwrap();
+        let started = Instant::now();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let observed = runtime.block_on(service.read()).unwrap();
+        assert!(!observed.is_complete(), "a hole is said");
+        println!(
+            "{:<44} {:>7.2} s  at most 110",
+            format!("outage: {name}"),
+            started.elapsed().as_secs_f64()
+        );
+    }
 }
 
 /// What 10,000 items cost once they are here: as pages of the API, and as a file of ours.

@@ -64,13 +64,13 @@ impl Artists {
 
     /// Whether every word of a folded text is from the names.
     pub(super) fn spell(&self, text: &str) -> bool {
-        words::each(text).all(|word| {
+        words::split(text).all(|word| {
             matches!(
                 word,
                 "and" | "vs" | "x" | "with" | "versus" | "by" | "meets" | "the" | "feat" | "ft"
             ) || self
                 .names()
-                .any(|name| words::each(name).any(|part| part == word))
+                .any(|name| words::split(name).any(|part| part == word))
         })
     }
 
@@ -225,7 +225,7 @@ fn is_joined(credit: &str, folded: &str) -> bool {
         ';', ',', '/', '|', '\0', '、', '·', '&', '；', '，', '(', '[', '+', '×',
     ];
     credit.contains(MARKS)
-        || words::each(folded).any(|word| {
+        || words::split(folded).any(|word| {
             matches!(
                 word.as_bytes(),
                 b"feat"
@@ -369,7 +369,7 @@ fn unleet(squashed: &str) -> Cow<'_, str> {
 
 /// Who plays what somebody else has made.
 fn imitates(name: &str) -> bool {
-    words::each(name).any(|word| {
+    words::split(name).any(|word| {
         matches!(
             word,
             "tribute"
@@ -408,7 +408,7 @@ fn renamed(name: &str) -> &str {
 /// How many words the shorter name has, when the longer one has them all.
 fn contained(a: &str, b: &str) -> Option<usize> {
     let words = |name: &str| {
-        name.split(' ')
+        words::split(name)
             .filter(|word| !matches!(*word, "and" | "the"))
             .map(str::to_owned)
             .collect::<Vec<_>>()
@@ -425,7 +425,7 @@ fn is_acronym(short: &str, long: &str) -> bool {
         return false;
     }
     let initials = |skip: bool| {
-        long.split(' ')
+        words::split(long)
             .filter(|word| !skip || !matches!(*word, "and" | "the" | "of" | "in"))
             .filter_map(|word| word.chars().next())
             .collect::<String>()

@@ -5,7 +5,8 @@ use std::cmp::Reverse;
 use super::{
     fold::{LATIN, key, romanised, scripts},
     judge::{Local, Wanted},
-    table::{Table, hash, name_key, words},
+    table::{Table, hash, name_key},
+    words,
 };
 
 /// Words that stand in more tracks than this find nothing.
@@ -41,7 +42,7 @@ impl<'a> Index<'a> {
             words: Table::of(tracks, |track, keys| {
                 let names = track.artists().names();
                 let texts = names.chain([track.title().full.as_str()]);
-                keys.extend(texts.flat_map(words).map(hash));
+                keys.extend(texts.flat_map(words::each).map(hash));
             }),
             sounds: Table::of(tracks, |track, keys| {
                 let title = &track.title().core;
@@ -85,7 +86,7 @@ impl<'a> Index<'a> {
             .readings()
             .iter()
             .flat_map(|reading| reading.artists.names().chain([reading.title.full.as_str()]))
-            .flat_map(words)
+            .flat_map(words::each)
             .map(hash)
             .collect();
         keys.sort_unstable();

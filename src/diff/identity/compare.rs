@@ -278,8 +278,7 @@ fn same_remixer(a: &str, b: &str) -> bool {
     }
     // `Axwell & Ingrosso` and `Ingrosso & Axwell`.
     let sorted = |name: &str| {
-        let mut words: Vec<&str> = name
-            .split(' ')
+        let mut words: Vec<&str> = words::split(name)
             .filter(|word| !matches!(*word, "and" | "the" | "x" | "dj" | "s"))
             .collect();
         words.sort_unstable();

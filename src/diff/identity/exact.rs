@@ -7,7 +7,8 @@ use super::{
     judge::{Judgement, Ranked, Verdict},
     length::Span,
     reading::{Tagged, from_name},
-    table::{Table, hash, mixed, name_key, words},
+    table::{Table, hash, mixed, name_key},
+    words,
 };
 use crate::{domain::Track, policy::MatchPolicy};
 
@@ -154,7 +155,7 @@ fn ranked(facts: &LocalFacts<'_>, track: &Track, length: &Span) -> Ranked {
 
 /// A sum over the words of a credit: the same in whatever order and with whatever between them.
 fn credit(folded: &str) -> u64 {
-    words(folded)
+    words::each(folded)
         .filter(|word| {
             !matches!(
                 word.as_bytes(),

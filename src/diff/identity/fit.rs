@@ -212,7 +212,7 @@ impl Fit {
 }
 
 fn is_classical(title: &str) -> bool {
-    words::each(title).any(|word| {
+    words::split(title).any(|word| {
         matches!(
             word,
             "op" | "opus"
@@ -236,7 +236,7 @@ fn is_classical(title: &str) -> bool {
 /// The kinds that an album's title gives to its tracks.
 fn album_kinds(album: &str, artists: &Artists) -> Kinds {
     let folded = fold(album);
-    if !words::each(&folded).any(is_album_kind) {
+    if !words::split(&folded).any(is_album_kind) {
         return Kinds::default();
     }
     let version = Title::parse(album, None).version;
@@ -252,7 +252,7 @@ fn album_kinds(album: &str, artists: &Artists) -> Kinds {
             .with(Kinds::DEMO)
             .with(Kinds::ORCHESTRAL),
     );
-    if words::each(&folded).any(is_named_album) {
+    if words::split(&folded).any(is_named_album) {
         kinds = kinds.with(Kinds::NAMED);
     }
     if is_live_album(&folded) {
@@ -263,7 +263,7 @@ fn album_kinds(album: &str, artists: &Artists) -> Kinds {
         by.strip_suffix('s').is_some_and(|name| {
             artists
                 .names()
-                .any(|artist| words::each(artist).any(|w| w == name))
+                .any(|artist| words::split(artist).any(|w| w == name))
         })
     };
     if version.kinds.has(Kinds::NAMED) && version.by.iter().any(own) {
@@ -274,7 +274,7 @@ fn album_kinds(album: &str, artists: &Artists) -> Kinds {
 
 /// Whether an album's title says nothing of its tracks, at a glance.
 pub(super) fn says_nothing(album: Option<&str>) -> bool {
-    album.is_none_or(|album| !words::each(&fold(album)).any(is_album_kind))
+    album.is_none_or(|album| !words::split(&fold(album)).any(is_album_kind))
 }
 
 /// Words without which an album's title says nothing of its tracks.

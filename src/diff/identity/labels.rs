@@ -29,7 +29,7 @@ pub(super) fn version_of(label: &str) -> Version {
 /// What a folded label is; `square`: it stood in square brackets, where labels of record companies,
 /// catalogue numbers and bit rates stand.
 pub(super) fn classify(label: &str, square: bool) -> Label {
-    let words: Vec<&str> = each(label).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = each(label).collect();
     let Some(first) = words.first() else {
         return Label::Noise;
     };

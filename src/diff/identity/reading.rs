@@ -122,11 +122,11 @@ fn adds_nothing(facts: &LocalFacts<'_>, title: &str, artists: &[String]) -> bool
     if is_artist_and_title(facts) {
         return true;
     }
-    let said = |text: &str, word: &str| words::each(text).any(|own| own == word);
+    let said = |text: &str, word: &str| words::split(text).any(|own| own == word);
     let known = |word: &str| said(title, word) || artists.iter().any(|artist| said(artist, word));
     let name = fold(&name_text(facts.file_name));
     !artists.is_empty()
-        && words::each(&name).enumerate().all(|(at, word)| {
+        && words::split(&name).enumerate().all(|(at, word)| {
             let is_place = at == 0 && word.bytes().any(|b| b.is_ascii_digit());
             is_place || is_id(word) || known(word)
         })

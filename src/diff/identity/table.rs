@@ -2,13 +2,6 @@
 
 use rayon::prelude::*;
 
-use super::words;
-
-/// The words of a folded text.
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
-    words::each(text).filter(|word| !word.is_empty())
-}
-
 /// The key of an artist (by the hash of its own) and a title.
 pub(super) fn name_key(artist: u64, title: &str) -> u64 {
     mixed(title.bytes().fold(artist ^ 0xff, step))

@@ -4,8 +4,13 @@ use std::{iter, sync::LazyLock};
 
 use foldhash::HashSet;
 
-/// The words of a folded text. They are short: to look at every byte is quicker than to search.
+/// The words of a folded text.
 pub(super) fn each(text: &str) -> impl Iterator<Item = &str> {
+    split(text).filter(|word| !word.is_empty())
+}
+
+/// [`str::split`] at every blank. Words are short: to look at every byte is quicker than to search.
+pub(super) fn split(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     iter::from_fn(move || {
         let text = rest?;
@@ -35,12 +40,12 @@ pub(super) fn canonical(folded: String) -> String {
         spelling(word, false) == (word, false)
             && (at == 0 || word.len() < 2 || roman(word).is_none())
     };
-    if each(&folded).enumerate().all(is_its_own) {
+    if split(&folded).enumerate().all(is_its_own) {
         return folded;
     }
     let mut out = String::with_capacity(folded.len() + 4);
     let (mut after_part, mut range) = (false, false);
-    for (at, word) in each(&folded).enumerate() {
+    for (at, word) in split(&folded).enumerate() {
         let (spelled, part) = spelling(word, after_part);
         if at > 0 {
             out.push(' ');
@@ -85,10 +90,10 @@ fn spelling(word: &str, after_part: bool) -> (&str, bool) {
 
 /// Number words as digits: `2 Become 1` is `Two Become One`.
 pub(super) fn with_digits(canonical: String) -> String {
-    if !each(&canonical).any(|word| digit(word).is_some()) {
+    if !split(&canonical).any(|word| digit(word).is_some()) {
         return canonical;
     }
-    each(&canonical)
+    split(&canonical)
         .map(|word| digit(word).unwrap_or(word))
         .collect::<Vec<_>>()
         .join(" ")
@@ -131,7 +136,7 @@ fn roman(word: &str) -> Option<&'static str> {
 /// The numbers of a canonical text in ascending order; years count by their last two digits, so that
 /// `'88` is `1988`.
 pub(super) fn numbers(canonical: &str) -> Vec<u32> {
-    let mut numbers: Vec<u32> = each(canonical)
+    let mut numbers: Vec<u32> = split(canonical)
         .filter(|word| word.len() <= 6)
         .filter_map(|word| word.parse().ok())
         .map(|number: u32| match number {
@@ -145,7 +150,7 @@ pub(super) fn numbers(canonical: &str) -> Vec<u32> {
 
 /// The text without its numbers and the words that introduce them.
 pub(super) fn without_numbers(canonical: &str) -> String {
-    each(canonical)
+    split(canonical)
         .filter(|word| !introduces_a_part(word) && !word.bytes().all(|b| b.is_ascii_digit()))
         .collect::<Vec<_>>()
         .join(" ")
@@ -174,7 +179,7 @@ fn introduces_a_part(word: &str) -> bool {
 /// Whether a number is introduced as that of a part.
 pub(super) fn names_a_part(canonical: &str) -> bool {
     let mut introduced = false;
-    each(canonical).any(|word| {
+    split(canonical).any(|word| {
         let is_number = word.bytes().all(|b| b.is_ascii_digit());
         std::mem::replace(&mut introduced, introduces_a_part(word)) && is_number
     })
@@ -186,7 +191,7 @@ pub(super) const FEAT: &[&str] = &["feat", "ft", "featuring", "feats", "feature"
 /// `name feat. guests` apart.
 pub(super) fn split_feat(folded: &str) -> (&str, Option<&str>) {
     let mut at = 0;
-    for word in each(folded) {
+    for word in split(folded) {
         if at > 0 && FEAT.contains(&word) {
             let after = folded.get(at + word.len() + 1..).unwrap_or_default();
             return (folded[..at].trim_end(), Some(after));
@@ -306,4 +311,27 @@ pub(super) fn split_trailing_label(folded: &str) -> (&str, Option<&str>) {
 /// Whether a word is a year of recorded music.
 pub(super) fn is_year(word: &str) -> bool {
     matches!(word.parse::<u32>(), Ok(1900..=2099))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_divide_as_in_the_standard_library() {
+        for text in ["", " ", "a", "a b", " a  b ", "夜 空", "é "] {
+            let parts: Vec<&str> = split(text).collect();
+            assert_eq!(parts, text.split(' ').collect::<Vec<_>>(), "{text:?}");
+        }
+        assert_eq!(each(" a  b ").collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn the_first_separator_is_found_whichever_it_is() {
+        let dashes = [" - ", " – ", " -- "];
+        assert_eq!(find_first("夜 空 – a - b", &dashes), Some((7, 5)));
+        assert_eq!(find_first("a -- b – c", &dashes), Some((1, 4)));
+        assert_eq!(find_first("a-b - ", &dashes), Some((3, 3)));
+        assert_eq!(find_first("a-b -", &dashes), None);
+    }
 }

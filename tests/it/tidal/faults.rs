@@ -5,11 +5,13 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tidal_cleanup::edge::tidal::{ReadOptions, TidalApi as _, TidalError, TidalService};
+use tidal_cleanup::edge::tidal::{
+    ReadOptions, TidalApi as _, TidalError, TidalService, settings::Timing,
+};
 
 use super::{
     reading::{assert_exact, read},
-    server::{Odd, Seen, Server},
+    server::{Bucket, Odd, Seen, Server},
     world::World,
 };
 
@@ -171,6 +173,27 @@ async fn a_wait_that_is_too_long_ends_the_reading_and_is_remembered() {
         assert!(error.contains("asks to wait"), "{error}");
     }
     assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_service_that_bears_less_than_the_pace_is_not_pressed() {
+    let server = Server::start(World::of(&[50; 20]));
+    server.lock().limit = Some(Bucket::new(20.0, 4.0, 1));
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = server.logged_in(dir.path());
+    settings.timing = Timing {
+        rate: 40.0,
+        min_rate: 1.0,
+        creep: Timing::default().creep,
+        creep_every: Timing::default().creep_every,
+        ..settings.timing
+    };
+    let service = TidalService::open(&settings, ReadOptions::default()).unwrap();
+    assert_exact(&server, &service.read().await.unwrap());
+    let state = server.lock();
+    let refusals = state.limit.as_ref().map(|limit| limit.refusals);
+    assert!(refusals <= Some(8), "{refusals:?}");
+    assert!(state.most_in_flight <= 4);
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@ mod document;
 mod edits;
 mod faults;
 mod login;
-mod pace;
 mod program;
 mod reading;
 mod server;
